@@ -1,0 +1,3 @@
+//! The configuration: one TOML file, checked as a whole.
+
+pub mod queue;

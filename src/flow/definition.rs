@@ -1,0 +1,86 @@
+//! What a flow is, once the configuration has been read and everything in it was checked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::HeaderName;
+
+use super::template::{JsonTemplate, RenderError, Template};
+use crate::delivery::retry::RetrySchedule;
+use crate::delivery::signature::SigningKeys;
+use crate::id::FlowName;
+
+/// A named list of steps, made once, started by any hook.
+#[derive(Debug)]
+pub struct Flow {
+    /// The flow's name.
+    pub name: FlowName,
+    /// Its steps, done one after the other.
+    pub steps: Vec<Step>,
+    /// Whether runs of this flow for one attempt are done one after the other.
+    pub ordered: bool,
+}
+
+/// One step of a flow.
+#[derive(Debug)]
+pub struct Step {
+    /// The step's path within the flow (`0`, later `2/then/0`): its name in webhook ids, tries and log lines.
+    pub path: String,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub enum StepKind {
+    /// Sends an HTTP request.
+    Http(HttpStep),
+    /// Writes a log line.
+    Log(LogStep),
+}
+
+/// An HTTP request.
+#[derive(Debug)]
+pub struct HttpStep {
+    /// The method; POST unless configured.
+    pub method: Method,
+    /// The address. Call data in it is percent-encoded and never reaches scheme, host or port.
+    pub url: Template,
+    /// Further headers.
+    pub headers: BTreeMap<HeaderName, Template>,
+    /// The body.
+    pub body: HttpBody,
+    /// How long one try may take, from connecting to the response's last byte.
+    pub timeout: Duration,
+    /// When failed tries are repeated.
+    pub retry: RetrySchedule,
+    /// The keys that sign the request; empty: unsigned.
+    pub keys: SigningKeys,
+}
+
+/// What an HTTP request carries.
+#[derive(Debug)]
+pub enum HttpBody {
+    /// The payload format `standard`: `type`, `timestamp`, `data`.
+    Standard,
+    /// A JSON document made from a template.
+    Json(JsonTemplate),
+}
+
+/// A log line.
+#[derive(Debug)]
+pub struct LogStep {
+    /// Its level.
+    pub level: tracing::Level,
+    /// Its text.
+    pub message: Template,
+}
+
+impl HttpStep {
+    /// The request's URL for the given context.
+    pub fn render_url(&self, context: &minijinja::Value) -> Result<url::Url, RenderError> {
+        let text = self.url.render(context)?;
+        text.parse().map_err(|source| RenderError::Url { text, source })
+    }
+}

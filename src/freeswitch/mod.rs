@@ -1,0 +1,1 @@
+//! What FreeSWITCH says, typed.

@@ -1,0 +1,1 @@
+//! Hooks: which flows a moment starts.

@@ -1,0 +1,1 @@
+//! The life of an attempt: pure state machines from typed facts to moments.

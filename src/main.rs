@@ -1,0 +1,2 @@
+//! The hookswitch program.
+fn main() {}

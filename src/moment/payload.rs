@@ -1,0 +1,219 @@
+//! The payload of a moment: each field declared once, with its type, its meaning, the events that carry it and a sample.
+//!
+//! From this declaration come the JSON schema, the reference page and the sample moments that test-fires send. Every
+//! payload has every field; one that does not apply to its event, or is not known, is `null`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::event::EventName::{self, Active, Answered, Bridged, Joined, Leaving, Missed, Offering, Processing};
+use super::event::EventSet;
+use super::value::{
+    AmdResult, CancelReason, CcResult, Medium, MissedReason, OfferSummary, Outcome, QueueType, Seconds, Side, Source,
+    Time, Variables,
+};
+use crate::id::{AgentName, ChannelUuid, MomentId, NodeName, QueueName};
+
+/// What the reference tells of one field.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The field's name.
+    pub name: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// The events that carry it.
+    pub events: EventSet,
+}
+
+/// Declares the payload's fields; see the invocation below.
+macro_rules! payload {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty, $events:expr, $sample:expr;)*) => {
+        /// The fields of a moment.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+        pub struct Payload {
+            $($(#[doc = $doc])+ pub $name: $type,)*
+        }
+
+        impl Payload {
+            /// Every field, in the order in which payloads have them.
+            pub const FIELDS: &'static [Field] = &[
+                $(Field { name: stringify!($name), meaning: concat!($($doc),+), events: $events },)*
+            ];
+
+            /// Sets to null what does not apply to the payload's event.
+            pub fn clear_inapplicable(&mut self) {
+                let event = self.event;
+                $(if !const { $events }.contains(event) { self.$name = Default::default(); })*
+            }
+
+            /// A plausible payload of `event`.
+            pub fn sample(event: EventName) -> Self {
+                let mut payload = Self { $($name: $sample,)* };
+                payload.event = event;
+                payload.clear_inapplicable();
+                payload
+            }
+        }
+    };
+}
+
+const ALL: EventSet = EventSet::ALL;
+const BUT_JOINED: EventSet = EventSet::but(&[Joined]);
+const VOICE: EventSet = EventSet::of(&[Answered, Active, Offering, Bridged, Leaving, Processing]);
+const ENDED: EventSet = EventSet::of(&[Leaving, Processing]);
+const LEAVING: EventSet = EventSet::of(&[Leaving]);
+const MISSED: EventSet = EventSet::of(&[Missed]);
+
+payload! {
+    /// The moment's identifier: the same for every repeat of it.
+    id: MomentId, ALL, MomentId::from_bytes([0x5a; 16]);
+    /// The event's name.
+    event: EventName, ALL, Joined;
+    /// The queue's name, as FreeSWITCH has it.
+    queue_name: QueueName, ALL, "support@default".into();
+    /// The queue's type.
+    queue_type: QueueType, ALL, QueueType::Inbound;
+    /// The FreeSWITCH node, as the configuration names it.
+    node: NodeName, ALL, "fs1".into();
+    /// What carries the attempt: `call`, `chat` or `task`.
+    channel: Medium, ALL, Medium::Call;
+    /// The attempt's number: 53 bits of a hash, or the dialer's `cc_attempt_id`. Not a unique key.
+    attempt_id: u64, ALL, 3_541_774_862_152_233;
+    /// The number called.
+    destination: Option<String>, ALL, Some("2001".into());
+    /// Whether post-processing is enabled.
+    use_processing: bool, ALL, true;
+    /// The UUID of the agent's call.
+    agent_channel_id: Option<ChannelUuid>, ALL, Some("6c565e9d-e7e5-4f2b-83f1-b889917b5d7b".into());
+    /// The UUID of the member's call.
+    member_channel_id: Option<ChannelUuid>, ALL, Some("ddc040a8-c903-4f12-8e46-485551fc06cf".into());
+    /// The agent's name, as mod_callcenter has it.
+    agent_name: Option<AgentName>, BUT_JOINED, Some("1000@default".into());
+    /// The agent's identifier: from the configured directory, the call, or a numeric agent name.
+    agent_id: Option<i64>, BUT_JOINED, Some(17);
+    /// The user's identifier: from the configured directory or the call.
+    user_id: Option<i64>, BUT_JOINED, Some(4);
+    /// The agent's extension.
+    agent_extension: Option<String>, BUT_JOINED, Some("1000".into());
+    /// The member's name.
+    member_name: Option<String>, BUT_JOINED, Some("Zoë Müller".into());
+    /// The member's identifier: the variable `cc_member_id`.
+    member_id: Option<i64>, BUT_JOINED, Some(42);
+    /// The member's number, in either direction.
+    member_number: Option<String>, ALL, Some("40712345001".into());
+    /// Which attempt of this member it is, from 1.
+    cc_attempt_seq: Option<u64>, BUT_JOINED, Some(1);
+    /// From the answering of the member's call to now, or to its end.
+    call_bill_sec: Option<Seconds>, BUT_JOINED, Some(Seconds(6.04));
+    /// From the start of the member's call to now, or to its end.
+    call_duration: Option<Seconds>, BUT_JOINED, Some(Seconds(6.06));
+    /// What an answering machine detector found: `HUMAN` or `MACHINE`.
+    amd_result: Option<AmdResult>, BUT_JOINED, Some(AmdResult::Human);
+    /// From the connection of member and agent to the end of the agent's part, or to now.
+    call_voice_sec: Option<Seconds>, VOICE, Some(Seconds(4.4));
+    /// How the attempt ended.
+    cc_result: Option<CcResult>, LEAVING, Some(CcResult::Success);
+    /// Why it ended without an agent.
+    cc_cancel_reason: Option<CancelReason>, LEAVING, None;
+    /// FreeSWITCH's hangup cause of the member's call; null while the call lives on.
+    call_cause: Option<String>, ENDED, Some("NORMAL_CLEARING".into());
+    /// The final SIP status of the member's INVITE: 200 once it was answered. Null while the call lives on.
+    call_sip_code: Option<u16>, ENDED, Some(200);
+    /// The SIP status that FreeSWITCH's table pairs with `call_cause`.
+    call_cause_sip_code: Option<u16>, LEAVING, Some(480);
+    /// Who ended the member's call; null while it lives on.
+    hangup_side: Option<Side>, LEAVING, Some(Side::Member);
+    /// Who ended the conversation, also when the call goes on.
+    talk_ended_by: Option<Side>, LEAVING, Some(Side::Member);
+    /// The key that the member pressed to leave.
+    exit_key: Option<String>, LEAVING, None;
+    /// Where the member was transferred to.
+    transferred_to: Option<String>, LEAVING, None;
+    /// How long the conversation was on hold.
+    hold_sec: Option<Seconds>, LEAVING, Some(Seconds(0.0));
+    /// How often it was put on hold.
+    hold_count: Option<u32>, LEAVING, Some(0);
+    /// The attempt's offers, in their order.
+    offers: Option<Vec<OfferSummary>>, LEAVING, Some(vec![OfferSummary {
+        agent: "1000@default".into(),
+        outcome: Outcome::Bridged,
+        ring_sec: Seconds(1.52),
+    }]);
+    /// The `attempt_id` of the attempt that this one resumes, or of an earlier queue on the same channel.
+    previous_attempt_id: Option<u64>, LEAVING, None;
+    /// When a resumed member first joined.
+    first_joined_at: Option<Time>, LEAVING, None;
+    /// Why the offer was missed.
+    missed_reason: Option<MissedReason>, MISSED, Some(MissedReason::NoAnswer);
+    /// How long the agent's phone rang.
+    ring_sec: Option<Seconds>, MISSED, Some(Seconds(15.0));
+    /// FreeSWITCH's hangup cause of the agent's call.
+    agent_cause: Option<String>, MISSED, Some("ALLOTTED_TIMEOUT".into());
+    /// The SIP status that the agent's phone, or FreeSWITCH for it, gave.
+    agent_sip_code: Option<u16>, MISSED, Some(487);
+    /// From joining to the connection, to leaving, or to now.
+    wait_sec: Seconds, ALL, Seconds(1.64);
+    /// When the moment happened.
+    timestamp: Time, ALL, sample_time(0);
+    /// When the member joined.
+    joined_at: Option<Time>, ALL, Some(sample_time(0));
+    /// When the attempt was offered to the agent.
+    offered_at: Option<Time>, ALL, Some(sample_time(80));
+    /// When the agent answered.
+    answered_at: Option<Time>, ALL, Some(sample_time(1_600));
+    /// When agent and member were connected.
+    bridged_at: Option<Time>, ALL, Some(sample_time(1_640));
+    /// When the member left.
+    left_at: Option<Time>, ALL, Some(sample_time(6_040));
+    /// The moment's place among the attempt's moments, from 1 without holes.
+    sequence: u32, ALL, 1;
+    /// Whether the moment was inferred rather than seen.
+    synthetic: bool, ALL, false;
+    /// The FreeSWITCH event that told it.
+    source: Source, ALL, Source {
+        core_uuid: Some("fd0664df-585f-4127-b5de-877e31f2568d".into()),
+        event_sequence: Some(526),
+    };
+    /// The variables of the member and of the queue.
+    variables: Variables, ALL, sample_variables();
+}
+
+fn sample_time(offset_ms: i64) -> Time {
+    Time(jiff::Timestamp::from_millisecond(1_795_421_926_202 + offset_ms).expect("the sample time is in range"))
+}
+
+fn sample_variables() -> Variables {
+    let mut object = serde_json::Map::new();
+    object.insert("customer_id".into(), "CUST-00042".into());
+    object.insert("tags".into(), vec!["vip", "gold member"].into());
+    Variables::from_object(&object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_payload_has_every_field_and_null_where_it_does_not_apply() {
+        for event in EventName::ALL {
+            let json = serde_json::to_value(Payload::sample(event)).expect("serializes");
+            let object = json.as_object().expect("an object");
+            assert_eq!(object.len(), Payload::FIELDS.len());
+            for field in Payload::FIELDS {
+                let value = object.get(field.name).unwrap_or_else(|| panic!("{} is there", field.name));
+                if !field.events.contains(event) {
+                    assert!(value.is_null(), "{} on {event}", field.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_payload_reads_back() {
+        for event in EventName::ALL {
+            let payload = Payload::sample(event);
+            let json = serde_json::to_string(&payload).expect("serializes");
+            assert_eq!(serde_json::from_str::<Payload>(&json).expect("reads back"), payload);
+        }
+    }
+}
