@@ -1,1 +1,27 @@
 //! The life of an attempt: pure state machines from typed facts to moments.
+//!
+//! No I/O, no clock, no randomness: events and times go in, moments come out, and any story can be played back.
+//!
+//! - [`machine`]: one node's live attempts and the passing of time over them.
+//! - [`callcenter`]: what mod_callcenter's events mean for them.
+//! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent.
+//! - [`ending`]: when both are over, and how they ended.
+//! - [`telling`]: how a moment's payload is made from the facts; [`variables`]: which variables it carries.
+//! - [`channels`], [`early`], [`memory`]: what is kept of channels, of events that came too soon, and of attempts that
+//!   are over.
+//! - [`anomaly`]: facts that fit no story.
+
+pub mod anomaly;
+pub mod attempt;
+pub mod callcenter;
+pub mod channels;
+pub mod early;
+pub mod ending;
+pub mod machine;
+pub mod memory;
+pub mod offer;
+pub mod telling;
+pub mod variables;
+pub mod world;
+
+pub use machine::{Effects, Lifecycle};

@@ -1,0 +1,145 @@
+//! What an event with channel data tells of one leg of a call.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::header as h;
+use crate::esl::Event;
+
+/// The channel data that an event carries, decoded as far as it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelData<'e>(pub &'e Event);
+
+impl<'e> ChannelData<'e> {
+    /// A header or variable, by its full name.
+    pub fn header(self, name: &str) -> Option<Cow<'e, str>> {
+        self.0.header(name)
+    }
+
+    /// The channel's UUID.
+    pub fn uuid(self) -> Option<Cow<'e, str>> {
+        self.0.header(h::UNIQUE_ID)
+    }
+
+    /// The UUID of the channel that it is, or was, connected with.
+    pub fn other_uuid(self) -> Option<Cow<'e, str>> {
+        self.0.header(h::OTHER_LEG_UNIQUE_ID)
+    }
+
+    /// Whether the far end called in (rather than was called).
+    pub fn is_inbound(self) -> bool {
+        self.0.header(h::CALL_DIRECTION).is_some_and(|direction| direction == "inbound")
+    }
+
+    /// Whether the leg is one that mod_callcenter called an agent on.
+    pub fn is_agent_leg(self) -> bool {
+        self.0.header(h::CC_SIDE).is_some_and(|side| side == "agent")
+    }
+
+    /// Whether the person must accept the call with a key, so that an answer is none yet.
+    pub fn needs_confirmation(self) -> bool {
+        self.0.header(h::GROUP_CONFIRM_KEY).is_some()
+    }
+
+    /// Whether the channel is up.
+    pub fn answer_state(self) -> AnswerState {
+        match self.0.header(h::ANSWER_STATE).as_deref() {
+            Some("answered") => AnswerState::Answered,
+            Some("hangup") => AnswerState::Hangup,
+            _ => AnswerState::Other,
+        }
+    }
+
+    /// When the channel was made.
+    pub fn created_at(self) -> Option<Timestamp> {
+        self.time(h::CHANNEL_CREATED_TIME)
+    }
+
+    /// When it was answered.
+    pub fn answered_at(self) -> Option<Timestamp> {
+        self.time(h::CHANNEL_ANSWERED_TIME)
+    }
+
+    /// When it was last connected with another, as far as FreeSWITCH still knows: a transfer resets it.
+    pub fn bridged_at(self) -> Option<Timestamp> {
+        self.time(h::CHANNEL_BRIDGED_TIME)
+    }
+
+    /// When it was hung up.
+    pub fn hung_up_at(self) -> Option<Timestamp> {
+        self.time(h::CHANNEL_HANGUP_TIME)
+    }
+
+    /// The hangup cause.
+    pub fn hangup_cause(self) -> Option<Cow<'e, str>> {
+        self.0.header(h::HANGUP_CAUSE)
+    }
+
+    /// How the leg ended.
+    pub fn hangup(self) -> Hangup {
+        let disposition = match self.0.header(h::SIP_HANGUP_DISPOSITION).as_deref() {
+            Some("recv_bye" | "recv_cancel" | "recv_refuse") => Disposition::ByFarEnd,
+            Some(_) => Disposition::ByFreeSwitch,
+            None => Disposition::Unknown,
+        };
+        Hangup {
+            disposition,
+            by_bridge: self.0.header(h::LAST_BRIDGE_HANGUP_CAUSE).is_some(),
+            by_own_transfer: matches!(
+                self.0.header(h::ENDPOINT_DISPOSITION).as_deref(),
+                Some("BLIND_TRANSFER" | "ATTENDED_TRANSFER")
+            ),
+            sip_status: self.sip_status(),
+        }
+    }
+
+    /// The final SIP status of the leg's INVITE, where FreeSWITCH tells it.
+    fn sip_status(self) -> Option<u16> {
+        let number = |name| self.0.header(name)?.parse().ok();
+        number(h::SIP_TERM_STATUS)
+            .or_else(|| number(h::SIP_INVITE_FAILURE_STATUS))
+            .or_else(|| self.0.header(h::PROTO_SPECIFIC_HANGUP_CAUSE)?.strip_prefix("sip:")?.parse().ok())
+    }
+
+    fn time(self, name: &str) -> Option<Timestamp> {
+        let micros: i64 = self.0.header(name)?.parse().ok()?;
+        (micros > 0).then(|| Timestamp::from_microsecond(micros).ok()).flatten()
+    }
+}
+
+/// Whether a channel is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerState {
+    /// It is.
+    Answered,
+    /// It is ending.
+    Hangup,
+    /// It rings, or the event does not say.
+    Other,
+}
+
+/// Who ended a leg's SIP dialogue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Disposition {
+    /// The phone or the network behind it.
+    ByFarEnd,
+    /// FreeSWITCH.
+    ByFreeSwitch,
+    /// Not told (no SIP leg, or not yet).
+    #[default]
+    Unknown,
+}
+
+/// How a leg ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Hangup {
+    /// Who ended it.
+    pub disposition: Disposition,
+    /// The leg ended because the leg that it was connected with did.
+    pub by_bridge: bool,
+    /// Its own far end transferred the other leg away.
+    pub by_own_transfer: bool,
+    /// The final SIP status of its INVITE.
+    pub sip_status: Option<u16>,
+}

@@ -1,0 +1,70 @@
+//! The names of the headers that are read, each written once.
+
+/// Declares header names as constants.
+macro_rules! headers {
+    ($($name:ident = $text:literal;)*) => {$(
+        #[doc = concat!("`", $text, "`")]
+        pub const $name: &str = $text;
+    )*};
+}
+
+headers! {
+    EVENT_NAME = "Event-Name";
+    CORE_UUID = "Core-UUID";
+    EVENT_DATE_TIMESTAMP = "Event-Date-Timestamp";
+    EVENT_SEQUENCE = "Event-Sequence";
+
+    UNIQUE_ID = "Unique-ID";
+    OTHER_LEG_UNIQUE_ID = "Other-Leg-Unique-ID";
+    ANSWER_STATE = "Answer-State";
+    CALL_DIRECTION = "Call-Direction";
+    HANGUP_CAUSE = "Hangup-Cause";
+    CALLER_ID_NAME = "Caller-Caller-ID-Name";
+    CALLER_ID_NUMBER = "Caller-Caller-ID-Number";
+    CALLER_DESTINATION_NUMBER = "Caller-Destination-Number";
+    CALLER_RDNIS = "Caller-RDNIS";
+    CHANNEL_CREATED_TIME = "Caller-Channel-Created-Time";
+    CHANNEL_ANSWERED_TIME = "Caller-Channel-Answered-Time";
+    CHANNEL_BRIDGED_TIME = "Caller-Channel-Bridged-Time";
+    CHANNEL_HANGUP_TIME = "Caller-Channel-Hangup-Time";
+
+    CC_ACTION = "CC-Action";
+    CC_QUEUE = "CC-Queue";
+    CC_AGENT = "CC-Agent";
+    CC_AGENT_TYPE = "CC-Agent-Type";
+    CC_AGENT_UUID = "CC-Agent-UUID";
+    CC_AGENT_STATUS = "CC-Agent-Status";
+    CC_AGENT_BRIDGED = "CC-Agent-Bridged";
+    CC_CANCEL_REASON = "CC-Cancel-Reason";
+    CC_HANGUP_CAUSE = "CC-Hangup-Cause";
+    CC_MEMBER_UUID = "CC-Member-UUID";
+    CC_MEMBER_SESSION_UUID = "CC-Member-Session-UUID";
+    CC_MEMBER_CID_NAME = "CC-Member-CID-Name";
+    CC_MEMBER_CID_NUMBER = "CC-Member-CID-Number";
+    CC_MEMBER_JOINED_TIME = "CC-Member-Joined-Time";
+
+    VARIABLE_PREFIX = "variable_";
+    CC_SIDE = "variable_cc_side";
+    CC_QUEUE_VARIABLE = "variable_cc_queue";
+    CC_AGENT_VARIABLE = "variable_cc_agent";
+    CC_MEMBER_UUID_VARIABLE = "variable_cc_member_uuid";
+    CC_MEMBER_SESSION_UUID_VARIABLE = "variable_cc_member_session_uuid";
+    CC_AGENT_ID = "variable_cc_agent_id";
+    CC_USER_ID = "variable_cc_user_id";
+    CC_MEMBER_ID = "variable_cc_member_id";
+    CC_ATTEMPT_ID = "variable_cc_attempt_id";
+    CC_ATTEMPT_SEQ = "variable_cc_attempt_seq";
+    CC_EXIT_KEY = "variable_cc_exit_key";
+    AMD_RESULT = "variable_amd_result";
+    AVMD_DETECT = "variable_avmd_detect";
+    GROUP_CONFIRM_KEY = "variable_group_confirm_key";
+    ENDPOINT_DISPOSITION = "variable_endpoint_disposition";
+    LAST_BRIDGE_HANGUP_CAUSE = "variable_last_bridge_hangup_cause";
+    PROTO_SPECIFIC_HANGUP_CAUSE = "variable_proto_specific_hangup_cause";
+    SIP_HANGUP_DISPOSITION = "variable_sip_hangup_disposition";
+    SIP_INVITE_FAILURE_STATUS = "variable_sip_invite_failure_status";
+    SIP_REQ_USER = "variable_sip_req_user";
+    SIP_TERM_STATUS = "variable_sip_term_status";
+    SIP_TO_USER = "variable_sip_to_user";
+    TRANSFER_SOURCE = "variable_transfer_source";
+}

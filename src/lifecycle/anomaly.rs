@@ -1,0 +1,72 @@
+//! Facts that fit no story: counted, never dropped in silence.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What was wrong with a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Anomaly {
+    /// An event that lacks what it must have.
+    Malformed,
+    /// A member entered who is in the queue already.
+    RepeatedJoin,
+    /// Something happened to an attempt that began before the daemon listened.
+    BeganBefore,
+    /// Something happened to an attempt that is over.
+    AfterLeaving,
+    /// Something happened to an attempt that nobody saw begin.
+    UnknownAttempt,
+    /// An attempt was refused because too many are live.
+    TooManyAttempts,
+    /// A channel was not kept because too many are live.
+    TooManyChannels,
+    /// An early event was not kept because too many are waiting for their attempt.
+    TooManyEarlyEvents,
+}
+
+impl Anomaly {
+    /// Its name in logs and figures.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed event",
+            Self::RepeatedJoin => "repeated join",
+            Self::BeganBefore => "attempt began before the connection",
+            Self::AfterLeaving => "event after leaving",
+            Self::UnknownAttempt => "event of an unknown attempt",
+            Self::TooManyAttempts => "too many live attempts",
+            Self::TooManyChannels => "too many live channels",
+            Self::TooManyEarlyEvents => "too many early events",
+        }
+    }
+}
+
+impl fmt::Display for Anomaly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How often each anomaly was met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Anomalies(BTreeMap<Anomaly, u64>);
+
+impl Anomalies {
+    /// Counts one. The first of its kind is worth a warning, the rest a figure.
+    pub fn count(&mut self, anomaly: Anomaly) {
+        let count = self.0.entry(anomaly).or_default();
+        *count += 1;
+        if *count == 1 {
+            tracing::warn!(anomaly = anomaly.as_str(), "an event fits no story; further ones are only counted");
+        }
+    }
+
+    /// How often this one was met.
+    pub fn of(&self, anomaly: Anomaly) -> u64 {
+        self.0.get(&anomaly).copied().unwrap_or(0)
+    }
+
+    /// All that were met.
+    pub fn iter(&self) -> impl Iterator<Item = (Anomaly, u64)> {
+        self.0.iter().map(|(anomaly, count)| (*anomaly, *count))
+    }
+}

@@ -1,0 +1,366 @@
+//! mod_callcenter as a source: what its events, and those of the channels, mean for attempts.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::anomaly::Anomaly;
+use super::attempt::{Attempt, Call, Member};
+use super::ending::TransferMark;
+use super::machine::{Effects, Lifecycle};
+use super::memory::Stay;
+use super::variables;
+use crate::esl::Event;
+use crate::freeswitch::channel::ChannelData;
+use crate::freeswitch::fact::{ChannelStep, Fact, FactKind, MemberRef, MemberStep, OfferStep, Stamp};
+use crate::freeswitch::header as h;
+use crate::id::{AttemptHash, AttemptKey, ChannelUuid, CoreUuid};
+use crate::moment::value::Source;
+
+/// The status in which mod_callcenter leaves an agent's offers alone.
+const AVAILABLE: &str = "Available";
+
+/// An event on its way through the lifecycle.
+struct Input<'a> {
+    event: &'a Event,
+    at: Timestamp,
+    source: Source,
+    /// Whether the event has waited for its attempt in vain.
+    waited: bool,
+}
+
+impl Lifecycle {
+    /// One event has come.
+    pub fn handle_event(&mut self, event: &Event, effects: &mut Effects) {
+        match Fact::read(event) {
+            Ok(fact) => {
+                let input = self.begin(event, &fact.stamp, effects);
+                self.apply(&input, fact.kind, effects);
+            }
+            Err(malformed) => {
+                tracing::debug!(%malformed, "an event lacks what it must have");
+                self.anomalies.count(Anomaly::Malformed);
+            }
+        }
+    }
+
+    /// Moves the clock on to the event's time.
+    fn begin<'a>(&mut self, event: &'a Event, stamp: &Stamp<'_>, effects: &mut Effects) -> Input<'a> {
+        if let Some(core) = stamp.core.as_deref()
+            && self.world.core.as_ref().map(CoreUuid::as_str) != Some(core)
+        {
+            self.change_core(core.into(), effects);
+        }
+        let at = stamp.at.unwrap_or(self.now);
+        if self.next_deadline().is_some_and(|deadline| deadline < at) {
+            // What was due before this event is decided without it; what falls due with it waits for it.
+            self.advance(at - jiff::SignedDuration::from_nanos(1), effects);
+        }
+        self.now = self.now.max(at);
+        self.connected_at.get_or_insert(at);
+        Input { event, at, source: self.source(stamp), waited: false }
+    }
+
+    fn source(&self, stamp: &Stamp<'_>) -> Source {
+        Source { core_uuid: self.world.core.clone(), event_sequence: stamp.sequence }
+    }
+
+    fn apply(&mut self, input: &Input<'_>, kind: FactKind<'_>, effects: &mut Effects) {
+        match kind {
+            FactKind::Channel(step, data) => self.channel_step(input, step, data, effects),
+            FactKind::Member(MemberStep::Start | MemberStep::Resume, member, data) => {
+                self.member_joined(input, &member, data, effects);
+            }
+            FactKind::Member(MemberStep::End, member, data) => {
+                let Some(hash) = self.attempt_of(input, &member, effects) else { return };
+                self.note_transfer_target(hash, data);
+                self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                    attempt.absorb(data);
+                    attempt.end_queue(occasion, data);
+                });
+            }
+            FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
+            FactKind::AgentStatus { agent, status } => {
+                if status == AVAILABLE {
+                    return;
+                }
+                for hash in self.offered_to(&agent) {
+                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| attempt.agent_left(&agent));
+                }
+            }
+            FactKind::Other => {}
+        }
+    }
+
+    fn channel_step(&mut self, input: &Input<'_>, step: ChannelStep, data: ChannelData<'_>, effects: &mut Effects) {
+        let Some(uuid) = data.uuid() else { return };
+        match step {
+            ChannelStep::Create => {
+                self.channels.create(&uuid, data, &mut self.anomalies);
+                self.agent_leg(input, &uuid, data, effects);
+            }
+            ChannelStep::Answer => {
+                if let Some(hash) = self.agent_leg(input, &uuid, data, effects) {
+                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                        attempt.answer_leg(occasion, &uuid, data);
+                    });
+                }
+            }
+            ChannelStep::Bridge => self.bridged(input, &uuid, data, effects),
+            ChannelStep::Unbridge | ChannelStep::Hold | ChannelStep::Unhold => {
+                for hash in self.about(&uuid) {
+                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| match step {
+                        ChannelStep::Unbridge => attempt.disconnect(&uuid, input.at),
+                        _ => attempt.hold(&uuid, step == ChannelStep::Hold, input.at),
+                    });
+                }
+            }
+            ChannelStep::HangupComplete => self.hung_up(input, &uuid, data, effects),
+        }
+    }
+
+    /// The attempts that a channel matters to: its member's, and the one whose agent is on it.
+    fn about(&self, uuid: &str) -> Vec<AttemptHash> {
+        let mut hashes = self.on_session(uuid);
+        hashes.extend(self.channels.get(uuid).and_then(|channel| channel.serves));
+        hashes
+    }
+
+    fn bridged(&mut self, input: &Input<'_>, uuid: &str, data: ChannelData<'_>, effects: &mut Effects) {
+        let Some(other) = data.other_uuid() else { return };
+        for (session, leg) in [(uuid, &*other), (&*other, uuid)] {
+            for hash in self.on_session(session) {
+                self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                    if session == uuid {
+                        attempt.absorb(data);
+                    }
+                    attempt.connect(occasion, leg);
+                });
+            }
+        }
+    }
+
+    fn hung_up(&mut self, input: &Input<'_>, uuid: &str, data: ChannelData<'_>, effects: &mut Effects) {
+        for hash in self.on_session(uuid) {
+            self.note_transfer_target(hash, data);
+            self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                attempt.absorb(data);
+                attempt.end_call(occasion, data);
+            });
+        }
+        if let Some(hash) = self.channels.get(uuid).and_then(|channel| channel.serves) {
+            self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                attempt.infer_bridge(occasion, data);
+                attempt.end_leg(uuid, input.at, data);
+            });
+        }
+        self.channels.end(uuid);
+    }
+
+    /// Notes that an agent is called on a channel, where its variables say so.
+    fn agent_leg(
+        &mut self,
+        input: &Input<'_>,
+        uuid: &str,
+        data: ChannelData<'_>,
+        effects: &mut Effects,
+    ) -> Option<AttemptHash> {
+        if !data.is_agent_leg() {
+            return None;
+        }
+        let agent = data.header(h::CC_AGENT_VARIABLE)?;
+        let member = MemberRef {
+            queue: data.header(h::CC_QUEUE_VARIABLE)?,
+            member: data.header(h::CC_MEMBER_UUID_VARIABLE)?,
+            session: data.header(h::CC_MEMBER_SESSION_UUID_VARIABLE)?,
+        };
+        let hash = self.attempt_of(input, &member, effects)?;
+        self.note_leg(uuid, hash);
+        self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+            attempt.add_leg(occasion, &agent, ChannelUuid::new(uuid), data);
+        });
+        Some(hash)
+    }
+
+    fn offer_step(
+        &mut self,
+        input: &Input<'_>,
+        step: OfferStep<'_>,
+        member: &MemberRef<'_>,
+        agent: &str,
+        data: ChannelData<'_>,
+        effects: &mut Effects,
+    ) {
+        let Some(hash) = self.attempt_of(input, member, effects) else { return };
+        if let OfferStep::Offering { .. } | OfferStep::BridgeStart = step {
+            self.note_offer(agent, hash);
+        }
+        if step == OfferStep::BridgeStart
+            && let Some(leg) = data.header(h::CC_AGENT_UUID)
+        {
+            self.note_leg(&leg, hash);
+        }
+        self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
+            OfferStep::Offering { standby } => attempt.offer(occasion, agent, standby),
+            OfferStep::BridgeStart => attempt.start_bridge(occasion, agent, data),
+            OfferStep::BridgeEnd { bridged } => attempt.end_bridge(occasion, agent, bridged, data),
+            OfferStep::Fail { cause } => attempt.fail_offer(occasion, agent, &cause),
+        });
+    }
+
+    /// The attempt that an event is about. Where there is none, the event waits for it; after that, it is made up if it
+    /// must have begun since the connection did.
+    fn attempt_of(&mut self, input: &Input<'_>, member: &MemberRef<'_>, effects: &mut Effects) -> Option<AttemptHash> {
+        if let Some(hash) = self.find(&member.queue, &member.member, &member.session) {
+            return Some(hash);
+        }
+        if self.memory.settled(&stay(member)).is_some() {
+            self.anomalies.count(Anomaly::AfterLeaving);
+            return None;
+        }
+        if !input.waited {
+            if !self.early.keep(self.now, &member.session, input.event) {
+                self.anomalies.count(Anomaly::TooManyEarlyEvents);
+            }
+            return None;
+        }
+        let Some(joined_at) = joined_time(input.event) else {
+            self.anomalies.count(Anomaly::UnknownAttempt);
+            return None;
+        };
+        if self.connected_at.is_none_or(|connected_at| joined_at <= connected_at) {
+            self.anomalies.count(Anomaly::BeganBefore);
+            return None;
+        }
+        self.open(input, member, ChannelData(input.event), joined_at, true, effects)
+    }
+
+    fn member_joined(
+        &mut self,
+        input: &Input<'_>,
+        member: &MemberRef<'_>,
+        data: ChannelData<'_>,
+        effects: &mut Effects,
+    ) {
+        let known = self.find(&member.queue, &member.member, &member.session);
+        if known.and_then(|hash| self.attempt(hash)).is_some_and(|attempt| attempt.left_at().is_none()) {
+            self.anomalies.count(Anomaly::RepeatedJoin);
+            return;
+        }
+        if self.open(input, member, data, input.at, false, effects).is_none() || !self.early.has(&member.session) {
+            return;
+        }
+        for event in self.early.take(&member.session) {
+            self.handle_event(&event, effects);
+        }
+    }
+
+    /// An event has waited for its attempt long enough.
+    pub(super) fn expire_early_event(&mut self, effects: &mut Effects) {
+        let Some(early) = self.early.pop() else { return };
+        let Ok(fact) = Fact::read(&early.event) else { return };
+        let at = fact.stamp.at.unwrap_or(self.now);
+        let input = Input { event: &early.event, at, source: self.source(&fact.stamp), waited: true };
+        self.apply(&input, fact.kind, effects);
+    }
+
+    fn open(
+        &mut self,
+        input: &Input<'_>,
+        member: &MemberRef<'_>,
+        data: ChannelData<'_>,
+        joined_at: Timestamp,
+        synthetic: bool,
+        effects: &mut Effects,
+    ) -> Option<AttemptHash> {
+        if !self.has_room() {
+            return None;
+        }
+        let mut attempt = self.new_attempt(member, data, joined_at)?;
+        let of_member = data.uuid().is_some_and(|uuid| uuid == member.session);
+        if of_member {
+            attempt.absorb(data);
+            attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
+        }
+        if let Some(channel) = self.channels.entry(&member.session, &mut self.anomalies) {
+            channel.latest_attempt_id = Some(attempt.attempt_id);
+        }
+        let hash = self.insert(attempt);
+        self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+            attempt.join(occasion, synthetic);
+        });
+        Some(hash)
+    }
+
+    fn new_attempt(&self, member: &MemberRef<'_>, data: ChannelData<'_>, joined_at: Timestamp) -> Option<Attempt> {
+        let earlier = self.find(&member.queue, &member.member, &member.session).and_then(|hash| self.attempt(hash));
+        let ordinal = earlier.map(|attempt| attempt.key.ordinal).max(self.memory.settled(&stay(member)));
+        let key = AttemptKey {
+            core: self.world.core.clone()?,
+            queue: (&*member.queue).into(),
+            member: (&*member.member).into(),
+            session: (&*member.session).into(),
+            ordinal: ordinal.map_or(0, |ordinal| ordinal + 1),
+        };
+        let channel = self.channels.get(&member.session);
+        let before = self.memory.abandoned(&key.member);
+        let on_channel = channel.and_then(|channel| channel.latest_attempt_id);
+        let integer = |name| data.header(name)?.parse::<u64>().ok();
+        let dialers = integer(h::CC_ATTEMPT_ID).filter(|_| on_channel.is_none());
+        Some(Attempt {
+            attempt_id: dialers.unwrap_or_else(|| key.hash().attempt_id()),
+            settings: self.world.config.queue(&key.queue).settings.clone(),
+            member: Member {
+                name: data.header(h::CC_MEMBER_CID_NAME).map(Cow::into_owned),
+                number: data.header(h::CC_MEMBER_CID_NUMBER).map(Cow::into_owned),
+                id: None,
+                attempt_seq: integer(h::CC_ATTEMPT_SEQ).unwrap_or_else(|| before.map_or(1, |b| b.attempts + 1)),
+                first_joined_at: before.map(|before| before.first_joined_at),
+                previous_attempt_id: before.map(|before| before.attempt_id).or(on_channel),
+            },
+            call: Call {
+                destination: channel
+                    .and_then(|channel| channel.destination.as_deref().map(str::to_owned))
+                    .or_else(|| destination(data)),
+                variables: variables::collect(data, &self.world.config.queue(&key.queue).settings),
+                ..Call::default()
+            },
+            key,
+            joined_at,
+            offers: Vec::new(),
+            unclaimed_legs: Vec::new(),
+            bridge: None,
+            queue_end: None,
+            loss: None,
+            sequence: 0,
+            left: false,
+            dirty: true,
+        })
+    }
+
+    /// Where an attended transfer led, the other channel names the person; it may be gone when `leaving` is told.
+    fn note_transfer_target(&mut self, hash: AttemptHash, data: ChannelData<'_>) {
+        let Some(live) = self.attempt(hash) else { return };
+        let Some(mark) = data.header(h::TRANSFER_SOURCE) else { return };
+        let Some(TransferMark::Attended(uuid)) = live.transfer_mark_in(&mark) else { return };
+        let person = self.channels.get(uuid).and_then(|channel| channel.person.as_deref().map(str::to_owned));
+        self.note_transferred_to(hash, person);
+    }
+}
+
+/// When the member joined, as callcenter events tell it, in whole seconds.
+fn joined_time(event: &Event) -> Option<Timestamp> {
+    Timestamp::from_second(event.header(h::CC_MEMBER_JOINED_TIME)?.parse().ok()?).ok()
+}
+
+/// The number called, of a channel whose creation was not seen.
+fn destination(data: ChannelData<'_>) -> Option<String> {
+    [h::SIP_REQ_USER, h::SIP_TO_USER, h::CALLER_RDNIS, h::CALLER_DESTINATION_NUMBER]
+        .into_iter()
+        .find_map(|name| data.header(name))
+        .map(Cow::into_owned)
+}
+
+fn stay(member: &MemberRef<'_>) -> Stay {
+    Stay { queue: (&*member.queue).into(), member: (&*member.member).into(), session: (&*member.session).into() }
+}

@@ -1,0 +1,283 @@
+//! When an attempt is over, and how it ended: decided from its facts alone, anew after each of them.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::attempt::{Attempt, Bridge};
+use super::offer::{LegEnd, MemberFate, Offer, OfferState, Readiness, Verdict};
+use super::world::Occasion;
+use crate::freeswitch::channel::Disposition;
+use crate::moment::EventName;
+use crate::moment::value::{CancelReason, CcResult, MissedReason, Outcome, Side};
+
+/// How long `leaving` waits for the end of the member's call after FreeSWITCH said that it is ending. Normally it comes
+/// within 0.1 s; under overload 7.7 s were seen.
+const CALL_END_WAIT: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long `leaving` waits for `member-queue-end` after the member's call has ended. It can fail to come at all.
+const QUEUE_END_WAIT: SignedDuration = SignedDuration::from_secs(10);
+
+/// How long `leaving` waits for offers that are under way when the member leaves: an announcement to the agent delays
+/// the offer's end.
+const OFFERS_END_WAIT: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long `leaving` waits, when the agent has gone and the call goes on for no known reason, for the call's own end,
+/// which may be milliseconds behind; and for the end of the agent's leg, which tells who hung up.
+const HANGUP_WAIT: SignedDuration = SignedDuration::from_millis(300);
+
+impl Attempt {
+    /// Draws the conclusions of what is known: offers whose end is clear are closed, and when everything is, the attempt
+    /// leaves. To be called after every fact, and when the time it returned has come.
+    pub fn settle(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
+        if self.left {
+            return None;
+        }
+        let mut next = None;
+        for index in 0..self.offers.len() {
+            next = earlier(next, self.settle_offer(occasion, index));
+        }
+        match self.leaving_readiness(occasion.now) {
+            None => next,
+            Some(Readiness::Until(at)) => earlier(next, Some(at)),
+            Some(Readiness::Ready(())) => {
+                self.leave(occasion);
+                None
+            }
+        }
+    }
+
+    fn settle_offer(&mut self, occasion: &mut Occasion<'_>, index: usize) -> Option<Timestamp> {
+        let fate = self.member_fate();
+        match self.offers[index].verdict(fate, occasion.now)? {
+            Readiness::Until(at) => Some(at),
+            Readiness::Ready(verdict) => {
+                let OfferState::Failing { at, .. } = self.offers[index].state else { return None };
+                self.conclude_offer(occasion, index, verdict, at);
+                None
+            }
+        }
+    }
+
+    fn conclude_offer(&mut self, occasion: &mut Occasion<'_>, index: usize, verdict: Verdict, at: Timestamp) {
+        self.dirty = true;
+        match verdict {
+            Verdict::LostRace => self.offers[index].close(Outcome::LostRace, at),
+            Verdict::AnsweredInVain => self.offers[index].close(Outcome::Failed, at),
+            Verdict::Missed(reason) => {
+                self.announce(occasion, index);
+                self.tell_missed(occasion, index, reason, at);
+                self.offers[index].close(reason.into(), at);
+            }
+        }
+    }
+
+    /// What is known of the member, to explain why an offer was cancelled.
+    fn member_fate(&self) -> MemberFate {
+        if let Some(end) = &self.call.end {
+            return match end.hangup.disposition {
+                Disposition::ByFarEnd => MemberFate::HungUp,
+                Disposition::ByFreeSwitch => MemberFate::TakenAway,
+                Disposition::Unknown if ended_by_operator(end.cause.as_deref()) => MemberFate::TakenAway,
+                Disposition::Unknown => MemberFate::HungUp,
+            };
+        }
+        match &self.queue_end {
+            None => MemberFate::Waiting,
+            Some(end) if end.call_goes_on || end.reason != Some(CancelReason::BreakOut) => MemberFate::TakenAway,
+            Some(end) => MemberFate::Unclear { until: end.seen_at + CALL_END_WAIT },
+        }
+    }
+
+    /// Whether the attempt can leave; none while the member has not begun to.
+    fn leaving_readiness(&self, now: Timestamp) -> Option<Readiness<()>> {
+        let call_end = self.call.end_seen_at;
+        let Some(first_end) = earlier(self.queue_end.as_ref().map(|end| end.seen_at), call_end) else {
+            let until = self.loss.as_ref()?.grace_until;
+            return Some(if now < until { Readiness::Until(until) } else { Readiness::Ready(()) });
+        };
+        let mut waits = Vec::with_capacity(3);
+        match (&self.queue_end, call_end) {
+            (Some(end), None) if !end.call_goes_on => waits.push(end.seen_at + CALL_END_WAIT),
+            (Some(end), None) if self.bridge.is_some() && self.transfer_mark().is_none() => {
+                waits.push(end.seen_at + HANGUP_WAIT);
+            }
+            (None, Some(seen_at)) => waits.push(seen_at + QUEUE_END_WAIT),
+            (_, _) => {}
+        }
+        if self.offers.iter().any(Offer::is_open) {
+            waits.push(first_end + if self.queue_end.is_some() { OFFERS_END_WAIT } else { QUEUE_END_WAIT });
+        }
+        if self.awaits_agents_leg() {
+            waits.push(first_end + HANGUP_WAIT);
+        }
+        Some(match waits.into_iter().filter(|until| now < *until).max() {
+            Some(until) => Readiness::Until(until),
+            None => Readiness::Ready(()),
+        })
+    }
+
+    /// Whether only the end of the agent's leg can tell who hung up.
+    fn awaits_agents_leg(&self) -> bool {
+        let ended_by_member = self.call.end.as_ref().is_some_and(|end| end.hangup.disposition == Disposition::ByFarEnd);
+        self.bridge.as_ref().is_some_and(|bridge| {
+            let offer = &self.offers[bridge.offer];
+            !ended_by_member && !offer.standby && offer.leg().is_some_and(|leg| leg.end.is_none())
+        })
+    }
+
+    fn leave(&mut self, occasion: &mut Occasion<'_>) {
+        let left_at = self.left_at().unwrap_or(occasion.at);
+        self.close_open_offers(occasion, left_at);
+        if let Some(bridge) = &mut self.bridge {
+            bridge.hold.since = bridge.hold.since.filter(|since| *since < left_at);
+            if let Some(since) = bridge.hold.since.take() {
+                bridge.hold.done_micros += left_at.as_microsecond() - since.as_microsecond();
+            }
+        }
+        let synthetic = self.queue_end.is_none();
+        let offer = self.bridge.as_ref().map(|bridge| bridge.offer);
+        self.left = true;
+        self.tell(occasion, EventName::Leaving, offer, left_at, synthetic);
+    }
+
+    /// Closes the offers whose end did not come, by what is known of their legs.
+    fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
+        for index in 0..self.offers.len() {
+            let offer = &self.offers[index];
+            if !offer.is_open() {
+                continue;
+            }
+            let at = offer.leg().and_then(|leg| leg.end.as_ref()).map_or(left_at, |end| end.at);
+            if offer.state == OfferState::Bridged {
+                self.offers[index].close(Outcome::Bridged, at);
+            } else if self.was_lost() {
+                self.offers[index].close(Outcome::Lost, at);
+            } else if offer.answered_at.is_some() {
+                self.offers[index].close(Outcome::Failed, at);
+            } else {
+                let reason = match self.member_fate() {
+                    MemberFate::HungUp => MissedReason::Abandoned,
+                    MemberFate::Waiting | MemberFate::Unclear { .. } | MemberFate::TakenAway => MissedReason::Withdrawn,
+                };
+                self.conclude_offer(occasion, index, Verdict::Missed(reason), at);
+            }
+        }
+    }
+
+    /// When the member left: the first end that was seen, whatever was waited for later.
+    pub fn left_at(&self) -> Option<Timestamp> {
+        let seen = earlier(self.queue_end.as_ref().map(|end| end.at), self.call.end.as_ref().map(|end| end.at));
+        seen.or(self.loss.as_ref().map(|loss| loss.at))
+    }
+
+    /// When the conversation ended.
+    pub fn voice_ended_at(&self) -> Option<Timestamp> {
+        earlier(self.left_at(), self.bridge.as_ref()?.agent_done_at)
+    }
+
+    /// FreeSWITCH's mark of a transfer that took the member away, if there is one: the mark that brought the member into
+    /// the queue, and the mark of the connection with an agent, mean nothing.
+    pub fn transfer_mark(&self) -> Option<TransferMark<'_>> {
+        self.transfer_mark_in(self.call.transfer_mark.as_deref()?)
+    }
+
+    /// What a mark on the member's channel says, if it means something.
+    pub fn transfer_mark_in<'a>(&self, mark: &'a str) -> Option<TransferMark<'a>> {
+        if self.call.transfer_mark_at_join.as_deref() == Some(mark) {
+            return None;
+        }
+        if let Some((_, target)) = mark.split_once(":bl_xfer:") {
+            return Some(TransferMark::Blind(target.split('/').next().unwrap_or(target)));
+        }
+        let (_, uuid) = mark.split_once(":uuid_br:")?;
+        (!self.offers.iter().any(|offer| offer.has_leg(uuid))).then_some(TransferMark::Attended(uuid))
+    }
+
+    /// Result and reason.
+    pub fn result(&self) -> (CcResult, Option<CancelReason>) {
+        if self.bridge.is_some() {
+            return (CcResult::Success, self.was_lost().then_some(CancelReason::Lost));
+        }
+        if self.was_lost() {
+            return (CcResult::Cancel, Some(CancelReason::Lost));
+        }
+        if let Some(reason @ (CancelReason::Timeout | CancelReason::NoAgentTimeout | CancelReason::ExitWithKey)) =
+            self.queue_end.as_ref().and_then(|end| end.reason)
+        {
+            let counts_as_abandoned = self.settings.timeout_is_abandoned && reason != CancelReason::ExitWithKey;
+            return (if counts_as_abandoned { CcResult::Abandoned } else { CcResult::Cancel }, Some(reason));
+        }
+        if self.queue_end.as_ref().is_some_and(|end| end.call_goes_on) {
+            return (CcResult::Cancel, Some(CancelReason::BreakOut));
+        }
+        match self.member_fate() {
+            MemberFate::TakenAway => (CcResult::Cancel, Some(CancelReason::Killed)),
+            MemberFate::Unclear { .. }
+                if ended_by_operator(self.queue_end.as_ref().and_then(|e| e.cause.as_deref())) =>
+            {
+                (CcResult::Cancel, Some(CancelReason::Killed))
+            }
+            MemberFate::HungUp | MemberFate::Unclear { .. } | MemberFate::Waiting => {
+                (CcResult::Abandoned, Some(CancelReason::Hangup))
+            }
+        }
+    }
+
+    /// Who ended the member's call; none while it goes on, or where that was not seen.
+    pub fn hangup_side(&self) -> Option<Side> {
+        let end = self.call.end.as_ref()?;
+        Some(match (end.hangup.disposition, self.bridged_leg_end()) {
+            (Disposition::ByFarEnd, _) => Side::Member,
+            (_, Some(agent)) if agent.hangup.disposition == Disposition::ByFarEnd => Side::Agent,
+            (Disposition::Unknown, _) if end.hangup.by_bridge => Side::Agent,
+            (Disposition::Unknown, Some(agent)) if agent.hangup.by_bridge => Side::Member,
+            (Disposition::ByFreeSwitch | Disposition::Unknown, _) => Side::System,
+        })
+    }
+
+    /// Who ended the conversation, also where the member's call went on.
+    pub fn talk_ended_by(&self) -> Option<Side> {
+        self.bridge.as_ref()?;
+        if self.was_lost() {
+            return None;
+        }
+        if let Some(side) = self.hangup_side() {
+            return Some(side);
+        }
+        Some(match self.bridged_leg_end() {
+            Some(agent) if agent.hangup.disposition == Disposition::ByFarEnd || agent.hangup.by_own_transfer => {
+                Side::Agent
+            }
+            _ => Side::System,
+        })
+    }
+
+    fn was_lost(&self) -> bool {
+        self.loss.is_some() && self.queue_end.is_none() && self.call.end.is_none()
+    }
+
+    fn bridged_leg_end(&self) -> Option<&LegEnd> {
+        let Bridge { offer, .. } = self.bridge.as_ref()?;
+        self.offers[*offer].leg()?.end.as_ref()
+    }
+}
+
+/// What a transfer mark says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferMark<'a> {
+    /// A blind transfer to that destination.
+    Blind(&'a str),
+    /// An attended transfer to the person on that channel.
+    Attended(&'a str),
+}
+
+/// Whether the cause says that FreeSWITCH or its operator ended the call, where the leg's own signalling says nothing.
+fn ended_by_operator(cause: Option<&str>) -> bool {
+    matches!(cause, Some("SYSTEM_SHUTDOWN" | "MANAGER_REQUEST"))
+}
+
+fn earlier(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.min(right)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,342 @@
+//! The lifecycle of one node: all its live attempts, and the passing of time over them.
+//!
+//! The machine has one owner and does no I/O. Events go in through [`Lifecycle::handle_event`], time through
+//! [`Lifecycle::advance`]; what is to be committed comes out through [`Effects`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::anomaly::{Anomalies, Anomaly};
+use super::attempt::Attempt;
+use super::channels::Channels;
+use super::early::EarlyEvents;
+use super::memory::{Abandoned, Memory, Stay};
+use super::world::{Occasion, World};
+use crate::config::Config;
+use crate::freeswitch::Snapshot;
+use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeName};
+use crate::moment::Moment;
+use crate::moment::value::{CcResult, Source};
+
+/// The most attempts that live at once. An attempt takes about two kilobytes; no FreeSWITCH has so many calls.
+const ATTEMPTS_LIMIT: usize = 200_000;
+
+/// How long, after FreeSWITCH was found not to have an attempt any more, the events that tell its end may still come:
+/// they can be on their way while the snapshot is taken.
+const LOSS_GRACE: SignedDuration = SignedDuration::from_secs(2);
+
+/// What one input brought forth: to be committed as a whole.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// The moments, in their order.
+    pub moments: Vec<Moment>,
+    /// The attempts whose state changed; one that [`Lifecycle::state`] does not know any more is over.
+    pub changed: BTreeSet<AttemptHash>,
+}
+
+impl Effects {
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.moments.is_empty() && self.changed.is_empty()
+    }
+}
+
+/// The lifecycle of a node.
+#[derive(Debug)]
+pub struct Lifecycle {
+    pub(super) world: World,
+    pub(super) channels: Channels,
+    pub(super) memory: Memory,
+    pub(super) early: EarlyEvents,
+    pub(super) anomalies: Anomalies,
+    /// The node's clock: the latest time that an event carried, moved on by [`Self::advance`] while none come.
+    pub(super) now: Timestamp,
+    /// When the connection's first event happened.
+    pub(super) connected_at: Option<Timestamp>,
+    attempts: HashMap<AttemptHash, Live>,
+    by_session: HashMap<ChannelUuid, Vec<AttemptHash>>,
+    by_agent: HashMap<AgentName, Vec<AttemptHash>>,
+    deadlines: BTreeSet<(Timestamp, AttemptHash)>,
+}
+
+#[derive(Debug)]
+struct Live {
+    attempt: Box<Attempt>,
+    deadline: Option<Timestamp>,
+}
+
+impl Lifecycle {
+    /// A node of which nothing is known yet.
+    pub fn new(node: NodeName, config: Arc<Config>) -> Self {
+        Self {
+            world: World {
+                node,
+                core: None,
+                config,
+                wrap_up_seconds: Default::default(),
+                queue_agents: Default::default(),
+            },
+            channels: Channels::default(),
+            memory: Memory::default(),
+            early: EarlyEvents::default(),
+            anomalies: Anomalies::default(),
+            now: Timestamp::UNIX_EPOCH,
+            connected_at: None,
+            attempts: HashMap::new(),
+            by_session: HashMap::new(),
+            by_agent: HashMap::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    /// The node's clock.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The facts that fit no story.
+    pub fn anomalies(&self) -> &Anomalies {
+        &self.anomalies
+    }
+
+    /// How many attempts live.
+    pub fn live(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// A live attempt.
+    pub fn attempt(&self, hash: AttemptHash) -> Option<&Attempt> {
+        self.attempts.get(&hash).map(|live| &*live.attempt)
+    }
+
+    /// An attempt's key and state, to be found again after a restart; none if it is over.
+    pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
+        let attempt = self.attempt(hash)?;
+        let state = serde_json::to_string(attempt).expect("an attempt's state is plain data");
+        Some((attempt.key.clone(), state))
+    }
+
+    /// Takes up an attempt that an earlier run of the daemon left open.
+    pub fn restore(&mut self, state: &str) -> Result<(), serde_json::Error> {
+        let mut attempt: Attempt = serde_json::from_str(state)?;
+        attempt.settings = self.world.config.queue(&attempt.key.queue).settings.clone();
+        self.world.core.get_or_insert_with(|| attempt.key.core.clone());
+        for offer in attempt.offers.iter().filter(|offer| offer.is_open()) {
+            for leg in &offer.legs {
+                self.note_leg(leg.channel.as_str(), attempt.hash());
+            }
+        }
+        self.insert(attempt);
+        Ok(())
+    }
+
+    /// Uses another configuration from now on; attempts that are under way keep the settings they began with.
+    pub fn configure(&mut self, config: Arc<Config>) {
+        self.world.config = config;
+    }
+
+    /// A new connection begins: what happened before its first event was not seen.
+    pub fn begin_connection(&mut self) {
+        self.connected_at = None;
+    }
+
+    /// The next time at which something is to be decided.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let attempts = self.deadlines.first().map(|(at, _)| *at);
+        [attempts, self.early.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Time has passed: everything that was due by `now` is decided.
+    pub fn advance(&mut self, now: Timestamp, effects: &mut Effects) {
+        while let Some(at) = self.next_deadline().filter(|at| *at <= now) {
+            self.now = self.now.max(at);
+            match self.deadlines.first().copied().filter(|(deadline, _)| *deadline == at) {
+                Some((_, hash)) => self.with_attempt(hash, at, &Source::default(), effects, |_, _| {}),
+                None => self.expire_early_event(effects),
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// Nothing more will come: attempts whose end was seen are settled, all others stay open.
+    pub fn finish(&mut self, effects: &mut Effects) {
+        let mut ended: Vec<_> = self.deadlines.iter().copied().collect();
+        ended.retain(|(_, hash)| self.attempt(*hash).is_some_and(|attempt| attempt.left_at().is_some()));
+        for (_, hash) in ended {
+            while let Some(at) = self.attempts.get(&hash).and_then(|live| live.deadline) {
+                self.now = self.now.max(at);
+                self.with_attempt(hash, at, &Source::default(), effects, |_, _| {});
+            }
+        }
+    }
+
+    /// Compares the open attempts with what FreeSWITCH has: those that it does not have any more are lost, unless the
+    /// events that tell their end are on their way. Takes over what the snapshot says of agents.
+    pub fn reconcile(&mut self, snapshot: &Snapshot, effects: &mut Effects) {
+        self.world.wrap_up_seconds = snapshot.wrap_up_seconds();
+        self.world.queue_agents = snapshot.queue_agents();
+        self.channels.retain(|uuid| snapshot.channels.contains(uuid));
+        let waiting: BTreeSet<_> = snapshot
+            .members
+            .iter()
+            .map(|row| (row.queue.as_str(), row.uuid.as_str(), row.session_uuid.as_str()))
+            .collect();
+        let gone: Vec<_> = self
+            .attempts
+            .values()
+            .map(|live| &live.attempt)
+            .filter(|attempt| {
+                let key = &attempt.key;
+                !snapshot.channels.contains(&key.session)
+                    || !waiting.contains(&(key.queue.as_str(), key.member.as_str(), key.session.as_str()))
+            })
+            .map(|attempt| attempt.hash())
+            .collect();
+        self.lose(gone, LOSS_GRACE, effects);
+    }
+
+    /// The FreeSWITCH process is another one than before: all attempts of the old one are over.
+    pub(super) fn change_core(&mut self, core: CoreUuid, effects: &mut Effects) {
+        let gone =
+            self.attempts.iter().filter(|(_, live)| live.attempt.key.core != core).map(|(hash, _)| *hash).collect();
+        self.lose(gone, SignedDuration::ZERO, effects);
+        self.channels.retain(|_| false);
+        self.early.clear();
+        self.connected_at = None;
+        self.world.core = Some(core);
+    }
+
+    fn lose(&mut self, mut gone: Vec<AttemptHash>, grace: SignedDuration, effects: &mut Effects) {
+        gone.sort_unstable_by_key(|hash| (self.attempt(*hash).map(|attempt| attempt.joined_at), *hash));
+        let (now, source) = (self.now, Source { core_uuid: self.world.core.clone(), event_sequence: None });
+        for hash in gone {
+            self.with_attempt(hash, now, &source, effects, |attempt, occasion| {
+                attempt.lose(occasion.now, occasion.now + grace);
+            });
+        }
+    }
+
+    /// The live attempt with these UUIDs: the latest, where a member came back on the same channel.
+    pub(super) fn find(&self, queue: &str, member: &str, session: &str) -> Option<AttemptHash> {
+        let on_channel = self.by_session.get(session)?;
+        on_channel.iter().rev().copied().find(|hash| {
+            self.attempt(*hash).is_some_and(|a| a.key.queue.as_str() == queue && a.key.member.as_str() == member)
+        })
+    }
+
+    /// The live attempts on a member's channel.
+    pub(super) fn on_session(&self, session: &str) -> Vec<AttemptHash> {
+        self.by_session.get(session).cloned().unwrap_or_default()
+    }
+
+    /// The live attempts that were offered to an agent.
+    pub(super) fn offered_to(&self, agent: &str) -> Vec<AttemptHash> {
+        self.by_agent.get(agent).cloned().unwrap_or_default()
+    }
+
+    /// Remembers that an attempt was offered to an agent.
+    pub(super) fn note_offer(&mut self, agent: &str, hash: AttemptHash) {
+        let offered = match self.by_agent.get_mut(agent) {
+            Some(offered) => offered,
+            None => self.by_agent.entry(agent.into()).or_default(),
+        };
+        if !offered.contains(&hash) {
+            offered.push(hash);
+        }
+    }
+
+    /// Remembers that an agent is called, or connected, on a channel for an attempt.
+    pub(super) fn note_leg(&mut self, channel: &str, hash: AttemptHash) {
+        if let Some(channel) = self.channels.entry(channel, &mut self.anomalies) {
+            channel.serves = Some(hash);
+        }
+    }
+
+    /// Notes the person to whom an attended transfer led.
+    pub(super) fn note_transferred_to(&mut self, hash: AttemptHash, person: Option<String>) {
+        if let Some(live) = self.attempts.get_mut(&hash) {
+            live.attempt.call.transferred_to = person;
+        }
+    }
+
+    /// Whether another attempt can be taken.
+    pub(super) fn has_room(&mut self) -> bool {
+        let room = self.attempts.len() < ATTEMPTS_LIMIT;
+        if !room {
+            self.anomalies.count(Anomaly::TooManyAttempts);
+        }
+        room
+    }
+
+    /// Takes a new attempt.
+    pub(super) fn insert(&mut self, attempt: Attempt) -> AttemptHash {
+        let hash = attempt.hash();
+        let session = attempt.key.session.clone();
+        for offer in &attempt.offers {
+            self.note_offer(offer.agent.as_str(), hash);
+        }
+        self.by_session.entry(session).or_default().push(hash);
+        self.attempts.insert(hash, Live { attempt: Box::new(attempt), deadline: None });
+        hash
+    }
+
+    /// Runs one attempt's state machine: `change` applies a fact, then conclusions are drawn.
+    pub(super) fn with_attempt(
+        &mut self,
+        hash: AttemptHash,
+        at: Timestamp,
+        source: &Source,
+        effects: &mut Effects,
+        change: impl FnOnce(&mut Attempt, &mut Occasion<'_>),
+    ) {
+        let Some(live) = self.attempts.get_mut(&hash) else { return };
+        let moments = &mut effects.moments;
+        let mut occasion = Occasion { world: &self.world, at, now: self.now, source, moments };
+        change(&mut live.attempt, &mut occasion);
+        let deadline = live.attempt.settle(&mut occasion);
+        if live.deadline != deadline {
+            if let Some(old) = live.deadline {
+                self.deadlines.remove(&(old, hash));
+            }
+            self.deadlines.extend(deadline.map(|at| (at, hash)));
+            live.deadline = deadline;
+        }
+        if std::mem::take(&mut live.attempt.dirty) {
+            effects.changed.insert(hash);
+        }
+        if live.attempt.left {
+            self.forget(hash);
+        }
+    }
+
+    fn forget(&mut self, hash: AttemptHash) {
+        let Some(Live { attempt, deadline }) = self.attempts.remove(&hash) else { return };
+        if let Some(at) = deadline {
+            self.deadlines.remove(&(at, hash));
+        }
+        remove_from(&mut self.by_session, &attempt.key.session, hash);
+        for offer in &attempt.offers {
+            remove_from(&mut self.by_agent, &offer.agent, hash);
+        }
+        let result = attempt.result().0;
+        let Attempt { key, attempt_id, member, joined_at, .. } = *attempt;
+        if result != CcResult::Success {
+            let first_joined_at = member.first_joined_at.unwrap_or(joined_at);
+            let abandoned = Abandoned { first_joined_at, attempt_id, attempts: member.attempt_seq };
+            self.memory.abandon(self.now, key.member.clone(), abandoned);
+        }
+        let stay = Stay { queue: key.queue, member: key.member, session: key.session };
+        self.memory.settle(self.now, stay, key.ordinal);
+    }
+}
+
+fn remove_from<K: std::hash::Hash + Eq>(index: &mut HashMap<K, Vec<AttemptHash>>, key: &K, hash: AttemptHash) {
+    if let Some(hashes) = index.get_mut(key) {
+        hashes.retain(|other| *other != hash);
+        if hashes.is_empty() {
+            index.remove(key);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What is remembered of attempts that are over, as long as something may still refer to them.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::id::{ChannelUuid, MemberUuid, QueueName};
+
+/// How long a settled attempt is remembered: late events of it are told from events of one that was never seen.
+const SETTLED_MEMORY: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long a member who left without an agent is remembered for a resume. mod_callcenter forgets
+/// after `discard-abandoned-after`, which is a minute unless configured.
+const ABANDONED_MEMORY: SignedDuration = SignedDuration::from_hours(1);
+
+/// The most of each that are remembered (about 200 bytes each); the oldest are forgotten first.
+const MEMORY_LIMIT: usize = 16_384;
+
+/// The UUIDs of one stay, which a later one can share.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stay {
+    /// The queue.
+    pub queue: QueueName,
+    /// The member.
+    pub member: MemberUuid,
+    /// The member's channel.
+    pub session: ChannelUuid,
+}
+
+/// What is remembered of a member who left without an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abandoned {
+    /// When the member first joined.
+    pub first_joined_at: Timestamp,
+    /// The latest attempt's number.
+    pub attempt_id: u64,
+    /// How many attempts there were.
+    pub attempts: u64,
+}
+
+/// The memory.
+#[derive(Debug)]
+pub struct Memory {
+    settled: Remembered<Stay, u32>,
+    abandoned: Remembered<MemberUuid, Abandoned>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { settled: Remembered::new(SETTLED_MEMORY), abandoned: Remembered::new(ABANDONED_MEMORY) }
+    }
+}
+
+impl Memory {
+    /// Remembers that a stay with this ordinal is over.
+    pub fn settle(&mut self, now: Timestamp, stay: Stay, ordinal: u32) {
+        self.settled.insert(now, stay, ordinal);
+    }
+
+    /// The ordinal of the latest stay with these UUIDs that is over.
+    pub fn settled(&self, stay: &Stay) -> Option<u32> {
+        self.settled.get(stay).copied()
+    }
+
+    /// Remembers a member who left without an agent.
+    pub fn abandon(&mut self, now: Timestamp, member: MemberUuid, abandoned: Abandoned) {
+        self.abandoned.insert(now, member, abandoned);
+    }
+
+    /// The member's earlier attempts.
+    pub fn abandoned(&self, member: &MemberUuid) -> Option<&Abandoned> {
+        self.abandoned.get(member)
+    }
+}
+
+/// Values that are forgotten after some time, the oldest first.
+#[derive(Debug)]
+struct Remembered<K, V> {
+    span: SignedDuration,
+    values: HashMap<K, (Timestamp, V)>,
+    order: VecDeque<(Timestamp, K)>,
+}
+
+impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
+    fn new(span: SignedDuration) -> Self {
+        Self { span, values: HashMap::new(), order: VecDeque::new() }
+    }
+
+    fn insert(&mut self, now: Timestamp, key: K, value: V) {
+        self.values.insert(key.clone(), (now, value));
+        self.order.push_back((now, key));
+        while self
+            .order
+            .front()
+            .is_some_and(|(at, _)| self.order.len() > MEMORY_LIMIT || now.duration_since(*at) > self.span)
+        {
+            let Some((at, key)) = self.order.pop_front() else { return };
+            if self.values.get(&key).is_some_and(|(written, _)| *written == at) {
+                self.values.remove(&key);
+            }
+        }
+    }
+
+    fn get(&self, key: &K) -> Option<&V> {
+        self.values.get(key).map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn what_is_old_or_too_much_is_forgotten() {
+        let mut memory: Remembered<i64, i64> = Remembered::new(SignedDuration::from_secs(10));
+        memory.insert(at(0), 1, 1);
+        memory.insert(at(5), 1, 2);
+        memory.insert(at(11), 2, 0);
+        assert_eq!(memory.get(&1), Some(&2), "written anew at 5");
+        memory.insert(at(16), 3, 0);
+        assert_eq!(memory.get(&1), None);
+        for key in 0..(MEMORY_LIMIT as i64 + 50) {
+            memory.insert(at(16), key, 0);
+        }
+        assert!(memory.values.len() <= MEMORY_LIMIT && memory.order.len() <= MEMORY_LIMIT);
+    }
+}

@@ -1,0 +1,175 @@
+//! How an attempt tells a moment: the payload, made from its facts as they stand.
+
+use jiff::Timestamp;
+
+use super::attempt::Attempt;
+use super::ending::TransferMark;
+use super::world::Occasion;
+use crate::freeswitch::cause;
+use crate::id::AgentName;
+use crate::moment::value::{MissedReason, Seconds, Time};
+use crate::moment::{EventName, Moment, Payload};
+
+impl Attempt {
+    /// Tells a moment of the attempt, or of one of its offers.
+    pub fn tell(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        event: EventName,
+        offer: Option<usize>,
+        at: Timestamp,
+        synthetic: bool,
+    ) {
+        let payload = self.next_payload(occasion, event, offer, at, synthetic);
+        self.push(occasion, payload);
+    }
+
+    /// Tells that an offer was missed.
+    pub fn tell_missed(&mut self, occasion: &mut Occasion<'_>, index: usize, reason: MissedReason, at: Timestamp) {
+        let mut payload = self.next_payload(occasion, EventName::Missed, Some(index), at, false);
+        let (cause, status) = self.offers[index].failure();
+        payload.missed_reason = Some(reason);
+        payload.ring_sec = Some(self.offers[index].ring(at));
+        payload.agent_cause = cause;
+        payload.agent_sip_code = status;
+        self.push(occasion, payload);
+    }
+
+    fn push(&mut self, occasion: &mut Occasion<'_>, mut payload: Payload) {
+        payload.clear_inapplicable();
+        self.dirty = true;
+        occasion.moments.push(Moment { attempt: self.hash(), payload });
+    }
+
+    fn next_payload(
+        &mut self,
+        occasion: &Occasion<'_>,
+        event: EventName,
+        offer: Option<usize>,
+        at: Timestamp,
+        synthetic: bool,
+    ) -> Payload {
+        self.sequence += 1;
+        let told_of = offer.map(|index| (&self.offers[index].agent, self.offers[index].ordinal));
+        let id = self.hash().moment(event.as_str(), told_of.filter(|_| event.is_of_offer()));
+        let end = self.left_at().filter(|left| *left < at).unwrap_or(at);
+        let waited_until = self.bridge.as_ref().map_or(end, |bridge| bridge.at.min(end));
+        let mut payload = Payload {
+            id,
+            event,
+            queue_name: self.key.queue.clone(),
+            queue_type: self.settings.queue_type,
+            node: occasion.world.node.clone(),
+            channel: self.settings.queue_type.medium(),
+            attempt_id: self.attempt_id,
+            use_processing: self.use_processing(occasion, offer),
+            timestamp: Time(at),
+            sequence: self.sequence,
+            synthetic,
+            source: occasion.source.clone(),
+            wait_sec: Seconds::between(self.joined_at, waited_until),
+            joined_at: Some(Time(self.joined_at)),
+            bridged_at: self.bridge.as_ref().map(|bridge| Time(bridge.at)),
+            variables: self.call.variables.clone(),
+            ..Payload::default()
+        };
+        self.fill_member(&mut payload, at);
+        self.fill_offer(&mut payload, occasion, offer);
+        if event == EventName::Leaving {
+            self.fill_leaving(&mut payload);
+        }
+        payload
+    }
+
+    fn fill_member(&self, payload: &mut Payload, at: Timestamp) {
+        let call_end = self.call.end.as_ref();
+        let until = call_end.map_or(at, |end| end.at.min(at));
+        payload.destination = self.call.destination.clone();
+        payload.member_channel_id = Some(self.key.session.clone());
+        payload.member_name = self.member.name.clone();
+        payload.member_number = self.member.number.clone();
+        payload.member_id = self.member.id;
+        payload.cc_attempt_seq = Some(self.member.attempt_seq);
+        payload.amd_result = self.call.amd_result;
+        payload.call_duration = self.call.created_at.map(|since| Seconds::between(since, until));
+        payload.call_bill_sec = self.call.answered_at.map(|since| Seconds::between(since, until));
+        payload.call_voice_sec = self
+            .bridge
+            .as_ref()
+            .map(|bridge| Seconds::between(bridge.at, self.voice_ended_at().map_or(at, |ended| ended.min(at))));
+        if let Some(end) = call_end {
+            payload.call_cause = end.cause.clone();
+            payload.call_cause_sip_code = end.cause.as_deref().map(cause::sip_status);
+            payload.call_sip_code = match self.call.answered_at {
+                Some(_) => Some(200),
+                None => end.hangup.sip_status.or(payload.call_cause_sip_code),
+            };
+        }
+    }
+
+    /// Fills in the offer that the moment is about. A `leaving` without a bridged agent names none, but tells when the
+    /// last offer was made and answered.
+    fn fill_offer(&self, payload: &mut Payload, occasion: &Occasion<'_>, index: Option<usize>) {
+        let Some(offer) = index.or(self.offers.len().checked_sub(1)).map(|index| &self.offers[index]) else { return };
+        if index.is_some() || payload.event == EventName::Leaving {
+            payload.offered_at = Some(Time(offer.offered_at));
+            payload.answered_at = offer.answered_at.map(Time);
+        }
+        if index.is_none() {
+            return;
+        }
+        let card = occasion.world.config.agent(&offer.agent);
+        let number = numeric_name(&offer.agent);
+        payload.agent_channel_id = offer.leg().map(|leg| leg.channel.clone());
+        payload.agent_name = Some(offer.agent.clone());
+        payload.agent_id = card
+            .and_then(|card| card.id)
+            .or(offer.identity.agent_id)
+            .or_else(|| number.and_then(|digits| digits.parse().ok()));
+        payload.user_id = card.and_then(|card| card.user_id).or(offer.identity.user_id);
+        payload.agent_extension = card
+            .and_then(|card| card.extension.clone())
+            .or_else(|| offer.identity.dialled.clone())
+            .or_else(|| number.map(str::to_owned));
+    }
+
+    fn fill_leaving(&self, payload: &mut Payload) {
+        let (result, reason) = self.result();
+        let left_at = self.left_at().unwrap_or(payload.timestamp.0);
+        payload.left_at = Some(Time(left_at));
+        payload.cc_result = Some(result);
+        payload.cc_cancel_reason = reason;
+        payload.exit_key = self.call.exit_key.clone();
+        payload.hangup_side = self.hangup_side();
+        payload.talk_ended_by = self.talk_ended_by();
+        let hold = self.bridge.as_ref().map(|bridge| &bridge.hold);
+        payload.hold_count = Some(hold.map_or(0, |hold| hold.count));
+        payload.hold_sec = Some(Seconds::from_micros(hold.map_or(0, |hold| hold.done_micros)));
+        payload.offers = Some(self.offers.iter().map(|offer| offer.summary(left_at)).collect());
+        payload.previous_attempt_id = self.member.previous_attempt_id;
+        payload.first_joined_at = self.member.first_joined_at.map(Time);
+        payload.transferred_to = match self.transfer_mark() {
+            Some(TransferMark::Blind(target)) => Some(target.to_owned()),
+            Some(TransferMark::Attended(_)) => self.call.transferred_to.clone(),
+            None => None,
+        };
+    }
+}
+
+/// The digits of a numeric agent name: `1000` of `1000@default`.
+fn numeric_name(agent: &AgentName) -> Option<&str> {
+    let user = agent.as_str().split('@').next()?;
+    (!user.is_empty() && user.bytes().all(|b| b.is_ascii_digit())).then_some(user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_numeric_agent_name_gives_its_digits() {
+        assert_eq!(numeric_name(&"1000@default".into()), Some("1000"));
+        assert_eq!(numeric_name(&"agent1".into()), None);
+        assert_eq!(numeric_name(&"@default".into()), None);
+    }
+}
