@@ -106,6 +106,8 @@ pub struct Bridge {
     pub at: Timestamp,
     /// When mod_callcenter said that the agent's part is over.
     pub agent_done_at: Option<Timestamp>,
+    /// When the two were disconnected, unless they were connected again.
+    pub disconnected_at: Option<Timestamp>,
     /// The time on hold.
     pub hold: Hold,
 }
@@ -236,8 +238,11 @@ impl Attempt {
 
     /// The member's channel was connected with `other`.
     pub fn connect(&mut self, occasion: &mut Occasion<'_>, other: &str) {
-        if let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(other)) {
-            self.bridge(occasion, index, occasion.at, false);
+        let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(other)) else { return };
+        match &mut self.bridge {
+            Some(bridge) if bridge.offer == index => bridge.disconnected_at = None,
+            Some(_) => {}
+            None => self.bridge(occasion, index, occasion.at, false),
         }
     }
 
@@ -316,12 +321,14 @@ impl Attempt {
         }
     }
 
-    /// The connected pair was disconnected.
-    pub fn disconnect(&mut self, channel: &str, at: Timestamp) {
-        if self.is_of_pair(channel)
-            && let Some(bridge) = &mut self.bridge
-        {
+    /// A channel of the connected pair was disconnected from another. Where the agent's was, from a third person, that
+    /// is the end of a consultation.
+    pub fn disconnect(&mut self, channel: &str, other: Option<&str>, at: Timestamp) {
+        let session = self.key.session.as_str();
+        let from_member = channel == session || (self.is_of_pair(channel) && other == Some(session));
+        if from_member && let Some(bridge) = &mut self.bridge {
             bridge.hold.end(at);
+            bridge.disconnected_at.get_or_insert(at);
         }
     }
 
@@ -419,12 +426,9 @@ impl Attempt {
     }
 
     fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
-        if self.bridge.is_some() {
-            return;
-        }
         self.answer(occasion, index, at);
         self.offers[index].state = OfferState::Bridged;
-        self.bridge = Some(Bridge { offer: index, at, agent_done_at: None, hold: Hold::default() });
+        self.bridge = Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });
         self.tell(occasion, EventName::Bridged, Some(index), at, synthetic);
         self.close_beaten_offers(at);
     }

@@ -108,9 +108,10 @@ impl Lifecycle {
             }
             ChannelStep::Bridge => self.bridged(input, &uuid, data, effects),
             ChannelStep::Unbridge | ChannelStep::Hold | ChannelStep::Unhold => {
+                let other = data.other_uuid();
                 for hash in self.about(&uuid) {
                     self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| match step {
-                        ChannelStep::Unbridge => attempt.disconnect(&uuid, input.at),
+                        ChannelStep::Unbridge => attempt.disconnect(&uuid, other.as_deref(), input.at),
                         _ => attempt.hold(&uuid, step == ChannelStep::Hold, input.at),
                     });
                 }

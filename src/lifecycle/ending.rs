@@ -169,9 +169,15 @@ impl Attempt {
         seen.or(self.loss.as_ref().map(|loss| loss.at))
     }
 
-    /// When the conversation ended.
+    /// When the conversation ended: with the agent's part, or markedly before it where the two were parted by a transfer
+    /// while the agent's call went on.
     pub fn voice_ended_at(&self) -> Option<Timestamp> {
-        earlier(self.left_at(), self.bridge.as_ref()?.agent_done_at)
+        let bridge = self.bridge.as_ref()?;
+        let end = earlier(self.left_at(), bridge.agent_done_at);
+        match (bridge.disconnected_at, end) {
+            (Some(parted), Some(end)) if parted + HANGUP_WAIT < end => Some(parted),
+            (_, end) => end,
+        }
     }
 
     /// FreeSWITCH's mark of a transfer that took the member away, if there is one: the mark that brought the member into
@@ -206,7 +212,12 @@ impl Attempt {
             let counts_as_abandoned = self.settings.timeout_is_abandoned && reason != CancelReason::ExitWithKey;
             return (if counts_as_abandoned { CcResult::Abandoned } else { CcResult::Cancel }, Some(reason));
         }
-        if self.queue_end.as_ref().is_some_and(|end| end.call_goes_on) {
+        let taken_out = match &self.queue_end {
+            Some(end) => end.call_goes_on,
+            // FreeSWITCH can fail to say that a member was transferred out of the queue.
+            None => self.transfer_mark().is_some(),
+        };
+        if taken_out {
             return (CcResult::Cancel, Some(CancelReason::BreakOut));
         }
         match self.member_fate() {
