@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Anomaly {
     /// An event that lacks what it must have.
     Malformed,
+    /// An event that has come before.
+    RepeatedEvent,
     /// A member entered who is in the queue already.
     RepeatedJoin,
     /// Something happened to an attempt that began before the daemon listened.
@@ -29,6 +31,7 @@ impl Anomaly {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed event",
+            Self::RepeatedEvent => "repeated event",
             Self::RepeatedJoin => "repeated join",
             Self::BeganBefore => "attempt began before the connection",
             Self::AfterLeaving => "event after leaving",

@@ -254,7 +254,13 @@ impl Attempt {
         let Some(at) = data.bridged_at() else { return };
         let (Some(uuid), Some(other)) = (data.uuid(), data.other_uuid()) else { return };
         let session = self.key.session.as_str();
-        let leg = if uuid == session { other } else { uuid };
+        let leg = if uuid == session {
+            other
+        } else if other == session {
+            uuid
+        } else {
+            return;
+        };
         let connected = self.offers.iter().position(|offer| {
             offer.is_open() && offer.answered_at.is_some() && offer.offered_at <= at && offer.has_leg(&leg)
         });
@@ -428,7 +434,8 @@ impl Attempt {
     fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
         self.answer(occasion, index, at);
         self.offers[index].state = OfferState::Bridged;
-        self.bridge = Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });
+        self.bridge =
+            Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });
         self.tell(occasion, EventName::Bridged, Some(index), at, synthetic);
         self.close_beaten_offers(at);
     }

@@ -34,8 +34,9 @@ impl Lifecycle {
     pub fn handle_event(&mut self, event: &Event, effects: &mut Effects) {
         match Fact::read(event) {
             Ok(fact) => {
-                let input = self.begin(event, &fact.stamp, effects);
-                self.apply(&input, fact.kind, effects);
+                if let Some(input) = self.begin(event, &fact.stamp, effects) {
+                    self.apply(&input, fact.kind, effects);
+                }
             }
             Err(malformed) => {
                 tracing::debug!(%malformed, "an event lacks what it must have");
@@ -44,12 +45,16 @@ impl Lifecycle {
         }
     }
 
-    /// Moves the clock on to the event's time.
-    fn begin<'a>(&mut self, event: &'a Event, stamp: &Stamp<'_>, effects: &mut Effects) -> Input<'a> {
+    /// Moves the clock on to the event's time; none if the event has come before.
+    fn begin<'a>(&mut self, event: &'a Event, stamp: &Stamp<'_>, effects: &mut Effects) -> Option<Input<'a>> {
         if let Some(core) = stamp.core.as_deref()
             && self.world.core.as_ref().map(CoreUuid::as_str) != Some(core)
         {
             self.change_core(core.into(), effects);
+        }
+        if stamp.sequence.is_some_and(|sequence| !self.seen.note(sequence)) {
+            self.anomalies.count(Anomaly::RepeatedEvent);
+            return None;
         }
         let at = stamp.at.unwrap_or(self.now);
         if self.next_deadline().is_some_and(|deadline| deadline < at) {
@@ -58,7 +63,7 @@ impl Lifecycle {
         }
         self.now = self.now.max(at);
         self.connected_at.get_or_insert(at);
-        Input { event, at, source: self.source(stamp), waited: false }
+        Some(Input { event, at, source: self.source(stamp), waited: false })
     }
 
     fn source(&self, stamp: &Stamp<'_>) -> Source {
@@ -252,16 +257,21 @@ impl Lifecycle {
             return;
         }
         for event in self.early.take(&member.session) {
-            self.handle_event(&event, effects);
+            self.apply_kept(&event, false, effects);
         }
     }
 
     /// An event has waited for its attempt long enough.
     pub(super) fn expire_early_event(&mut self, effects: &mut Effects) {
-        let Some(early) = self.early.pop() else { return };
-        let Ok(fact) = Fact::read(&early.event) else { return };
+        if let Some(early) = self.early.pop() {
+            self.apply_kept(&early.event, true, effects);
+        }
+    }
+
+    fn apply_kept(&mut self, event: &Event, waited: bool, effects: &mut Effects) {
+        let Ok(fact) = Fact::read(event) else { return };
         let at = fact.stamp.at.unwrap_or(self.now);
-        let input = Input { event: &early.event, at, source: self.source(&fact.stamp), waited: true };
+        let input = Input { event, at, source: self.source(&fact.stamp), waited };
         self.apply(&input, fact.kind, effects);
     }
 

@@ -13,6 +13,7 @@ use super::attempt::Attempt;
 use super::channels::Channels;
 use super::early::EarlyEvents;
 use super::memory::{Abandoned, Memory, Stay};
+use super::seen::Seen;
 use super::world::{Occasion, World};
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
@@ -50,6 +51,7 @@ pub struct Lifecycle {
     pub(super) channels: Channels,
     pub(super) memory: Memory,
     pub(super) early: EarlyEvents,
+    pub(super) seen: Seen,
     pub(super) anomalies: Anomalies,
     /// The node's clock: the latest time that an event carried, moved on by [`Self::advance`] while none come.
     pub(super) now: Timestamp,
@@ -81,6 +83,7 @@ impl Lifecycle {
             channels: Channels::default(),
             memory: Memory::default(),
             early: EarlyEvents::default(),
+            seen: Seen::default(),
             anomalies: Anomalies::default(),
             now: Timestamp::UNIX_EPOCH,
             connected_at: None,
@@ -204,6 +207,7 @@ impl Lifecycle {
         self.lose(gone, SignedDuration::ZERO, effects);
         self.channels.retain(|_| false);
         self.early.clear();
+        self.seen.clear();
         self.connected_at = None;
         self.world.core = Some(core);
     }

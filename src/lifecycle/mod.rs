@@ -7,8 +7,8 @@
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent.
 //! - [`ending`]: when both are over, and how they ended.
 //! - [`telling`]: how a moment's payload is made from the facts; [`variables`]: which variables it carries.
-//! - [`channels`], [`early`], [`memory`]: what is kept of channels, of events that came too soon, and of attempts that
-//!   are over.
+//! - [`channels`], [`early`], [`memory`], [`seen`]: what is kept of channels, of events that came too soon, of attempts
+//!   that are over, and of events at all.
 //! - [`anomaly`]: facts that fit no story.
 
 pub mod anomaly;
@@ -20,6 +20,7 @@ pub mod ending;
 pub mod machine;
 pub mod memory;
 pub mod offer;
+pub mod seen;
 pub mod telling;
 pub mod variables;
 pub mod world;

@@ -1,0 +1,154 @@
+//! What the lifecycle makes of recordings of a real FreeSWITCH, compared with what truly happened.
+//!
+//! `tests/recordings/` holds the bytes that an Event Socket client got, a note with the SIP messages that the phones
+//! themselves saw, and beside both the truth, worked out by hand from the note. Its README tells how to read them.
+
+mod truth;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hookswitch::config::Config;
+use hookswitch::esl::recording::{self, Item};
+use hookswitch::esl::{Event, recording::decompress};
+use hookswitch::lifecycle::{Effects, Lifecycle};
+use hookswitch::moment::Payload;
+use truth::Truth;
+
+/// The events that the daemon subscribes to.
+const SUBSCRIBED: &[&str] = &[
+    "CHANNEL_CREATE",
+    "CHANNEL_PROGRESS",
+    "CHANNEL_ANSWER",
+    "CHANNEL_BRIDGE",
+    "CHANNEL_UNBRIDGE",
+    "CHANNEL_HANGUP_COMPLETE",
+    "CHANNEL_HOLD",
+    "CHANNEL_UNHOLD",
+    "HEARTBEAT",
+    "SHUTDOWN",
+];
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
+}
+
+fn truths() -> Vec<Truth> {
+    let entries = directory().read_dir().expect("tests/recordings is there");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
+    paths.retain(|path| path.to_string_lossy().ends_with(".truth.json"));
+    paths.sort();
+    paths.iter().map(|path| Truth::read(path)).collect()
+}
+
+fn events_of(name: &str, form: &str) -> Option<Vec<Event>> {
+    let file = File::open(directory().join(format!("{name}.{form}.esl.zst"))).ok()?;
+    let items = recording::events(decompress(file).expect("zstd"));
+    let event = |item| match item {
+        Ok(Item::Event(event)) => Some(event),
+        Ok(_) => None,
+        Err(error) => panic!("{name}.{form}: {error}"),
+    };
+    Some(items.filter_map(event).collect())
+}
+
+fn with_processing() -> Arc<Config> {
+    let config = Config::from_toml("test", "[queues.\"*\"]\nprocessing = true\n");
+    Arc::new(config.expect("a good configuration"))
+}
+
+fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Payload> {
+    let mut lifecycle = Lifecycle::new("fs1".into(), with_processing());
+    let mut effects = Effects::default();
+    for event in events {
+        lifecycle.handle_event(event, &mut effects);
+    }
+    lifecycle.finish(&mut effects);
+    effects.moments.into_iter().map(|moment| moment.payload).collect()
+}
+
+#[test]
+fn every_recording_gives_the_hooks_that_truly_happened() {
+    let mut wrong = Vec::new();
+    let mut compared = 0;
+    for truth in truths() {
+        for form in ["plain", "json", "sub"] {
+            if let Some(events) = events_of(&truth.recording, form) {
+                compared += 1;
+                let differences = truth.compare(&replay(&events));
+                wrong.extend(differences.into_iter().map(|text| format!("{}.{form}: {text}", truth.recording)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(compared >= 38, "only {compared} recordings were compared");
+}
+
+#[test]
+fn all_events_and_the_daemons_own_subscription_give_the_same() {
+    for truth in truths() {
+        let Some(events) = events_of(&truth.recording, "plain") else { continue };
+        let is_subscribed = |event: &&Event| {
+            event.header("Event-Name").is_some_and(|name| SUBSCRIBED.contains(&&*name))
+                || event.header("Event-Subclass").is_some_and(|class| class == "callcenter::info")
+        };
+        let subscribed: Vec<_> = events.iter().filter(is_subscribed).collect();
+        assert!(subscribed.len() < events.len(), "{}", truth.recording);
+        assert_eq!(replay(&events), replay(subscribed), "{}", truth.recording);
+    }
+}
+
+#[test]
+fn plain_and_json_give_the_same_but_for_values_with_a_literal_percent_sequence() {
+    let mut compared = 0;
+    for truth in truths() {
+        let (Some(plain), Some(json)) = (events_of(&truth.recording, "plain"), events_of(&truth.recording, "json"))
+        else {
+            continue;
+        };
+        compared += 1;
+        let (plain, json) = (replay(&plain), replay(&json));
+        assert_eq!(plain.len(), json.len(), "{}", truth.recording);
+        for (plain, json) in plain.iter().zip(&json) {
+            let (mut plain, mut json) = (object(plain), object(json));
+            for fields in [&mut plain, &mut json] {
+                let variables = fields["variables"].as_object_mut().expect("an object");
+                // FreeSWITCH leaves an existing %XX alone when it encodes, so the plain form has lost it.
+                variables.retain(|name, _| !["note_percent", "percent"].contains(&name.as_str()));
+            }
+            assert_eq!(plain, json, "{}", truth.recording);
+        }
+    }
+    assert!(compared >= 5, "only {compared} recordings have both forms");
+}
+
+#[test]
+fn moments_have_unlike_ids_and_a_replay_repeats_them() {
+    for truth in truths() {
+        let Some(events) = events_of(&truth.recording, "plain").or_else(|| events_of(&truth.recording, "sub")) else {
+            continue;
+        };
+        let (first, second) = (replay(&events), replay(&events));
+        assert_eq!(first, second, "{}", truth.recording);
+        let ids: BTreeSet<_> = first.iter().map(|payload| payload.id).collect();
+        assert_eq!(ids.len(), first.len(), "{}", truth.recording);
+    }
+}
+
+#[test]
+fn doubled_events_change_nothing() {
+    for truth in truths() {
+        let Some(events) = events_of(&truth.recording, "plain") else { continue };
+        let doubled: Vec<_> = events.iter().flat_map(|event| [event, event]).collect();
+        assert_eq!(replay(&events), replay(doubled), "{}", truth.recording);
+    }
+}
+
+fn object(payload: &Payload) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(payload).expect("serializes") {
+        serde_json::Value::Object(fields) => fields,
+        other => panic!("{other} is no object"),
+    }
+}

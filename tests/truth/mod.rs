@@ -1,0 +1,136 @@
+//! What truly happened in a recording, and how a replay is compared with it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hookswitch::moment::{EventName, Payload};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// How far durations may be apart: a truth is written with two decimals.
+const TOLERANCE_SEC: f64 = 0.0101;
+
+/// What happened in one recording.
+#[derive(Debug, Deserialize)]
+pub struct Truth {
+    /// Its name.
+    pub recording: String,
+    /// The attempts, in the order in which they joined.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What happened to one attempt.
+#[derive(Debug, Deserialize)]
+pub struct Attempt {
+    queue: String,
+    number: String,
+    member_channel_id: String,
+    hooks: Vec<String>,
+    offers: Vec<(String, String)>,
+    #[serde(default)]
+    open: bool,
+    /// What `leaving` must say: result, cause, code, side, times.
+    #[serde(flatten)]
+    leaving: BTreeMap<String, Value>,
+}
+
+impl Truth {
+    /// Reads a truth.
+    pub fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).expect("a readable truth");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Every difference, in words; none if the replay is right.
+    pub fn compare(&self, moments: &[Payload]) -> Vec<String> {
+        let mut left: Vec<(String, Vec<&Payload>)> = Vec::new();
+        for moment in moments {
+            let key = format!(
+                "{} {} {}",
+                moment.queue_name,
+                moment.member_channel_id.as_ref().map_or("", |id| id.as_str()),
+                moment.attempt_id
+            );
+            match left.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, moments)) => moments.push(moment),
+                None => left.push((key, vec![moment])),
+            }
+        }
+        let mut differences = Vec::new();
+        for attempt in &self.attempts {
+            let start = format!("{} {} ", attempt.queue, attempt.member_channel_id);
+            match left.iter().position(|(key, _)| key.starts_with(&start)) {
+                Some(place) => differences.extend(attempt.compare(&left.remove(place).1)),
+                None => differences.push(format!("{}: nothing was told of it", attempt.number)),
+            }
+        }
+        differences.extend(left.into_iter().map(|(key, _)| format!("{key}: there was no such attempt")));
+        differences
+    }
+}
+
+impl Attempt {
+    fn compare(&self, moments: &[&Payload]) -> Vec<String> {
+        let mut differences = Vec::new();
+        let mut differs = |what: &str, told: String, truth: String| {
+            if told != truth {
+                differences.push(format!("{}: {what} is {told}, in truth {truth}", self.number));
+            }
+        };
+        let told: Vec<_> = moments.iter().map(|moment| hook(moment)).collect();
+        differs("the story", format!("{:?}", by_agent(&told)), format!("{:?}", by_agent(&self.hooks)));
+        let sequence: Vec<_> = moments.iter().map(|moment| moment.sequence as usize).collect();
+        differs("the sequence", format!("{sequence:?}"), format!("{:?}", (1..=moments.len()).collect::<Vec<_>>()));
+        for moment in moments {
+            differs("member_number", format!("{:?}", moment.member_number), format!("{:?}", Some(&self.number)));
+        }
+        let leaving = moments.iter().find(|moment| moment.event == EventName::Leaving);
+        differs("open", leaving.is_none().to_string(), self.open.to_string());
+        if let Some(leaving) = leaving {
+            let offers = leaving.offers.iter().flatten();
+            let mut told: Vec<_> = offers.map(|offer| (offer.agent.to_string(), text(&offer.outcome))).collect();
+            let mut truth = self.offers.clone();
+            told.sort();
+            truth.sort();
+            differs("the offers", format!("{told:?}"), format!("{truth:?}"));
+            let fields = serde_json::to_value(leaving).expect("serializes");
+            for (name, truth) in &self.leaving {
+                let Some(told) = fields.get(name) else { continue };
+                if !alike(told, truth) {
+                    differs(name, told.to_string(), truth.to_string());
+                }
+            }
+        }
+        differences
+    }
+}
+
+/// A moment, as truths write it: `missed agent1 busy`.
+fn hook(moment: &Payload) -> String {
+    let mut words = vec![moment.event.as_str().to_owned()];
+    if moment.event.is_of_offer() {
+        words.extend(moment.agent_name.as_ref().map(ToString::to_string));
+        words.extend(moment.missed_reason.as_ref().map(text));
+    }
+    words.join(" ")
+}
+
+/// The hooks of each agent, and those of the attempt itself under an empty name: several agents at once come in any order.
+fn by_agent(hooks: &[String]) -> BTreeMap<&str, Vec<&str>> {
+    let mut agents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for hook in hooks {
+        agents.entry(hook.split(' ').nth(1).unwrap_or("")).or_default().push(hook);
+    }
+    agents
+}
+
+fn text(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).expect("serializes").as_str().expect("a word").to_owned()
+}
+
+fn alike(told: &Value, truth: &Value) -> bool {
+    match (told.as_f64(), truth.as_f64()) {
+        (Some(told), Some(truth)) => (told - truth).abs() <= TOLERANCE_SEC,
+        _ => told == truth,
+    }
+}
