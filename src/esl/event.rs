@@ -3,12 +3,16 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use percent_encoding::percent_decode;
+
+use super::{json::JsonHeaders, plain::PlainHeaders};
 
 /// What FreeSWITCH writes for an empty value.
 const UNDEFINED: &str = "_undef_";
 
 /// An event.
+///
+/// A plain event is a slice of the buffer that it was read into, and keeps all of that buffer (256 KiB) in memory: take
+/// from it what is needed and let it go. Names are compared byte by byte.
 #[derive(Clone, Debug)]
 pub struct Event {
     form: Form,
@@ -17,9 +21,9 @@ pub struct Event {
 #[derive(Clone, Debug)]
 enum Form {
     /// `event plain`: the headers' bytes, a line each, values percent-encoded.
-    Plain(Bytes),
+    Plain(PlainHeaders),
     /// `event json`: the headers, decoded; a list is written as the plain form has it (`ARRAY::a|:b`).
-    Json(Vec<(String, String)>),
+    Json(JsonHeaders),
 }
 
 /// An event that could not be read.
@@ -31,26 +35,31 @@ pub enum MalformedEvent {
 }
 
 impl Event {
-    /// An event of `event plain`, from the body of its frame.
+    /// An event of `event plain`, from the body of its frame. Only the lines before the first blank one are headers.
     pub fn from_plain(body: Bytes) -> Self {
-        Self { form: Form::Plain(body) }
+        Self { form: Form::Plain(PlainHeaders::new(body)) }
     }
 
     /// An event of `event json`, from the body of its frame. Bytes that are not UTF-8 are replaced.
     pub fn from_json(body: &[u8]) -> Result<Self, MalformedEvent> {
-        let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&String::from_utf8_lossy(body)).map_err(MalformedEvent::Json)?;
-        let headers = object.into_iter().filter_map(|(name, value)| Some((name, json_text(value)?))).collect();
-        Ok(Self { form: Form::Json(headers) })
+        Ok(Self { form: Form::Json(JsonHeaders::parse(body).map_err(MalformedEvent::Json)?) })
     }
 
     /// The first header of that name, decoded; none if it is absent, empty or undefined.
+    ///
+    /// A value that needs no decoding is borrowed. A `+` is a plus; a `%` that begins no valid sequence is itself; bytes
+    /// that are not UTF-8 are replaced.
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         let value = match &self.form {
-            Form::Plain(body) => plain_headers(body).find(|(n, _)| *n == name.as_bytes()).map(|(_, v)| decode(v))?,
-            Form::Json(headers) => headers.iter().find(|(n, _)| n == name).map(|(_, v)| Cow::Borrowed(v.as_str()))?,
+            Form::Plain(headers) => headers.get(name)?,
+            Form::Json(headers) => Cow::Borrowed(headers.get(name)?),
         };
         (!value.is_empty() && value != UNDEFINED).then_some(value)
+    }
+
+    /// Every header, decoded, in the order in which they came; repeated names and undefined values included.
+    pub fn headers(&self) -> Box<dyn Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + '_> {
+        self.headers_with_prefix("")
     }
 
     /// Every header whose name begins with `prefix`, without that prefix, decoded, in the order in which they came.
@@ -59,42 +68,98 @@ impl Event {
         prefix: &'a str,
     ) -> Box<dyn Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + 'a> {
         match &self.form {
-            Form::Plain(body) => Box::new(plain_headers(body).filter_map(move |(n, v)| {
-                Some((String::from_utf8_lossy(n.strip_prefix(prefix.as_bytes())?), decode(v)))
-            })),
-            Form::Json(headers) => {
-                Box::new(headers.iter().filter_map(move |(n, v)| {
-                    Some((Cow::Borrowed(n.strip_prefix(prefix)?), Cow::Borrowed(v.as_str())))
-                }))
-            }
+            Form::Plain(headers) => Box::new(headers.with_prefix(prefix)),
+            Form::Json(headers) => Box::new(headers.with_prefix(prefix)),
+        }
+    }
+
+    /// The event's own body: what follows its headers, as long as its inner `Content-Length` says (at most what came).
+    pub fn body(&self) -> Option<&[u8]> {
+        match &self.form {
+            Form::Plain(headers) => headers.body(),
+            Form::Json(headers) => headers.body(),
         }
     }
 }
 
-fn plain_headers(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    body.split(|b| *b == b'\n').take_while(|line| !line.is_empty()).filter_map(|line| {
-        let colon = memchr::memmem::find(line, b": ")?;
-        Some((&line[..colon], &line[colon + 2..]))
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn decode(value: &[u8]) -> Cow<'_, str> {
-    match Cow::from(percent_decode(value)) {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-        Cow::Owned(bytes) => {
-            Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
-        }
+    fn plain(text: &str) -> Event {
+        Event::from_plain(Bytes::copy_from_slice(text.as_bytes()))
     }
-}
 
-fn json_text(value: serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::String(text) => Some(text),
-        serde_json::Value::Array(items) => {
-            let items: Vec<String> = items.into_iter().filter_map(json_text).collect();
-            Some(format!("ARRAY::{}", items.join("|:")))
+    #[test]
+    fn a_value_is_percent_decoded_and_a_plus_stays_a_plus() {
+        let event = plain("A: 1%202+3%0A\nB: 100%\nC: %zz%4\nD: caf%E9\nE: %C3%A9\n\n");
+        let all = ["A", "B", "C", "D", "E"].map(|name| event.header(name).expect("present").into_owned());
+        assert_eq!(all, ["1 2+3\n", "100%", "%zz%4", "caf\u{fffd}", "é"]);
+    }
+
+    #[test]
+    fn a_value_without_escapes_is_borrowed() {
+        assert!(matches!(plain("Event-Name: HEARTBEAT\n\n").header("Event-Name"), Some(Cow::Borrowed("HEARTBEAT"))));
+    }
+
+    #[test]
+    fn an_empty_or_undefined_value_is_none_and_the_first_of_a_name_wins() {
+        let event = plain("A: _undef_\nB: \nHangup-Cause: ONE\nHangup-Cause: TWO\n\n");
+        assert_eq!(event.header("A"), None);
+        assert_eq!(event.header("B"), None);
+        assert_eq!(event.header("C"), None);
+        assert_eq!(event.header("Hangup-Cause").as_deref(), Some("ONE"));
+        let json =
+            Event::from_json(br#"{"A":"_undef_","B":"","Hangup-Cause":"ONE","Hangup-Cause":"TWO"}"#).expect("reads");
+        assert_eq!(json.header("A"), None);
+        assert_eq!(json.header("B"), None);
+        assert_eq!(json.header("Hangup-Cause").as_deref(), Some("ONE"));
+        assert_eq!(json.headers().count(), 4);
+    }
+
+    #[test]
+    fn a_name_that_holds_the_separator_is_kept_whole() {
+        let event = plain("variable_x-Odd Name: with colon: odd%20header\nvariable_x: y\n\n");
+        assert_eq!(event.header("variable_x-Odd Name: with colon").as_deref(), Some("odd header"));
+        assert_eq!(event.header("variable_x-Odd Name"), None);
+        let names: Vec<_> = event.headers_with_prefix("variable_").map(|(name, _)| name.into_owned()).collect();
+        assert_eq!(names, ["x-Odd Name: with colon", "x"]);
+    }
+
+    #[test]
+    fn lines_after_the_blank_one_are_body_and_not_headers() {
+        let event = plain("A: 1\nContent-Length: 6\n\nB: 2\n\nC: 3\n");
+        assert_eq!(event.header("B"), None);
+        assert_eq!(event.body(), Some(&b"B: 2\n\n"[..]));
+        assert_eq!(plain("A: 1\nContent-Length: 99\n\nshort").body(), Some(&b"short"[..]));
+        assert_eq!(plain("A: 1\nContent-Length: -1\n\nshort").body(), None);
+        assert_eq!(plain("A: 1\n\n").body(), None);
+        assert_eq!(Event::from_json(br#"{"_body":"text"}"#).expect("reads").body(), Some(&b"text"[..]));
+    }
+
+    #[test]
+    fn a_last_line_without_a_newline_counts() {
+        let event = plain("A: 1\nB: 2");
+        assert_eq!(event.header("B").as_deref(), Some("2"));
+        assert_eq!(event.header(""), None);
+        assert_eq!(plain("").header("A"), None);
+        assert_eq!(plain("\nA: 1\n").header("A"), None);
+    }
+
+    #[test]
+    fn json_that_is_not_an_object_is_an_error() {
+        for body in [&b"[]"[..], b"", b"{", b"nul", b"{\"a\":\"\\ud800\"}"] {
+            assert!(Event::from_json(body).is_err(), "{}", String::from_utf8_lossy(body));
         }
-        serde_json::Value::Null => None,
-        other => Some(other.to_string()),
+        assert!(Event::from_json(&b"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn json_bytes_that_are_not_utf8_are_replaced_and_a_list_is_written_as_in_plain() {
+        let event = Event::from_json(b"{\"A\":\"Jos\xe9\",\"B\":[\"x\",\"y\"],\"C\":7,\"D\":null}").expect("reads");
+        assert_eq!(event.header("A").as_deref(), Some("Jos\u{fffd}"));
+        assert_eq!(event.header("B").as_deref(), Some("ARRAY::x|:y"));
+        assert_eq!(event.header("C").as_deref(), Some("7"));
+        assert_eq!(event.header("D"), None);
     }
 }

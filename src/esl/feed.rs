@@ -1,0 +1,141 @@
+//! From the events connection to whoever follows the events, without ever holding up the connection.
+//!
+//! A client that stops reading makes FreeSWITCH queue 100,000 events (2.3 GB) and then stall every call, so what cannot be
+//! handed on is dropped here, counted, and owned up to with [`EventItem::Dirty`].
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
+
+use super::event::Event;
+use super::exit::Exit;
+use super::link::Tally;
+
+/// How many events wait for whoever follows them: 40 MB of 5 kB each, and eight seconds at 1,000 a second, which is ten
+/// times what one FreeSWITCH was seen to manage.
+pub const EVENT_CAPACITY: usize = 8 * 1024;
+
+/// What the events connection has to tell.
+#[derive(Debug)]
+pub enum EventItem {
+    /// The connection is up and subscribed: take a snapshot, then apply what follows.
+    Connected,
+    /// An event. It keeps the buffer that it was read into: don't hold on to it.
+    Event(Event),
+    /// So many events were dropped since the last item: take a snapshot.
+    Dirty {
+        /// How many.
+        dropped: u64,
+    },
+    /// The connection ended; it is being made anew.
+    Lost(Exit),
+}
+
+/// The events of one FreeSWITCH, in the order in which they came, and what became of the connection. The connection is
+/// closed when it is dropped.
+#[derive(Debug)]
+pub struct EventStream {
+    items: mpsc::Receiver<EventItem>,
+    _alive: DropGuard,
+}
+
+impl EventStream {
+    /// The next item; none once the link is shut down. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<EventItem> {
+        self.items.recv().await
+    }
+
+    /// Adds up to `limit` items, at least one, to `items`; 0 once the link is shut down. Nothing is lost if the future is
+    /// dropped.
+    pub async fn next_many(&mut self, items: &mut Vec<EventItem>, limit: usize) -> usize {
+        self.items.recv_many(items, limit).await
+    }
+}
+
+/// The other end of an [`EventStream`].
+#[derive(Debug)]
+pub(super) struct Feed {
+    items: mpsc::Sender<EventItem>,
+    debt: Debt,
+    tally: Arc<Tally>,
+}
+
+/// What could not be handed on. Marks fold into the last of their kind, so a debt never grows.
+#[derive(Debug, Default)]
+struct Debt {
+    dropped: u64,
+    lost: Option<Exit>,
+    connected: bool,
+}
+
+impl Feed {
+    pub(super) fn new(capacity: usize, tally: Arc<Tally>, alive: DropGuard) -> (Self, EventStream) {
+        let (items, receiver) = mpsc::channel(capacity);
+        (Self { items, debt: Debt::default(), tally }, EventStream { items: receiver, _alive: alive })
+    }
+
+    /// Hands an item on, or notes that it is owed; never waits.
+    pub(super) fn give(&mut self, item: EventItem) {
+        if matches!(item, EventItem::Event(_)) {
+            Tally::add(&self.tally.events, 1);
+        }
+        if self.owes() {
+            return self.owe(item);
+        }
+        if let Err(mpsc::error::TrySendError::Full(item)) = self.items.try_send(item) {
+            self.owe(item);
+        }
+    }
+
+    /// Whether something could not be handed on.
+    pub(super) fn owes(&self) -> bool {
+        self.debt.dropped > 0 || self.debt.lost.is_some() || self.debt.connected
+    }
+
+    /// Waits for room and hands on what is owed.
+    ///
+    /// Room is half of the capacity: with less, events would be dropped again at once, and one snapshot would follow the
+    /// other.
+    pub(super) async fn settle(&mut self) {
+        let room = self.items.max_capacity().div_ceil(2);
+        let Ok(permits) = self.items.reserve_many(room).await else {
+            // Nobody follows any more, and the link is about to be told so.
+            return std::future::pending().await;
+        };
+        for permit in permits {
+            let Some(item) = self.debt.next() else { break };
+            permit.send(item);
+        }
+    }
+
+    fn owe(&mut self, item: EventItem) {
+        match item {
+            EventItem::Connected => self.debt.connected = true,
+            EventItem::Event(_) => {
+                self.debt.dropped += 1;
+                Tally::add(&self.tally.dropped, 1);
+            }
+            EventItem::Dirty { dropped } => self.debt.dropped += dropped,
+            EventItem::Lost(exit) => {
+                self.debt.connected = false;
+                self.debt.lost = Some(exit);
+            }
+        }
+    }
+}
+
+impl Debt {
+    /// Takes what is to be told first.
+    fn next(&mut self) -> Option<EventItem> {
+        match self {
+            Self { dropped: 1.., .. } => Some(EventItem::Dirty { dropped: std::mem::take(&mut self.dropped) }),
+            Self { lost: Some(_), .. } => self.lost.take().map(EventItem::Lost),
+            Self { connected: true, .. } => {
+                self.connected = false;
+                Some(EventItem::Connected)
+            }
+            Self { dropped: 0, lost: None, connected: false } => None,
+        }
+    }
+}

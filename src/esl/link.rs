@@ -1,0 +1,261 @@
+//! Both connections to one FreeSWITCH, kept up until their handles are dropped.
+//!
+//! ```text
+//!                 ┌─ keep_events ───> EventStream   bounded: EVENT_CAPACITY, then dropped and counted
+//! connect(node) ──┤
+//!                 └─ keep_commands <─ Commands      bounded: MAX_PENDING here and as many at FreeSWITCH
+//!                         └──── watch: LinkState, and Tally, a set of counters
+//! ```
+//!
+//! Two tasks. A FreeSWITCH that is away, at the start or later, is waited for; the state says why.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::command::Password;
+use super::commands::{Commands, Request};
+use super::connection::{carry_commands, follow_events};
+use super::exit::Exit;
+use super::feed::{EVENT_CAPACITY, EventItem, EventStream, Feed};
+use super::session::Purpose;
+use crate::id::NodeName;
+
+/// A connection that lasted this long held: the next failure is a new one, and the waits start over.
+const HELD: Duration = Duration::from_secs(10);
+
+/// Where a FreeSWITCH is, and how to get in.
+#[derive(Clone, Debug)]
+pub struct NodeAddress {
+    /// Its name in the configuration.
+    pub name: NodeName,
+    /// Host and port of its Event Socket.
+    pub address: String,
+    /// The Event Socket's password.
+    pub password: Password,
+}
+
+/// A link to one FreeSWITCH.
+#[derive(Debug)]
+pub struct Link {
+    /// Its events.
+    pub events: EventStream,
+    /// Commands to it.
+    pub commands: Commands,
+    /// How its connections are.
+    pub state: watch::Receiver<LinkState>,
+    /// What was counted since the start.
+    pub tally: Arc<Tally>,
+    /// Its tasks.
+    pub tasks: LinkTasks,
+}
+
+/// The tasks of a link. They end when the handles are dropped, too; this is for waiting until they have.
+#[derive(Debug)]
+pub struct LinkTasks {
+    stop: CancellationToken,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl LinkTasks {
+    /// Closes both connections and waits until they are.
+    pub async fn shut_down(self) {
+        self.stop.cancel();
+        self.ended().await;
+    }
+
+    /// Waits until the tasks have ended because the handles were dropped.
+    pub async fn ended(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the link to FreeSWITCH panicked");
+            }
+        }
+    }
+}
+
+/// How the two connections are.
+#[derive(Clone, Debug, Default)]
+pub struct LinkState {
+    /// The events connection.
+    pub events: ConnectionState,
+    /// The commands connection.
+    pub commands: ConnectionState,
+}
+
+/// How a connection is.
+#[derive(Clone, Debug)]
+pub enum ConnectionState {
+    /// It is being made.
+    Connecting {
+        /// How often that failed since it last held.
+        failures: u32,
+    },
+    /// It is up.
+    Ready,
+    /// It ended or could not be made, and is tried again.
+    Waiting {
+        /// Why.
+        reason: Exit,
+        /// How long after this it is tried again.
+        retry_in: Duration,
+    },
+    /// It was shut down.
+    Ended,
+}
+
+impl Default for ConnectionState {
+    fn default() -> Self {
+        Self::Connecting { failures: 0 }
+    }
+}
+
+/// What both connections counted since the start.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Events that came.
+    pub events: AtomicU64,
+    /// Events that were dropped because nobody took them in time.
+    pub dropped: AtomicU64,
+    /// Frames passed over because they were too long or of an unknown kind.
+    pub skipped: AtomicU64,
+    /// JSON events that could not be read.
+    pub malformed: AtomicU64,
+    /// Frames of a kind that was not asked for.
+    pub unasked: AtomicU64,
+    /// Connections that became ready.
+    pub connections: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+/// Connects to a FreeSWITCH and stays connected. Must be called within a tokio runtime.
+pub fn connect(node: NodeAddress) -> Link {
+    connect_with_capacity(node, EVENT_CAPACITY)
+}
+
+/// As [`connect`], with room for another number of events than [`EVENT_CAPACITY`].
+pub fn connect_with_capacity(node: NodeAddress, event_capacity: usize) -> Link {
+    let stop = CancellationToken::new();
+    let (stop_events, stop_commands) = (stop.child_token(), stop.child_token());
+    let tally = Arc::new(Tally::default());
+    let (sender, state) = watch::channel(LinkState::default());
+    let sender = Arc::new(sender);
+    let (feed, events) = Feed::new(event_capacity, Arc::clone(&tally), stop_events.clone().drop_guard());
+    let (commands, requests) = Commands::new(state.clone(), stop_commands.clone().drop_guard());
+    let keeper = |purpose, stop| Keeper {
+        node: node.clone(),
+        purpose,
+        state: Arc::clone(&sender),
+        tally: Arc::clone(&tally),
+        stop,
+        backoff: Backoff::default(),
+        ready_since: None,
+    };
+    let tasks = [
+        tokio::spawn(keep_events(keeper(Purpose::Events, stop_events), feed)),
+        tokio::spawn(keep_commands(keeper(Purpose::Commands, stop_commands), requests)),
+    ];
+    Link { events, commands, state, tally, tasks: LinkTasks { stop, tasks } }
+}
+
+async fn keep_events(mut keeper: Keeper, mut feed: Feed) {
+    let (node, tally, stop) = (keeper.node.clone(), Arc::clone(&keeper.tally), keeper.stop.clone());
+    let keep = async {
+        loop {
+            keeper.connecting();
+            let exit = follow_events(&node, &mut feed, &tally, || keeper.ready()).await;
+            if keeper.ready_since.is_some() {
+                feed.give(EventItem::Lost(exit.clone()));
+            }
+            let wait = sleep(keeper.failed(exit));
+            tokio::pin!(wait);
+            while !wait.is_elapsed() {
+                tokio::select! {
+                    () = &mut wait => {}
+                    () = feed.settle(), if feed.owes() => {}
+                }
+            }
+        }
+    };
+    let _: Option<()> = stop.run_until_cancelled(keep).await;
+    keeper.set(ConnectionState::Ended);
+}
+
+async fn keep_commands(mut keeper: Keeper, mut requests: mpsc::Receiver<Request>) {
+    let (node, tally, stop) = (keeper.node.clone(), Arc::clone(&keeper.tally), keeper.stop.clone());
+    let keep = async {
+        loop {
+            keeper.connecting();
+            let exit = carry_commands(&node, &mut requests, &tally, || keeper.ready()).await;
+            sleep(keeper.failed(exit)).await;
+        }
+    };
+    let _: Option<()> = stop.run_until_cancelled(keep).await;
+    keeper.set(ConnectionState::Ended);
+}
+
+/// Keeps one connection's state, and knows how long to wait for the next.
+struct Keeper {
+    node: NodeAddress,
+    purpose: Purpose,
+    state: Arc<watch::Sender<LinkState>>,
+    tally: Arc<Tally>,
+    stop: CancellationToken,
+    backoff: Backoff,
+    ready_since: Option<Instant>,
+}
+
+impl Keeper {
+    fn connecting(&mut self) {
+        self.ready_since = None;
+        self.set(ConnectionState::Connecting { failures: self.backoff.failures() });
+    }
+
+    fn ready(&mut self) {
+        self.ready_since = Some(Instant::now());
+        Tally::add(&self.tally.connections, 1);
+        tracing::info!(node = %self.node.name, purpose = ?self.purpose, "connected to FreeSWITCH");
+        self.set(ConnectionState::Ready);
+    }
+
+    /// Says why the connection ended, and how long to wait.
+    fn failed(&mut self, exit: Exit) -> Duration {
+        if self.ready_since.is_some_and(|since| since.elapsed() >= HELD) {
+            self.backoff.reset();
+        }
+        let retry_in = match exit.needs_a_person() {
+            true => self.backoff.longest(),
+            false => self.backoff.next(fastrand::f64()),
+        };
+        tracing::warn!(
+            node = %self.node.name,
+            purpose = ?self.purpose,
+            address = %self.node.address,
+            reason = %exit,
+            cause = std::error::Error::source(&exit).map(tracing::field::display),
+            advice = exit.advice(),
+            retry_in_ms = retry_in.as_millis() as u64,
+            "no connection to FreeSWITCH"
+        );
+        self.set(ConnectionState::Waiting { reason: exit, retry_in });
+        retry_in
+    }
+
+    fn set(&self, new: ConnectionState) {
+        self.state.send_modify(|state| match self.purpose {
+            Purpose::Events => state.events = new,
+            Purpose::Commands => state.commands = new,
+        });
+    }
+}
