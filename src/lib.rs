@@ -9,5 +9,6 @@ pub mod hook;
 pub mod id;
 pub mod lifecycle;
 pub mod moment;
+pub mod node;
 pub mod outbox;
 pub mod simulator;

@@ -117,6 +117,11 @@ impl Command {
         Self::callcenter(json!({ "arguments": "agent list" }))
     }
 
+    /// All tiers: which agents serve which queue.
+    pub fn tier_list() -> Self {
+        Self::callcenter(json!({ "arguments": "tier list" }))
+    }
+
     /// JSON escapes control characters itself, so there is nothing that could be refused.
     fn callcenter(data: Value) -> Self {
         let request = json!({ "command": "callcenter_config", "data": data });

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::id::{AgentName, ChannelUuid, QueueName};
+use crate::id::{AgentName, ChannelUuid, CoreUuid, QueueName};
 
 /// What FreeSWITCH has at one time.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// The process.
+    pub core: Option<CoreUuid>,
     /// Its channels.
     pub channels: BTreeSet<ChannelUuid>,
     /// The members of its queues.
@@ -32,14 +34,21 @@ pub struct MemberRow {
     pub state: String,
 }
 
+impl MemberRow {
+    /// What tells this stay from others: queue, member, channel.
+    pub fn identity(&self) -> (&str, &str, &str) {
+        (&self.queue, &self.uuid, &self.session_uuid)
+    }
+}
+
 /// An agent, as `callcenter_config agent list` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AgentRow {
     /// The agent's name.
     pub name: String,
-    /// The wrap-up time in seconds.
+    /// The wrap-up time in seconds: a text in FreeSWITCH's JSON.
     #[serde(default)]
-    pub wrap_up_time: String,
+    pub wrap_up_time: serde_json::Value,
 }
 
 /// A tier, as `callcenter_config tier list` tells it.
@@ -124,8 +133,8 @@ fn refuse(command: &'static str, answer: &str) -> Result<(), UnreadableAnswer> {
 impl Snapshot {
     /// The wrap-up time of each agent, in seconds.
     pub fn wrap_up_seconds(&self) -> BTreeMap<AgentName, u64> {
-        let row = |row: &AgentRow| (AgentName::from(row.name.as_str()), row.wrap_up_time.parse().unwrap_or(0));
-        self.agents.iter().map(row).collect()
+        let seconds = |value: &serde_json::Value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0);
+        self.agents.iter().map(|row| (row.name.as_str().into(), seconds(&row.wrap_up_time))).collect()
     }
 
     /// The agents of each queue.
@@ -135,5 +144,35 @@ impl Snapshot {
             queues.entry(tier.queue.as_str().into()).or_default().push(tier.agent.as_str().into());
         }
         queues
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_channels_are_no_rows() {
+        assert!(channels("{\"row_count\":0}\n").expect("readable").is_empty());
+        let one = channels(r#"{"row_count":1,"rows":[{"uuid":"u","state":"CS_EXECUTE"}]}"#).expect("readable");
+        assert!(one.contains("u"));
+    }
+
+    #[test]
+    fn rows_are_read_from_freeswitchs_json() {
+        let answer = r#"{"command":"callcenter_config","data":{"arguments":"agent list"},"status":"success",
+            "response":[{"name":"agent1","type":"callback","wrap_up_time":"3"},{"name":"agent2"}]}"#;
+        let agents = callcenter_rows("callcenter_config agent list", answer).expect("readable");
+        let snapshot = Snapshot { agents, ..Snapshot::default() };
+        let expected: BTreeMap<AgentName, u64> = [("agent1".into(), 3), ("agent2".into(), 0)].into();
+        assert_eq!(snapshot.wrap_up_seconds(), expected);
+    }
+
+    #[test]
+    fn a_refusal_and_garbage_are_told_apart() {
+        let refused = callcenter_rows::<TierRow>("callcenter_config tier list", "-ERR no such command\n");
+        assert!(matches!(refused, Err(UnreadableAnswer::Refused { .. })));
+        let garbage = callcenter_rows::<TierRow>("callcenter_config tier list", "queue|agent|state\n");
+        assert!(matches!(garbage, Err(UnreadableAnswer::Json { .. })));
     }
 }

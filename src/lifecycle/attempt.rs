@@ -307,9 +307,9 @@ impl Attempt {
     }
 
     /// The agent's status changed to one in which mod_callcenter takes its offers back.
-    pub fn agent_left(&mut self, agent: &str) {
+    pub fn agent_left(&mut self, agent: &str, at: Timestamp) {
         for offer in self.offers.iter_mut().filter(|offer| offer.is_open() && offer.agent.as_str() == agent) {
-            offer.agent_left = true;
+            offer.agent_left_at = Some(at);
         }
     }
 

@@ -90,7 +90,9 @@ impl Lifecycle {
                     return;
                 }
                 for hash in self.offered_to(&agent) {
-                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| attempt.agent_left(&agent));
+                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
+                        attempt.agent_left(&agent, input.at);
+                    });
                 }
             }
             FactKind::Other => {}

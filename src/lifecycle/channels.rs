@@ -21,11 +21,16 @@ pub struct Channel {
     pub serves: Option<AttemptHash>,
     /// The number of the latest attempt of its member.
     pub latest_attempt_id: Option<u64>,
+    /// The connection in which something was last heard of it.
+    connection: u64,
 }
 
 /// The live channels by UUID.
 #[derive(Debug, Default)]
-pub struct Channels(HashMap<ChannelUuid, Channel>);
+pub struct Channels {
+    live: HashMap<ChannelUuid, Channel>,
+    connection: u64,
+}
 
 impl Channels {
     /// Keeps a channel that was just made.
@@ -41,38 +46,41 @@ impl Channels {
 
     /// The channel.
     pub fn get(&self, uuid: &str) -> Option<&Channel> {
-        self.0.get(uuid)
+        self.live.get(uuid)
     }
 
     /// The channel, kept from now on if it was not.
     pub fn entry(&mut self, uuid: &str, anomalies: &mut Anomalies) -> Option<&mut Channel> {
-        if !self.0.contains_key(uuid) {
-            if self.0.len() >= CHANNELS_LIMIT {
+        if !self.live.contains_key(uuid) {
+            if self.live.len() >= CHANNELS_LIMIT {
                 anomalies.count(Anomaly::TooManyChannels);
                 return None;
             }
-            self.0.insert(uuid.into(), Channel::default());
+            self.live.insert(uuid.into(), Channel::default());
         }
-        self.0.get_mut(uuid)
+        let channel = self.live.get_mut(uuid)?;
+        channel.connection = self.connection;
+        Some(channel)
     }
 
     /// Forgets a channel that has ended.
     pub fn end(&mut self, uuid: &str) {
-        self.0.remove(uuid);
+        self.live.remove(uuid);
     }
 
-    /// Forgets what `lives` does not name.
-    pub fn retain(&mut self, lives: impl Fn(&ChannelUuid) -> bool) {
-        self.0.retain(|uuid, _| lives(uuid));
+    /// Another connection begins: the ends of older channels may have been missed.
+    pub fn begin_connection(&mut self) {
+        self.connection += 1;
     }
 
-    /// How many live.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// Forgets the channels of which nothing was heard in this connection and that `lives` does not name.
+    pub fn prune(&mut self, lives: impl Fn(&ChannelUuid) -> bool) {
+        let connection = self.connection;
+        self.live.retain(|uuid, channel| channel.connection == connection || lives(uuid));
     }
 
-    /// Whether none lives.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Forgets them all.
+    pub fn clear(&mut self) {
+        self.live.clear();
     }
 }

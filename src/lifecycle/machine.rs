@@ -17,7 +17,8 @@ use super::seen::Seen;
 use super::world::{Occasion, World};
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
-use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeName};
+use crate::freeswitch::snapshot::MemberRow;
+use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeName, QueueName};
 use crate::moment::Moment;
 use crate::moment::value::{CcResult, Source};
 
@@ -143,6 +144,7 @@ impl Lifecycle {
     /// A new connection begins: what happened before its first event was not seen.
     pub fn begin_connection(&mut self) {
         self.connected_at = None;
+        self.channels.begin_connection();
     }
 
     /// The next time at which something is to be decided.
@@ -175,28 +177,33 @@ impl Lifecycle {
         }
     }
 
-    /// Compares the open attempts with what FreeSWITCH has: those that it does not have any more are lost, unless the
-    /// events that tell their end are on their way. Takes over what the snapshot says of agents.
-    pub fn reconcile(&mut self, snapshot: &Snapshot, effects: &mut Effects) {
+    /// The live attempts: those that a snapshot, asked for now, is to be compared with.
+    pub fn open_attempts(&self) -> BTreeSet<AttemptHash> {
+        self.attempts.keys().copied().collect()
+    }
+
+    /// The queues of the live attempts.
+    pub fn open_queues(&self) -> BTreeSet<QueueName> {
+        self.attempts.values().map(|live| live.attempt.key.queue.clone()).collect()
+    }
+
+    /// Compares the attempts that were open when the snapshot was asked for with what FreeSWITCH has: those that it does
+    /// not have any more are lost, unless the events that tell their end are on their way. Takes over what the snapshot
+    /// says of agents.
+    pub fn reconcile(&mut self, snapshot: &Snapshot, open: &BTreeSet<AttemptHash>, effects: &mut Effects) {
+        if let Some(core) = snapshot.core.as_ref().filter(|core| self.world.core.as_ref() != Some(core)) {
+            self.change_core(core.clone(), effects);
+        }
         self.world.wrap_up_seconds = snapshot.wrap_up_seconds();
         self.world.queue_agents = snapshot.queue_agents();
-        self.channels.retain(|uuid| snapshot.channels.contains(uuid));
-        let waiting: BTreeSet<_> = snapshot
-            .members
-            .iter()
-            .map(|row| (row.queue.as_str(), row.uuid.as_str(), row.session_uuid.as_str()))
-            .collect();
-        let gone: Vec<_> = self
-            .attempts
-            .values()
-            .map(|live| &live.attempt)
-            .filter(|attempt| {
-                let key = &attempt.key;
-                !snapshot.channels.contains(&key.session)
-                    || !waiting.contains(&(key.queue.as_str(), key.member.as_str(), key.session.as_str()))
-            })
-            .map(|attempt| attempt.hash())
-            .collect();
+        self.channels.prune(|uuid| snapshot.channels.contains(uuid));
+        let waiting: BTreeSet<_> = snapshot.members.iter().map(MemberRow::identity).collect();
+        let is_there = |key: &AttemptKey| {
+            snapshot.channels.contains(&key.session)
+                && waiting.contains(&(key.queue.as_str(), key.member.as_str(), key.session.as_str()))
+        };
+        let gone = open.iter().copied();
+        let gone = gone.filter(|hash| self.attempt(*hash).is_some_and(|attempt| !is_there(&attempt.key))).collect();
         self.lose(gone, LOSS_GRACE, effects);
     }
 
@@ -205,7 +212,7 @@ impl Lifecycle {
         let gone =
             self.attempts.iter().filter(|(_, live)| live.attempt.key.core != core).map(|(hash, _)| *hash).collect();
         self.lose(gone, SignedDuration::ZERO, effects);
-        self.channels.retain(|_| false);
+        self.channels.clear();
         self.early.clear();
         self.seen.clear();
         self.connected_at = None;

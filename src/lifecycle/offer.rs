@@ -16,6 +16,9 @@ const LEG_END_WAIT: SignedDuration = SignedDuration::from_millis(500);
 /// How long a cancelled offer waits for the event that explains the cancel (rule of `missed_reason`).
 const EXPLANATION_WAIT: SignedDuration = SignedDuration::from_secs(2);
 
+/// How long after an agent's change of status the cancel that it causes can come.
+const STATUS_CANCEL_TIME: SignedDuration = SignedDuration::from_secs(1);
+
 /// FreeSWITCH's cause for a leg that it gave up itself, before it says why.
 const ORIGINATOR_CANCEL: &str = "ORIGINATOR_CANCEL";
 
@@ -39,8 +42,8 @@ pub struct Offer {
     pub legs: Vec<Leg>,
     /// When the agent answered.
     pub answered_at: Option<Timestamp>,
-    /// The status of the agent changed to one that takes offers back.
-    pub agent_left: bool,
+    /// When the agent's status last changed to one in which mod_callcenter takes offers back.
+    pub agent_left_at: Option<Timestamp>,
     /// What the agent's leg said of the agent.
     pub identity: LegIdentity,
     /// Where the offer stands.
@@ -151,7 +154,7 @@ impl Offer {
             announced: false,
             legs: Vec::new(),
             answered_at: None,
-            agent_left: false,
+            agent_left_at: None,
             identity: LegIdentity::default(),
             state: OfferState::Open,
         }
@@ -234,7 +237,7 @@ impl Offer {
 
     /// How a failing offer ended, and why it was missed; none for one that is not failing.
     pub fn verdict(&self, fate: MemberFate, now: Timestamp) -> Option<Readiness<Verdict>> {
-        let OfferState::Failing { cause, seen_at, .. } = &self.state else { return None };
+        let OfferState::Failing { cause, at, seen_at } = &self.state else { return None };
         if cause == LOSE_RACE {
             return Some(Readiness::Ready(Verdict::LostRace));
         }
@@ -252,13 +255,21 @@ impl Offer {
         Some(match fate {
             MemberFate::HungUp => Readiness::Ready(Verdict::Missed(MissedReason::Abandoned)),
             MemberFate::TakenAway => Readiness::Ready(Verdict::Missed(MissedReason::Withdrawn)),
-            _ if self.agent_left => Readiness::Ready(Verdict::Missed(MissedReason::Withdrawn)),
             MemberFate::Unclear { until } if now < until => Readiness::Until(until),
+            MemberFate::Waiting if self.agent_has_just_left(*at) => {
+                Readiness::Ready(Verdict::Missed(MissedReason::Withdrawn))
+            }
             MemberFate::Waiting if now < explained_by => Readiness::Until(explained_by),
             MemberFate::Unclear { .. } | MemberFate::Waiting => {
                 Readiness::Ready(Verdict::Missed(MissedReason::Withdrawn))
             }
         })
+    }
+
+    /// Whether the agent's status explains a cancel. With ring-all mod_callcenter cancels nothing when a status changes,
+    /// so a change from long before explains nothing.
+    fn agent_has_just_left(&self, cancelled_at: Timestamp) -> bool {
+        self.agent_left_at.is_some_and(|left_at| cancelled_at.duration_since(left_at) <= STATUS_CANCEL_TIME)
     }
 }
 
@@ -300,9 +311,17 @@ mod tests {
     #[test]
     fn an_agent_on_break_withdraws_the_offer() {
         let mut offer = failing("ORIGINATOR_CANCEL");
-        offer.agent_left = true;
+        offer.agent_left_at = Some(at(990));
         let verdict = offer.verdict(MemberFate::Waiting, at(1_000));
         assert_eq!(verdict, Some(Readiness::Ready(Verdict::Missed(MissedReason::Withdrawn))));
+    }
+
+    #[test]
+    fn a_change_of_status_long_before_explains_no_cancel() {
+        let mut offer = failing("ORIGINATOR_CANCEL");
+        offer.offered_at = at(-9_000);
+        offer.agent_left_at = Some(at(-5_000));
+        assert_eq!(offer.verdict(MemberFate::Waiting, at(1_000)), Some(Readiness::Until(at(3_000))));
     }
 
     #[test]
