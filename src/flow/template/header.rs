@@ -1,9 +1,9 @@
 //! The values of HTTP headers.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use minijinja::{Environment, Value};
+use percent_encoding::percent_encode_byte;
 use reqwest::header::HeaderValue;
 
 use super::check::TemplateError;
@@ -58,8 +58,7 @@ fn printable_ascii(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            // Writing to a string does not fail.
-            _ => drop(write!(encoded, "%{byte:02X}")),
+            _ => encoded.push_str(percent_encode_byte(byte)),
         }
     }
     encoded

@@ -1,0 +1,124 @@
+//! `[queues."PATTERN"]`: settings and hooks by patterns of names.
+//!
+//! All patterns that match a queue's name are merged key by key: an exact name wins over a pattern, a pattern with more
+//! literal characters over one with fewer. Hooks add up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::document::{Kind, Table};
+use super::fault::Fault;
+use super::hook::{self, Flows};
+use super::pattern;
+use super::queue::{PartialSettings, QueueSettings, ResolvedQueue, too_long};
+use super::value::Value;
+use crate::hook::Hook;
+
+/// The keys that do not compete: hooks add up.
+const ADDING_UP: &str = "hooks";
+
+/// Every `[queues."PATTERN"]`.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    /// The most general first.
+    globs: Vec<(String, Entry)>,
+    exact: BTreeMap<String, Entry>,
+}
+
+/// What one pattern sets.
+#[derive(Debug, Default)]
+struct Entry {
+    settings: PartialSettings,
+    hooks: Vec<Arc<Hook>>,
+}
+
+impl Queues {
+    pub(super) fn read(value: Value<'_>, flows: &Flows) -> Option<Self> {
+        let mut queues = Self::default();
+        let mut globs = Vec::new();
+        for (name, value) in value.entries()? {
+            if name.text.is_empty() || name.text.chars().count() > pattern::MAX_CHARS {
+                name.refuse(too_long("a queue's name or pattern"));
+                continue;
+            }
+            let entry = value.section(|section| {
+                let settings = PartialSettings::read(section);
+                let hooks = section.optional(ADDING_UP, |value| hook::read_all(name.text, value, flows));
+                Some(Entry { settings, hooks: hooks.unwrap_or_default() })
+            });
+            let entry = entry.unwrap_or_default();
+            if pattern::is_exact(name.text) {
+                queues.exact.insert(name.text.to_owned(), entry);
+            } else {
+                globs.push((name.text, value));
+                queues.globs.push((name.text.to_owned(), entry));
+            }
+        }
+        refuse_ties(&globs);
+        queues.globs.sort_by_key(|(glob, _)| pattern::literals(glob));
+        Some(queues)
+    }
+
+    /// What is said of the queue `name`.
+    pub(super) fn resolve(&self, name: &str) -> ResolvedQueue {
+        let mut settings = QueueSettings::default();
+        let mut queue = ResolvedQueue::default();
+        let globs = self.globs.iter().filter(|(glob, _)| pattern::matches(glob, name)).map(|(_, entry)| entry);
+        for entry in globs.chain(self.exact.get(name)) {
+            entry.settings.apply(&mut settings, &mut queue.sla);
+            queue.hooks.extend(entry.hooks.iter().cloned());
+        }
+        queue.settings = Arc::new(settings);
+        queue
+    }
+
+    /// How many patterns and names there are.
+    pub(super) fn count(&self) -> usize {
+        self.globs.len() + self.exact.len()
+    }
+
+    /// Every hook, by its pattern.
+    pub(super) fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
+        self.globs.iter().map(|(_, entry)| entry).chain(self.exact.values()).flat_map(|entry| &entry.hooks)
+    }
+}
+
+/// Records where two equally specific patterns, both of which some name matches, set a key differently.
+fn refuse_ties(globs: &[(&str, Value<'_>)]) {
+    let mut by_literals: BTreeMap<usize, Vec<&(&str, Value<'_>)>> = BTreeMap::new();
+    for glob in globs {
+        by_literals.entry(pattern::literals(glob.0)).or_default().push(glob);
+    }
+    for rivals in by_literals.values() {
+        for (i, (b, second)) in rivals.iter().enumerate() {
+            for (a, first) in &rivals[..i] {
+                if let (Kind::Table(first), Kind::Table(of_second)) = (&first.node().kind, &second.node().kind)
+                    && pattern::overlap(a, b)
+                {
+                    refuse_tied_keys((*a, first), (*b, of_second), *second);
+                }
+            }
+        }
+    }
+}
+
+fn refuse_tied_keys((a, first): (&str, &Table), (b, second): (&str, &Table), value: Value<'_>) {
+    for (key, member) in second.iter().filter(|(key, _)| *key != ADDING_UP) {
+        match first.get(key) {
+            None => {}
+            Some(rival) if rival == member => {}
+            Some(rival) => match (&rival.value.kind, &member.value.kind) {
+                (Kind::Table(rivals), Kind::Table(members)) => refuse_tied_keys((a, rivals), (b, members), value),
+                _ => value.refuse_at(
+                    Fault::Tie {
+                        pattern: b.to_owned(),
+                        rival: a.to_owned(),
+                        key: key.clone(),
+                        other: rival.key.to_string(),
+                    },
+                    &member.key,
+                ),
+            },
+        }
+    }
+}
