@@ -131,6 +131,25 @@ fn the_most_specific_pattern_wins_key_by_key_and_hooks_add_up() {
 }
 
 #[test]
+fn thousands_of_clashing_patterns_are_refused_in_time() {
+    let queue = |i: usize| {
+        format!(
+            "[queues.'*{i:04}']\ntype = '{}'\n[queues.'{i:04}*']\nsla = '{}s'\n",
+            if i < 250 { "task" } else { "chat" },
+            i + 1
+        )
+    };
+    let text: String = (0..500).map(queue).collect();
+    let problems = Config::from_toml("test.toml", &(text + "[queues.'*0x']\n")).err();
+    assert!(problems.is_none(), "patterns that set different keys do not clash");
+    let text: String =
+        (0..500).map(|i| format!("[queues.'{i:04}*']\nsla = '1s'\n[queues.'*{i:04}']\nsla = '2s'\n")).collect();
+    let problems = Config::from_toml("test.toml", &text).expect_err("refused");
+    assert!(problems.count() <= 1_000);
+    assert!(problems.draw(Drawing::Plain).contains("… and 900 more"));
+}
+
+#[test]
 fn without_a_configuration_there_are_no_hooks() {
     let config = Config::default();
     assert!(config.queue(&"support@default".into()).hooks.is_empty());
@@ -212,9 +231,17 @@ proptest! {
     }
 
     #[test]
-    fn any_piece_of_a_good_file_is_read_or_refused(from in 0_usize..9_000, to in 0_usize..9_000) {
-        let text = fs::read_to_string("conf/hookswitch.toml").expect("the example");
-        let piece = text.get(from.min(to)..from.max(to).min(text.len())).unwrap_or_default();
-        drop(Config::from_toml("fuzz.toml", piece).map_err(|problems| problems.draw(Drawing::Plain)));
+    fn any_change_to_a_good_file_is_read_or_refused(
+        from in any::<prop::sample::Index>(),
+        length in 0_usize..60,
+        value in prop_oneof![toml_value(), toml_key(), Just(String::new())],
+    ) {
+        let mut text: Vec<char> = fs::read_to_string("conf/hookswitch.toml").expect("the example").chars().collect();
+        let from = from.index(text.len());
+        let to = (from + length).min(text.len());
+        text.splice(from..to, value.chars());
+        if let Err(problems) = Config::from_toml("fuzz.toml", &String::from_iter(text)) {
+            prop_assert!(!problems.draw(Drawing::Plain).is_empty());
+        }
     }
 }

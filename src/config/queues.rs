@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::document::{Kind, Table};
+use super::document::{Kind, Member, Table};
 use super::fault::Fault;
 use super::hook::{self, Flows};
 use super::pattern;
@@ -90,35 +90,34 @@ fn refuse_ties(globs: &[(&str, Value<'_>)]) {
         by_literals.entry(pattern::literals(glob.0)).or_default().push(glob);
     }
     for rivals in by_literals.values() {
-        for (i, (b, second)) in rivals.iter().enumerate() {
-            for (a, first) in &rivals[..i] {
-                if let (Kind::Table(first), Kind::Table(of_second)) = (&first.node().kind, &second.node().kind)
-                    && pattern::overlap(a, b)
-                {
-                    refuse_tied_keys((*a, first), (*b, of_second), *second);
-                }
-            }
+        for (i, here) in rivals.iter().enumerate() {
+            rivals[..i].iter().for_each(|rival| refuse_tie(here, rival));
         }
     }
 }
 
-fn refuse_tied_keys((a, first): (&str, &Table), (b, second): (&str, &Table), value: Value<'_>) {
-    for (key, member) in second.iter().filter(|(key, _)| *key != ADDING_UP) {
-        match first.get(key) {
-            None => {}
-            Some(rival) if rival == member => {}
-            Some(rival) => match (&rival.value.kind, &member.value.kind) {
-                (Kind::Table(rivals), Kind::Table(members)) => refuse_tied_keys((a, rivals), (b, members), value),
-                _ => value.refuse_at(
-                    Fault::Tie {
-                        pattern: b.to_owned(),
-                        rival: a.to_owned(),
-                        key: key.clone(),
-                        other: rival.key.to_string(),
-                    },
-                    &member.key,
-                ),
-            },
-        }
+fn refuse_tie((pattern, value): &(&str, Value<'_>), (rival, other): &(&str, Value<'_>)) {
+    let (Kind::Table(table), Kind::Table(others)) = (&value.node().kind, &other.node().kind) else { return };
+    let clashes = clashes(table, others);
+    // Comparing keys is quicker than comparing patterns.
+    if clashes.is_empty() || !pattern::overlap(pattern, rival) {
+        return;
     }
+    for (key, member, other) in clashes {
+        let (pattern, rival) = ((*pattern).to_owned(), (*rival).to_owned());
+        let tie = Fault::Tie { pattern, rival, key: key.to_owned(), other: other.key.to_string() };
+        value.refuse_at(tie, &member.key);
+    }
+}
+
+/// The keys that both tables set, and differently.
+fn clashes<'a>(table: &'a Table, others: &'a Table) -> Vec<(&'a str, &'a Member, &'a Member)> {
+    let competing = table.iter().filter(|(key, _)| *key != ADDING_UP);
+    let both = competing.filter_map(|(key, member)| Some((key.as_str(), member, others.get(key)?)));
+    both.filter(|(_, member, other)| member != other)
+        .flat_map(|clash| match (&clash.1.value.kind, &clash.2.value.kind) {
+            (Kind::Table(table), Kind::Table(others)) => clashes(table, others),
+            _ => vec![clash],
+        })
+        .collect()
 }

@@ -5,6 +5,9 @@ use std::cell::RefCell;
 use super::fault::Fault;
 use super::problem::{Place, Problem, Problems};
 
+/// How many problems are recorded: patterns can clash each with each, and nobody reads more than a few at once.
+const MAX_PROBLEMS: usize = 1_000;
+
 /// The problems found so far.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -14,12 +17,19 @@ pub(super) struct Report {
 impl Report {
     /// Records a fault at its place.
     pub(super) fn refuse(&self, fault: Fault, place: &Place) {
-        self.problems.borrow_mut().push(Problem::new(fault, Some(place.clone())));
+        self.record(Problem::new(fault, Some(place.clone())));
     }
 
     /// Records a fault of no place.
     pub(super) fn refuse_whole(&self, fault: Fault) {
-        self.problems.borrow_mut().push(Problem::new(fault, None));
+        self.record(Problem::new(fault, None));
+    }
+
+    fn record(&self, problem: Problem) {
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() < MAX_PROBLEMS {
+            problems.push(problem);
+        }
     }
 
     /// All problems, or what was read if there are none.

@@ -26,7 +26,9 @@ fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     let distance = |other: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), &other.to_lowercase());
-    let close = |other: &&&str| other.len() <= MAX_WORD_BYTES && distance(other) <= word.len().max(3) / 3;
+    let most = word.len().max(3) / 3;
+    // Words whose lengths differ by more are not compared in full.
+    let close = |other: &&&str| other.len().abs_diff(word.len()) <= 2 * most && distance(other) <= most;
     known.iter().filter(close).min_by_key(|other| distance(other)).copied()
 }
 
