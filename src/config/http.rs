@@ -6,6 +6,7 @@ use reqwest::header::HeaderName;
 use super::delivery::{DeliverySettings, retry, timeout};
 use super::document::Kind;
 use super::fault::Fault;
+use super::redaction;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::{Name, Value};
@@ -93,7 +94,9 @@ fn document(value: Value<'_>) -> Option<JsonTemplate> {
 fn headers(value: Value<'_>, lookup: &Lookup) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
     let headers = value.entries()?.map(|(name, value)| {
         let template = header(value, lookup);
-        Some((header_name(name)?, template?))
+        let name = header_name(name)?;
+        let is_secret = redaction::is_secret(name.as_str());
+        template.map(|template| (name, if is_secret { template.hidden() } else { template }))
     });
     headers.collect::<Vec<_>>().into_iter().collect()
 }

@@ -14,8 +14,11 @@ use super::queue::{PartialSettings, QueueSettings, ResolvedQueue, too_long};
 use super::value::Value;
 use crate::hook::Hook;
 
-/// The keys that do not compete: hooks add up.
+/// The key that does not compete: hooks add up.
 const ADDING_UP: &str = "hooks";
+
+/// The key whose members compete one by one.
+const BY_NAME: &str = "variables";
 
 /// Every `[queues."PATTERN"]`.
 #[derive(Debug, Default)]
@@ -110,14 +113,20 @@ fn refuse_tie((pattern, value): &(&str, Value<'_>), (rival, other): &(&str, Valu
     }
 }
 
-/// The keys that both tables set, and differently.
-fn clashes<'a>(table: &'a Table, others: &'a Table) -> Vec<(&'a str, &'a Member, &'a Member)> {
-    let competing = table.iter().filter(|(key, _)| *key != ADDING_UP);
-    let both = competing.filter_map(|(key, member)| Some((key.as_str(), member, others.get(key)?)));
+/// A key that two tables set differently, with its member in each.
+type Clash<'a> = (&'a str, &'a Member, &'a Member);
+
+/// The keys that both patterns set, and differently.
+fn clashes<'a>(table: &'a Table, others: &'a Table) -> Vec<Clash<'a>> {
+    let competing = differing(table, others).filter(|(key, ..)| *key != ADDING_UP);
+    let single = |clash: Clash<'a>| match (clash.0, &clash.1.value.kind, &clash.2.value.kind) {
+        (BY_NAME, Kind::Table(table), Kind::Table(others)) => differing(table, others).collect(),
+        _ => vec![clash],
+    };
+    competing.flat_map(single).collect()
+}
+
+fn differing<'a>(table: &'a Table, others: &'a Table) -> impl Iterator<Item = Clash<'a>> {
+    let both = table.iter().filter_map(|(key, member)| Some((key.as_str(), member, others.get(key)?)));
     both.filter(|(_, member, other)| member != other)
-        .flat_map(|clash| match (&clash.1.value.kind, &clash.2.value.kind) {
-            (Kind::Table(table), Kind::Table(others)) => clashes(table, others),
-            _ => vec![clash],
-        })
-        .collect()
 }

@@ -8,6 +8,12 @@ use toml::de::{DeTable, DeValue};
 /// What the name of a key with a secret contains, misspelled ones too: those are just what is drawn.
 const SECRET_WORDS: [&str; 8] = ["pass", "pasw", "secret", "token", "authorization", "cookie", "api-key", "api_key"];
 
+/// Whether a key or header of this name holds a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
 /// The text with an asterisk for each byte of a secret, so that places stay where they are.
 pub(super) fn redact(text: &str, root: &DeTable<'_>) -> String {
     let mut secrets = Vec::new();
@@ -24,8 +30,7 @@ pub(super) fn redact(text: &str, root: &DeTable<'_>) -> String {
 
 fn collect(table: &DeTable<'_>, secrets: &mut Vec<Range<usize>>) {
     for (key, value) in table {
-        let key = key.get_ref().to_lowercase();
-        if SECRET_WORDS.iter().any(|word| key.contains(word)) {
+        if is_secret(key.get_ref()) {
             hide(value, secrets);
         }
         descend(value, secrets);

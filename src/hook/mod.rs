@@ -1,7 +1,7 @@
 //! Hooks: which flows a moment starts.
 //!
 //! - [`subscription`]: one configured hook.
-//! - [`plan`]: the runs that a moment starts.
+//! - [`mod@plan`]: the runs that a moment starts.
 
 pub mod plan;
 pub mod subscription;
