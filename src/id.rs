@@ -221,6 +221,11 @@ impl MomentId {
     pub fn run(self, hook: &str, flow: &FlowName) -> RunId {
         RunId(digest([&self.0, hook.as_bytes(), flow.as_str().as_bytes()]))
     }
+
+    /// The same moment under a second event name, with an identifier of its own.
+    pub fn twin(self, event: &str) -> Self {
+        Self(digest([&self.0, event.as_bytes()]))
+    }
 }
 
 #[cfg(test)]

@@ -1,35 +1,38 @@
-//! The configuration: one TOML file, checked as a whole.
+//! The configuration: one TOML file, with what lies in `conf.d/` beside it, checked as a whole.
+//!
+//! ```text
+//! file ──> document ──────────> section, value ────────────────> config
+//! text     one tree of all      each section's reader takes      what the program uses: nodes, outbox, delivery,
+//!          files, with places   its keys; what is left over      queues' settings and hooks, agents, flows
+//!                               is unknown
+//! ```
+//!
+//! Nothing here stops at the first problem: a reader records it in the report and goes on, so a person who runs
+//! `hookswitch check` sees all of them at once, each with its file, line and remedy.
 
+pub mod agent;
+pub mod configuration;
+pub mod delivery;
+mod document;
+pub mod fault;
+mod file;
+mod flow;
+pub mod freeswitch;
+mod hook;
+mod http;
+pub mod outbox;
 pub mod pattern;
+pub mod problem;
 pub mod queue;
+mod queues;
+mod redaction;
+mod report;
+pub mod secret;
+mod section;
+mod suggestion;
+mod value;
 
-use std::sync::Arc;
-
-use crate::id::{AgentName, QueueName};
-use queue::{AgentCard, QueueSettings};
-
-/// The configuration.
-#[derive(Debug, Default)]
-pub struct Config {
-    /// Stand-in for patterns.
-    pub default_queue: Arc<QueueSettings>,
-}
-
-/// A queue with everything that applies to it.
-#[derive(Debug)]
-pub struct ResolvedQueue {
-    /// The settings.
-    pub settings: Arc<QueueSettings>,
-}
-
-impl Config {
-    /// The queue's settings and hooks.
-    pub fn queue(&self, _name: &QueueName) -> Arc<ResolvedQueue> {
-        Arc::new(ResolvedQueue { settings: self.default_queue.clone() })
-    }
-
-    /// The agent's card.
-    pub fn agent(&self, _name: &AgentName) -> Option<&AgentCard> {
-        None
-    }
-}
+pub use agent::AgentCard;
+pub use configuration::Config;
+pub use problem::{Problem, Problems};
+pub use queue::{QueueSettings, ResolvedQueue};

@@ -1,6 +1,18 @@
 //! What the configuration says of a queue, once all patterns that match its name are merged.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+
+use super::fault::Fault;
+use super::pattern;
+use super::section::Section;
+use super::value::Value;
+use crate::hook::Hook;
 use crate::moment::value::QueueType;
+
+pub use super::agent::AgentCard;
 
 /// The settings of one queue that its attempts' story depends on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,7 +22,7 @@ pub struct QueueSettings {
     /// Whether post-processing is on; unset: read from the agents' wrap-up times.
     pub processing: Option<bool>,
     /// Variables that every payload of the queue carries; the member's own win.
-    pub variables: serde_json::Map<String, serde_json::Value>,
+    pub variables: Map<String, Json>,
     /// Which of the member's variables payloads carry.
     pub variable_filter: VariableFilter,
     /// Whether a member who left by the queue's timeout counts as `abandoned`.
@@ -26,13 +38,95 @@ pub struct VariableFilter {
     pub exclude: Vec<String>,
 }
 
-/// What the configuration's directory says of an agent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AgentCard {
-    /// The agent's identifier.
-    pub id: Option<i64>,
-    /// The user's identifier.
-    pub user_id: Option<i64>,
-    /// The extension.
-    pub extension: Option<String>,
+/// All that the configuration says of one queue.
+#[derive(Debug, Default)]
+pub struct ResolvedQueue {
+    /// What its attempts' story depends on.
+    pub settings: Arc<QueueSettings>,
+    /// The longest wait that was promised to its members.
+    pub sla: Option<Duration>,
+    /// Its hooks: of the most general pattern first, in the order of the file.
+    pub hooks: Vec<Arc<Hook>>,
+}
+
+/// What one `[queues."PATTERN"]` sets.
+#[derive(Debug, Default)]
+pub(super) struct PartialSettings {
+    queue_type: Option<QueueType>,
+    processing: Option<bool>,
+    sla: Option<Duration>,
+    variables: Map<String, Json>,
+    include: Option<Vec<String>>,
+    exclude: Option<Vec<String>>,
+    timeout_is_abandoned: Option<bool>,
+}
+
+/// The types as they are written.
+const TYPES: [(&str, QueueType); 8] = [
+    ("inbound", QueueType::Inbound),
+    ("offline", QueueType::Offline),
+    ("outbound_ivr", QueueType::OutboundIvr),
+    ("preview", QueueType::Preview),
+    ("progressive", QueueType::Progressive),
+    ("predictive", QueueType::Predictive),
+    ("chat", QueueType::Chat),
+    ("task", QueueType::Task),
+];
+
+/// The longest wait that can be promised.
+const MAX_SLA: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl PartialSettings {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            queue_type: section.optional("type", |value| value.word("queue type", &TYPES)),
+            processing: section.optional("processing", Value::boolean),
+            sla: section.optional("sla", |value| value.duration_within("`sla`", Duration::from_millis(1), MAX_SLA)),
+            variables: section.optional("variables", Value::json_object).unwrap_or_default(),
+            include: section.optional("include", patterns),
+            exclude: section.optional("exclude", patterns),
+            timeout_is_abandoned: section.optional("timeout_is_abandoned", Value::boolean),
+        }
+    }
+
+    /// Sets what is set here, over what more general patterns have set.
+    pub(super) fn apply(&self, settings: &mut QueueSettings, sla: &mut Option<Duration>) {
+        settings.queue_type = self.queue_type.unwrap_or(settings.queue_type);
+        settings.processing = self.processing.or(settings.processing);
+        settings.timeout_is_abandoned = self.timeout_is_abandoned.unwrap_or(settings.timeout_is_abandoned);
+        settings.variables.extend(self.variables.clone());
+        let VariableFilter { include, exclude } = &mut settings.variable_filter;
+        *include = self.include.clone().unwrap_or(std::mem::take(include));
+        *exclude = self.exclude.clone().unwrap_or(std::mem::take(exclude));
+        *sla = self.sla.or(*sla);
+    }
+}
+
+fn patterns(value: Value<'_>) -> Option<Vec<String>> {
+    value.list(|_, element| {
+        let text = element.text()?;
+        if text.is_empty() || text.chars().count() > pattern::MAX_CHARS {
+            element.refuse(too_long("a pattern"));
+            return None;
+        }
+        Some(text.to_owned())
+    })
+}
+
+/// The fault of a pattern that is empty, or longer than any name.
+pub(super) fn too_long(what: &'static str) -> Fault {
+    Fault::OutOfRange { what, least: "1".into(), most: format!("{} characters", pattern::MAX_CHARS) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_written_as_payloads_write_them() {
+        assert_eq!(TYPES.map(|(_, queue_type)| queue_type), QueueType::ALL);
+        for (word, queue_type) in TYPES {
+            assert_eq!(serde_json::to_value(queue_type).expect("serializes"), word);
+        }
+    }
 }

@@ -1,0 +1,156 @@
+//! `hookswitch hooks`: what can be subscribed to, and what is.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Value as Json, json};
+
+use crate::config::Config;
+use crate::config::problem::Drawing;
+use crate::moment::{EventName, Payload};
+
+/// The exit code for a configuration with problems.
+const PROBLEMS: u8 = 2;
+
+/// The arguments of `hooks`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `hooks` can do.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Lists the configured hooks.
+    List {
+        /// The configuration; conf.d/*.toml beside it belongs to it.
+        #[arg(long, short, value_name = "FILE", default_value = "/etc/hookswitch/hookswitch.toml")]
+        config: PathBuf,
+    },
+    /// Prints the JSON schema of the payload.
+    Schema {
+        /// Of this event alone; else of each, by its name.
+        #[arg(long, value_parser = parse_event)]
+        event: Option<EventName>,
+    },
+    /// Prints the events and their fields as Markdown.
+    Reference,
+}
+
+/// Prints what was asked for.
+pub fn run(args: &Args) -> io::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    match &args.command {
+        Command::List { config } => match Config::load_without_secrets(config) {
+            Ok(config) => list(&config, &mut out)?,
+            Err(problems) => {
+                let drawing = if out.is_terminal() { Drawing::Terminal } else { Drawing::Plain };
+                write!(out, "{}", problems.draw(drawing))?;
+                return Ok(ExitCode::from(PROBLEMS));
+            }
+        },
+        Command::Schema { event: Some(event) } => writeln!(out, "{:#}", schema(*event))?,
+        Command::Schema { event: None } => {
+            let schemas = EventName::ALL.map(|event| (event.as_str().to_owned(), schema(event)));
+            writeln!(out, "{:#}", Json::Object(schemas.into_iter().collect()))?;
+        }
+        Command::Reference => out.write_all(reference().as_bytes())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a line for each hook: its identifier, event, flow, and whether it is enabled.
+fn list(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    config.hooks().try_for_each(|hook| {
+        let state = if hook.enabled { "" } else { "\tdisabled" };
+        writeln!(out, "{}\t{}\t{}{state}", hook.id, hook.event, hook.flow.name)
+    })
+}
+
+/// The JSON schema of an event's payload: every field is there, and one that the event does not carry is null.
+pub fn schema(event: EventName) -> Json {
+    let mut schema = schemars::schema_for!(Payload).to_value();
+    schema["title"] = format!("queue.{event}").into();
+    schema["description"] = event.meaning().into();
+    schema["required"] = Payload::FIELDS.iter().map(|field| field.name).collect();
+    let properties = &mut schema["properties"];
+    properties["event"] = json!({ "const": event.as_str() });
+    for field in Payload::FIELDS.iter().filter(|field| !field.events.contains(event)) {
+        properties[field.name] = json!({ "type": "null", "description": field.meaning.trim() });
+    }
+    schema
+}
+
+/// The reference page of events and fields.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Hooks\n\n<!-- Printed by `hookswitch hooks reference`; a test compares. -->\n\n\
+         A hook starts a flow when an event happens to a member of a queue. The flow's templates, and the webhook that it \
+         sends, have the fields below. A field that an event does not carry, or that is not known, is there and `null`.\n\n\
+         ## Events\n\n| event | what happened |\n| --- | --- |\n",
+    );
+    for event in EventName::ALL {
+        page.push_str(&format!("| `{event}` | {} |\n", event.meaning()));
+    }
+    page.push_str("\n## Fields\n\n| field | meaning |");
+    page.extend(EventName::ALL.map(|event| format!(" {event} |")));
+    page.push_str("\n| --- | --- |");
+    page.push_str(&" :-: |".repeat(EventName::ALL.len()));
+    for field in Payload::FIELDS {
+        page.push_str(&format!("\n| `{}` | {} |", field.name, field.meaning.trim()));
+        page.extend(EventName::ALL.map(|event| if field.events.contains(event) { " x |" } else { " |" }));
+    }
+    page.push_str("\n\n## A sample\n\nThe webhook that the format `standard` makes of an `offering`:\n\n```json\n");
+    page.push_str(&sample(EventName::Offering));
+    page.push_str("\n```\n");
+    page
+}
+
+fn sample(event: EventName) -> String {
+    let payload = Payload::sample(event);
+    let webhook = json!({ "type": format!("queue.{event}"), "timestamp": payload.timestamp, "data": payload });
+    format!("{webhook:#}")
+}
+
+fn parse_event(name: &str) -> Result<EventName, String> {
+    EventName::parse(name).ok_or_else(|| format!("one of {}", EventName::ALL.map(EventName::as_str).join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `hookswitch hooks reference > docs/hooks.md`; with `HOOKSWITCH_BLESS=1` this test does the same.
+    #[test]
+    fn the_reference_page_is_what_the_declaration_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/hooks.md");
+        if std::env::var_os("HOOKSWITCH_BLESS").is_some() {
+            std::fs::write(path, reference()).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(path).expect("the page"), reference());
+    }
+
+    #[test]
+    fn a_schema_names_every_field_and_nulls_what_does_not_apply() {
+        let schema = schema(EventName::Joined);
+        assert_eq!(schema["required"].as_array().map(Vec::len), Some(Payload::FIELDS.len()));
+        assert_eq!(schema["properties"]["cc_result"]["type"], "null");
+        assert_eq!(schema["properties"]["event"]["const"], "joined");
+        assert_eq!(schema["properties"]["attempt_id"]["type"], "integer");
+    }
+
+    #[test]
+    fn hooks_are_listed() {
+        let config = Config::from_toml(
+            "test.toml",
+            "[flows.f]\nsteps = [{ log = { message = 'x' } }]\n[queues.q]\nhooks = [{ event = 'joined', flow = 'f' }]\n",
+        )
+        .expect("good");
+        let mut out = Vec::new();
+        list(&config, &mut out).expect("writes");
+        assert_eq!(out, b"q/0\tjoined\tf\n");
+    }
+}

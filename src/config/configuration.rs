@@ -1,0 +1,175 @@
+//! The configuration as the program uses it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+
+use super::agent::AgentCard;
+use super::delivery::DeliverySettings;
+use super::document;
+use super::fault::Fault;
+use super::file::{self, SourceFile};
+use super::flow;
+use super::freeswitch::{self, FreeswitchNode};
+use super::hook::Flows;
+use super::outbox::OutboxSettings;
+use super::problem::{Problem, Problems};
+use super::queue::ResolvedQueue;
+use super::queues::Queues;
+use super::report::Report;
+use super::secret::Lookup;
+use super::section::Section;
+use super::value::Value;
+use crate::flow::Flow;
+use crate::hook::Hook;
+use crate::id::{AgentName, FlowName, NodeName, QueueName};
+
+/// How many queues are remembered once their patterns are merged. More than any installation has; a queue beyond is merged
+/// anew each time.
+const MAX_RESOLVED: usize = 10_000;
+
+/// Everything that is configured, checked.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// The nodes to follow.
+    pub freeswitch: Vec<FreeswitchNode>,
+    /// Where moments and runs are kept.
+    pub outbox: OutboxSettings,
+    /// How requests are sent.
+    pub delivery: DeliverySettings,
+    agents: BTreeMap<AgentName, AgentCard>,
+    flows: BTreeMap<FlowName, Arc<Flow>>,
+    queues: Queues,
+    resolved: DashMap<QueueName, Arc<ResolvedQueue>>,
+}
+
+impl Config {
+    /// Reads the file and `conf.d/*.toml` beside it, and looks up every secret.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self::load_with(path, &Lookup::From(directory))
+    }
+
+    /// Reads the same, but looks up no secrets: for a replay, which connects to nothing and may run where they are not.
+    pub fn load_without_secrets(path: &Path) -> Result<Self, Problems> {
+        Self::load_with(path, &Lookup::Skip)
+    }
+
+    /// Reads a text alone, and looks up nothing; `name` is what problems call it.
+    pub fn from_toml(name: &str, text: &str) -> Result<Self, Problems> {
+        let file = SourceFile { name: name.to_owned(), text: text.to_owned() };
+        Self::read(vec![file], Report::default(), &Lookup::Skip)
+    }
+
+    fn load_with(path: &Path, lookup: &Lookup) -> Result<Self, Problems> {
+        let report = Report::default();
+        let files = file::read(path, &report);
+        Self::read(files, report, lookup)
+    }
+
+    fn read(files: Vec<SourceFile>, report: Report, lookup: &Lookup) -> Result<Self, Problems> {
+        let document = document::parse(files, &report);
+        // What could not be parsed would look like missing keys.
+        let whole = document.filter(|_| report.is_empty());
+        let config = whole.and_then(|whole| Value::new(&whole, &report).section(|root| read_root(root, lookup)));
+        report.finish(config)
+    }
+
+    /// What is configured for a queue, by all patterns that match its name.
+    pub fn queue(&self, name: &QueueName) -> Arc<ResolvedQueue> {
+        if let Some(queue) = self.resolved.get(name).map(|queue| Arc::clone(&queue)) {
+            return queue;
+        }
+        let queue = Arc::new(self.queues.resolve(name.as_str()));
+        if self.resolved.len() < MAX_RESOLVED {
+            self.resolved.insert(name.clone(), Arc::clone(&queue));
+        }
+        queue
+    }
+
+    /// What is configured of an agent.
+    pub fn agent(&self, name: &AgentName) -> Option<&AgentCard> {
+        self.agents.get(name)
+    }
+
+    /// The flow of that name.
+    pub fn flow(&self, name: &str) -> Option<&Arc<Flow>> {
+        self.flows.get(name)
+    }
+
+    /// Every flow, by its name.
+    pub fn flows(&self) -> impl ExactSizeIterator<Item = &Arc<Flow>> {
+        self.flows.values()
+    }
+
+    /// Every hook, by its queue pattern.
+    pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
+        self.queues.hooks()
+    }
+
+    /// How many queue names and patterns are configured.
+    pub fn queue_pattern_count(&self) -> usize {
+        self.queues.count()
+    }
+
+    /// The nodes to follow, of which the daemon needs at least one.
+    pub fn require_freeswitch(&self) -> Result<&[FreeswitchNode], Problem> {
+        match self.freeswitch.as_slice() {
+            [] => Err(Problem::new(Fault::NoFreeswitch, None)),
+            nodes => Ok(nodes),
+        }
+    }
+}
+
+/// Reads every section, in the order in which they need each other.
+fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
+    let freeswitch = root.optional("freeswitch", |value| nodes(value, lookup));
+    let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
+    let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
+    let delivery = delivery.unwrap_or_default();
+    let agents = root.optional("agents", agents);
+    let flows = root.optional("flows", |value| flows(value, &delivery, lookup)).unwrap_or_default();
+    let queues = root.optional("queues", |value| Queues::read(value, &flows));
+    Some(Config {
+        freeswitch: freeswitch.unwrap_or_default(),
+        outbox: outbox.unwrap_or_default(),
+        delivery,
+        agents: agents.unwrap_or_default(),
+        flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),
+        queues: queues.unwrap_or_default(),
+        resolved: DashMap::new(),
+    })
+}
+
+fn nodes(value: Value<'_>, lookup: &Lookup) -> Option<Vec<FreeswitchNode>> {
+    let mut names: BTreeMap<NodeName, String> = BTreeMap::new();
+    value.list(|_, element| {
+        element.section(|section| {
+            let name = section.required("name", freeswitch::name);
+            if let Some(name) = &name
+                && let Some(other) = names.insert(name.clone(), section.place().to_string())
+            {
+                section.refuse(Fault::SameName { what: "FreeSWITCH node", name: name.to_string(), other });
+            }
+            FreeswitchNode::read(section, name, lookup)
+        })
+    })
+}
+
+fn agents(value: Value<'_>) -> Option<BTreeMap<AgentName, AgentCard>> {
+    let cards = value.entries()?.map(|(name, value)| {
+        let card = value.section(AgentCard::read);
+        Some((AgentName::new(name.checked("agent")?), card?))
+    });
+    Some(cards.flatten().collect())
+}
+
+fn flows(value: Value<'_>, defaults: &DeliverySettings, lookup: &Lookup) -> Option<Flows> {
+    let flows = value.entries()?.map(|(name, value)| {
+        let flow = value.section(|section| flow::read(name.text, section, defaults, lookup));
+        Some((FlowName::new(name.checked("flow")?), flow.map(Arc::new)))
+    });
+    Some(flows.flatten().collect())
+}

@@ -1,0 +1,229 @@
+//! Everything that can be wrong with a configuration, and the remedy for each.
+
+use crate::delivery::signature::SecretError;
+use crate::flow::template::TemplateError;
+
+/// What is wrong.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fault {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file is not TOML.
+    #[error("{0}")]
+    Syntax(String),
+    /// A key that means nothing here.
+    #[error("unknown key `{key}`")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// What to write instead.
+        remedy: String,
+    },
+    /// A key that must be there.
+    #[error("`{0}` is missing")]
+    MissingKey(&'static str),
+    /// A value of another type.
+    #[error("expected {expected}, found {found}")]
+    WrongType {
+        /// What belongs here.
+        expected: &'static str,
+        /// What stands here.
+        found: &'static str,
+    },
+    /// A number or duration beyond its bounds.
+    #[error("{what} must be between {least} and {most}")]
+    OutOfRange {
+        /// What it is.
+        what: &'static str,
+        /// The least.
+        least: String,
+        /// The most.
+        most: String,
+    },
+    /// A text that is no duration.
+    #[error("`{0}` is not a duration")]
+    Duration(String),
+    /// A word that is none of those known here.
+    #[error("unknown {what} `{word}`")]
+    UnknownWord {
+        /// What the word should name.
+        what: &'static str,
+        /// The word.
+        word: String,
+        /// What to write instead.
+        remedy: String,
+    },
+    /// A name that cannot be one.
+    #[error("this is not a name for a {0}")]
+    Name(&'static str),
+    /// One key in two files.
+    #[error("`{key}` is set here and at {other} as well")]
+    SetTwice {
+        /// The key.
+        key: String,
+        /// File and line of the other.
+        other: String,
+    },
+    /// Two things of one name.
+    #[error("a second {what} named `{name}`; the first is at {other}")]
+    SameName {
+        /// What they are.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// File and line of the first.
+        other: String,
+    },
+    /// Two queue patterns of which neither is more specific.
+    #[error("the queue patterns `{pattern}` and `{rival}` are equally specific and set `{key}` differently")]
+    Tie {
+        /// The pattern here.
+        pattern: String,
+        /// The other pattern.
+        rival: String,
+        /// What both set.
+        key: String,
+        /// File and line of the other's value.
+        other: String,
+    },
+    /// A secret in an environment variable that is not set.
+    #[error("the environment variable `{0}` is not set")]
+    NoVariable(String),
+    /// A secret in a file that cannot be read.
+    #[error("cannot read the secret from {path}: {reason}")]
+    NoSecretFile {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// A record that must have exactly one of some keys.
+    #[error("{what} has exactly one of {choices}, this one has {found}")]
+    NotOne {
+        /// What the record is.
+        what: &'static str,
+        /// The keys.
+        choices: &'static str,
+        /// How many it has.
+        found: usize,
+    },
+    /// A signing secret that is none.
+    #[error(transparent)]
+    SigningSecret(SecretError),
+    /// A password that would end the command it is sent in.
+    #[error("a password has no control characters")]
+    Password,
+    /// A text that is no network address.
+    #[error("`{0}` is not an address")]
+    Address(String),
+    /// A template or expression.
+    #[error(transparent)]
+    Template(TemplateError),
+    /// A text that is no header's name.
+    #[error("`{0}` is not a header's name")]
+    HeaderName(String),
+    /// A header that is not the configuration's to set.
+    #[error("the header `{0}` is set by hookswitch itself")]
+    ReservedHeader(String),
+    /// A secret that is no header's value.
+    #[error("the secret is not a header's value")]
+    HeaderSecret,
+    /// A body on a request that has none.
+    #[error("a {0} request carries no body")]
+    Bodiless(String),
+    /// Two bodies.
+    #[error("`json` and `format` exclude each other")]
+    TwoBodies,
+    /// A number that JSON cannot write.
+    #[error("JSON has no such number")]
+    NotAJsonNumber,
+    /// A flow that does nothing.
+    #[error("the flow has no steps")]
+    NoSteps,
+    /// No FreeSWITCH to follow.
+    #[error("no FreeSWITCH is configured")]
+    NoFreeswitch,
+}
+
+impl Fault {
+    /// What a person can do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Unreadable { .. } => "check that the file is there and that hookswitch may read it".into(),
+            Self::Syntax(_) => "https://toml.io shows how TOML is written".into(),
+            Self::UnknownKey { remedy, .. } | Self::UnknownWord { remedy, .. } => remedy.clone(),
+            Self::MissingKey(key) => format!("add `{key} = …`"),
+            Self::WrongType { expected, .. } => format!("write {}", example(expected)),
+            Self::OutOfRange { .. } => "choose a value within these bounds".into(),
+            Self::Duration(_) => {
+                "write number and unit: `5s`, `2h 30m`, `30 days`; months and years have no fixed length".into()
+            }
+            Self::Name(_) => "write at least one character, but no `/` and no control characters".into(),
+            Self::SetTwice { .. } => "keep one of the two".into(),
+            Self::SameName { what, .. } => format!("give each {what} a name of its own"),
+            Self::Tie { other, .. } => {
+                format!("the other is at {other}; let only one of them set it, or make one pattern longer")
+            }
+            Self::NoVariable(name) => format!("set {name} in hookswitch's environment (systemd: `EnvironmentFile=`)"),
+            Self::NoSecretFile { .. } => "check that the file is there and that hookswitch may read it".into(),
+            Self::NotOne { choices, .. } => format!("write one of {choices}, and one record for each"),
+            Self::SigningSecret(_) => "make one with: echo \"whsec_$(head -c 32 /dev/urandom | base64)\"".into(),
+            Self::Password => "if it is in a file, keep it on one line".into(),
+            Self::Address(_) => "write host and port: `127.0.0.1:8021`, `[::1]:8021`".into(),
+            Self::Template(error) => template_remedy(error),
+            Self::HeaderName(_) => "write letters, digits and dashes: `x-api-key`".into(),
+            Self::ReservedHeader(_) => "leave it out".into(),
+            Self::HeaderSecret => "keep it on one line, without control characters".into(),
+            Self::Bodiless(_) => "put the values into the URL's query, or use POST".into(),
+            Self::TwoBodies => "keep `json` for a body of your own, or `format` for a known one".into(),
+            Self::NotAJsonNumber => "write a finite number, or a text".into(),
+            Self::NoSteps => "add a step: `steps = [{ http = { url = \"https://…\" } }]`".into(),
+            Self::NoFreeswitch => "add [[freeswitch]] with name, address and password".into(),
+        }
+    }
+}
+
+/// How a value of the expected type is written.
+fn example(expected: &str) -> &str {
+    match expected {
+        "a text" => "it in quotes: `\"…\"`",
+        "a duration" => "a text with number and unit: `\"5s\"`, `\"2h 30m\"`",
+        "a truth value" => "`true` or `false`, without quotes",
+        "an integer" => "digits without quotes: `17`",
+        "a list" => "a list: `[…]`",
+        "a table" => "a table: `{ key = … }`",
+        "a secret" => "`\"text\"`, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`",
+        other => other,
+    }
+}
+
+fn template_remedy(error: &TemplateError) -> String {
+    match error {
+        TemplateError::Template { .. } => {
+            "values are written `{{ member_number }}`, conditions `{% if exit_key %}…{% endif %}`".into()
+        }
+        TemplateError::Expression { .. } => {
+            "compare with `==`, join with `and`, `or`, `not`; there are no braces: `wait_sec > 20`".into()
+        }
+        TemplateError::UnknownField { name, .. } => super::suggestion::among(name, field_names()),
+        TemplateError::UnknownWord { .. } => {
+            "minijinja's built-in filters, tests and functions are there: https://docs.rs/minijinja".into()
+        }
+        TemplateError::TooMuchWork => "make it shorter: loops and repetitions are bounded".into(),
+        TemplateError::CallDataInAuthority { .. } => {
+            "call data never chooses where a request goes: write `https://host/` literally, values behind it".into()
+        }
+        TemplateError::NotAUrl(_) | TemplateError::Scheme(_) => "write it as `https://host/path`".into(),
+        TemplateError::ControlCharacter { .. } => "take it out".into(),
+    }
+}
+
+fn field_names() -> impl Iterator<Item = &'static str> {
+    crate::moment::Payload::FIELDS.iter().map(|field| field.name)
+}

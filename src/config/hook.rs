@@ -1,0 +1,66 @@
+//! `hooks = [{ … }]` of a queue: which flow an event starts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::fault::Fault;
+use super::problem::Place;
+use super::section::Section;
+use super::suggestion;
+use super::value::{Value, is_name};
+use crate::flow::{Expression, Flow};
+use crate::hook::Hook;
+use crate::id::FlowName;
+use crate::moment::EventName;
+
+/// The flows that were read; those with problems of their own are known by name only.
+pub(super) type Flows = BTreeMap<FlowName, Option<Arc<Flow>>>;
+
+/// Reads the hooks of one queue pattern, whose names within it must differ.
+pub(super) fn read_all(pattern: &str, value: Value<'_>, flows: &Flows) -> Option<Vec<Arc<Hook>>> {
+    let mut names: BTreeMap<String, &Place> = BTreeMap::new();
+    value.list(|i, element| {
+        element.section(|section| {
+            // A hook without a name is called by its place in the list.
+            let name = section.optional("name", name).unwrap_or_else(|| i.to_string());
+            if let Some(first) = names.get(&name) {
+                section.refuse(Fault::SameName { what: "hook", name: name.clone(), other: first.to_string() });
+            } else {
+                names.insert(name.clone(), section.place());
+            }
+            read(format!("{pattern}/{name}"), section, flows).map(Arc::new)
+        })
+    })
+}
+
+fn read(id: String, section: &mut Section<'_>, flows: &Flows) -> Option<Hook> {
+    let events = EventName::ALL.map(|event| (event.as_str(), event));
+    let event = section.required("event", |value| value.word("event", &events));
+    let flow = section.required("flow", |value| flow(value, flows));
+    let has_condition = section.has("when");
+    let when = section.optional("when", |value| value.compiled(Expression::compile));
+    let enabled = section.optional("enabled", Value::boolean).unwrap_or(true);
+    if has_condition && when.is_none() {
+        return None;
+    }
+    Some(Hook::new(id, event?, flow?, when, enabled))
+}
+
+fn name(value: Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if !is_name(text) {
+        value.refuse(Fault::Name("hook"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn flow(value: Value<'_>, flows: &Flows) -> Option<Arc<Flow>> {
+    let name = value.text()?;
+    if let Some(flow) = flows.get(name) {
+        return flow.clone();
+    }
+    let remedy = suggestion::among(name, flows.keys().map(FlowName::as_str));
+    value.refuse(Fault::UnknownWord { what: "flow", word: name.to_owned(), remedy });
+    None
+}

@@ -1,0 +1,48 @@
+//! Where readers record what is wrong, so that none of them has to stop.
+
+use std::cell::RefCell;
+
+use super::fault::Fault;
+use super::problem::{Place, Problem, Problems};
+
+/// How many problems are recorded: patterns can clash each with each, and nobody reads more than a few at once.
+const MAX_PROBLEMS: usize = 1_000;
+
+/// The problems found so far.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Report {
+    /// Records a fault at its place.
+    pub(super) fn refuse(&self, fault: Fault, place: &Place) {
+        self.record(Problem::new(fault, Some(place.clone())));
+    }
+
+    /// Records a fault of no place.
+    pub(super) fn refuse_whole(&self, fault: Fault) {
+        self.record(Problem::new(fault, None));
+    }
+
+    fn record(&self, problem: Problem) {
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() < MAX_PROBLEMS {
+            problems.push(problem);
+        }
+    }
+
+    /// All problems, or what was read if there are none.
+    pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, Problems> {
+        match (Problems::new(self.problems.into_inner()), read) {
+            (Some(problems), _) => Err(problems),
+            (None, Some(read)) => Ok(read),
+            (None, None) => unreachable!("a reader gives nothing only where it has recorded a problem"),
+        }
+    }
+
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+}

@@ -1,0 +1,48 @@
+//! A hook: one event of a queue, and the flow that it starts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use minijinja::Value;
+
+use crate::flow::{Expression, Flow};
+use crate::moment::EventName;
+
+/// A configured subscription.
+#[derive(Debug)]
+pub struct Hook {
+    /// The queue pattern and the hook's name, or its place in the list: `support@default/pop`, `*/0`. Runs are named by it.
+    pub id: String,
+    /// The event.
+    pub event: EventName,
+    /// The flow that it starts.
+    pub flow: Arc<Flow>,
+    /// The condition under which it does.
+    pub when: Option<Expression>,
+    /// Whether it does at all.
+    pub enabled: bool,
+    condition_failures: AtomicU64,
+}
+
+impl Hook {
+    /// A hook as it is configured.
+    pub fn new(id: String, event: EventName, flow: Arc<Flow>, when: Option<Expression>, enabled: bool) -> Self {
+        Self { id, event, flow, when, enabled, condition_failures: AtomicU64::new(0) }
+    }
+
+    /// How often the condition could not be evaluated, so that the hook did not fire.
+    pub fn condition_failures(&self) -> u64 {
+        self.condition_failures.load(Ordering::Relaxed)
+    }
+
+    /// Whether the condition holds for a moment with these fields. One that cannot be evaluated does not; that is counted.
+    pub(super) fn holds(&self, when: &Expression, fields: &Value) -> bool {
+        when.holds(fields).unwrap_or_else(|error| {
+            self.condition_failures.fetch_add(1, Ordering::Relaxed);
+            // What the engine says in detail can quote a call's data.
+            tracing::warn!(hook = self.id, reason = %error.kind(), "a hook's condition failed, the hook did not fire");
+            tracing::debug!(hook = self.id, %error, "why the condition failed");
+            false
+        })
+    }
+}
