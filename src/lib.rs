@@ -1,8 +1,10 @@
 //! Queue webhooks and flows for FreeSWITCH call centers.
 
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod esl;
+pub mod failpoint;
 pub mod flow;
 pub mod freeswitch;
 pub mod hook;

@@ -1,1 +1,3 @@
-//! The module cli.
+//! The command line: one file per command.
+
+pub mod deliveries;

@@ -1,12 +1,11 @@
 //! What a flow is, once the configuration has been read and everything in it was checked.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::HeaderName;
 
-use super::template::{JsonTemplate, RenderError, Template};
+use super::template::{HeaderTemplate, JsonTemplate, TextTemplate, UrlTemplate};
 use crate::delivery::retry::RetrySchedule;
 use crate::delivery::signature::SigningKeys;
 use crate::id::FlowName;
@@ -33,6 +32,7 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every step is an HTTP request, and there are few steps")]
 pub enum StepKind {
     /// Sends an HTTP request.
     Http(HttpStep),
@@ -45,10 +45,10 @@ pub enum StepKind {
 pub struct HttpStep {
     /// The method; POST unless configured.
     pub method: Method,
-    /// The address. Call data in it is percent-encoded and never reaches scheme, host or port.
-    pub url: Template,
+    /// The address.
+    pub url: UrlTemplate,
     /// Further headers.
-    pub headers: BTreeMap<HeaderName, Template>,
+    pub headers: Vec<(HeaderName, HeaderTemplate)>,
     /// The body.
     pub body: HttpBody,
     /// How long one try may take, from connecting to the response's last byte.
@@ -62,6 +62,8 @@ pub struct HttpStep {
 /// What an HTTP request carries.
 #[derive(Debug)]
 pub enum HttpBody {
+    /// Nothing: GET and HEAD have no body.
+    Empty,
     /// The payload format `standard`: `type`, `timestamp`, `data`.
     Standard,
     /// A JSON document made from a template.
@@ -74,13 +76,5 @@ pub struct LogStep {
     /// Its level.
     pub level: tracing::Level,
     /// Its text.
-    pub message: Template,
-}
-
-impl HttpStep {
-    /// The request's URL for the given context.
-    pub fn render_url(&self, context: &minijinja::Value) -> Result<url::Url, RenderError> {
-        let text = self.url.render(context)?;
-        text.parse().map_err(|source| RenderError::Url { text, source })
-    }
+    pub message: TextTemplate,
 }

@@ -1,0 +1,95 @@
+//! Expressions over a moment's fields, compiled and checked when they are loaded.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use minijinja::{Environment, Value};
+
+use super::template::check::{self, TemplateError};
+use super::template::engine;
+
+/// The environment of all expressions.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(engine::environment);
+
+/// An expression such as `cc_result != 'success'`.
+pub struct Expression {
+    source: String,
+    compiled: minijinja::Expression<'static, 'static>,
+}
+
+impl Expression {
+    /// Compiles the expression; all that is wrong with it comes back at once.
+    pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
+        let compiled = ENVIRONMENT
+            .compile_expression_owned(source.to_owned())
+            .map_err(|error| vec![TemplateError::from_engine(&error)])?;
+        check::names(source, &compiled.undeclared_variables(false))?;
+        check::trial(|fields| compiled.eval(fields).map(drop))?;
+        Ok(Self { source: source.to_owned(), compiled })
+    }
+
+    /// The expression's value.
+    pub fn evaluate(&self, fields: &Value) -> Result<Value, minijinja::Error> {
+        self.compiled.eval(fields)
+    }
+
+    /// Whether the expression holds: null, nothing, zero and what is empty do not.
+    pub fn holds(&self, fields: &Value) -> Result<bool, minijinja::Error> {
+        self.evaluate(fields).map(|value| value.is_true())
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.source).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Context;
+    use crate::moment::{EventName, Payload};
+
+    fn holds(source: &str) -> bool {
+        let context = Context::from_payload(&Payload::sample(EventName::Leaving)).expect("reads");
+        Expression::compile(source).expect("compiles").holds(context.fields()).expect("evaluates")
+    }
+
+    #[test]
+    fn expressions_see_fields_and_variables() {
+        assert!(holds("cc_result == 'success'"));
+        assert!(!holds("cc_result != 'success'"));
+        assert!(holds("wait_sec < 20 and variables.customer_id is startingwith 'CUST'"));
+        assert!(holds("'vip' in variables.tags"));
+    }
+
+    #[test]
+    fn variables_that_are_not_there_are_false() {
+        assert!(!holds("variables.nothing"));
+        assert!(!holds("variables.nothing.at.all"));
+        assert!(!holds("variables.nothing == 'x'"));
+        assert!(!holds("'x' in variables.nothing"));
+    }
+
+    #[test]
+    fn unknown_names_are_found_all_at_once_and_get_the_nearest_known_one() {
+        let errors = Expression::compile("cc_resullt == 'success' and memberid > 1").expect_err("refused");
+        let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["there is no field `cc_resullt`", "there is no field `memberid`"]);
+        assert_eq!(errors[0].range(), Some(0..10));
+        assert_eq!(errors[1].range(), Some(28..36));
+    }
+
+    #[test]
+    fn an_unknown_filter_is_found_when_it_is_loaded() {
+        let errors = Expression::compile("member_name|shout").expect_err("refused");
+        assert_eq!(errors[0].to_string(), "there is no filter `shout`");
+    }
+
+    #[test]
+    fn endless_work_ends() {
+        assert!(Expression::compile("range(100000)|map('string')|join|length > 0").is_err());
+        assert!(Expression::compile("'x' * 99999999 == member_name").is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! An `http` step filled in with a moment's fields: the request as it will be sent, but for its signature, which depends on
+//! the time of each try.
+
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::context::Context;
+use super::definition::{HttpBody, HttpStep, LogStep};
+use super::template::RenderError;
+
+/// The longest body: receivers commonly refuse more.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// A request, ready to be signed and sent.
+#[derive(Clone, Debug)]
+pub struct RenderedRequest {
+    /// The method.
+    pub method: Method,
+    /// The address.
+    pub url: url::Url,
+    /// The headers; those that must not be shown are marked sensitive.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The payload format `standard`.
+#[derive(Serialize)]
+struct Standard<'a> {
+    r#type: String,
+    timestamp: &'a str,
+    data: &'a RawValue,
+}
+
+impl HttpStep {
+    /// Fills in the request.
+    pub fn render(&self, context: &Context) -> Result<RenderedRequest, RenderError> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 1);
+        if !matches!(self.body, HttpBody::Empty) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.render(context.fields())?);
+        }
+        Ok(RenderedRequest {
+            method: self.method.clone(),
+            url: self.url.render(context.fields())?,
+            headers,
+            body: self.body.render(context)?,
+        })
+    }
+}
+
+impl HttpBody {
+    fn render(&self, context: &Context) -> Result<Vec<u8>, RenderError> {
+        let body = match self {
+            Self::Empty => Vec::new(),
+            Self::Standard => serde_json::to_vec(&Standard {
+                r#type: format!("queue.{}", context.event()),
+                timestamp: context.timestamp(),
+                data: context.payload(),
+            })?,
+            Self::Json(document) => serde_json::to_vec(&document.render(context.fields())?)?,
+        };
+        if body.len() > MAX_BODY_BYTES { Err(RenderError::TooLong { limit: MAX_BODY_BYTES }) } else { Ok(body) }
+    }
+}
+
+impl LogStep {
+    /// Fills in the line's text.
+    pub fn render(&self, context: &Context) -> Result<String, RenderError> {
+        self.message.render(context.fields())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::delivery::retry::RetrySchedule;
+    use crate::delivery::signature::SigningKeys;
+    use crate::flow::template::{HeaderTemplate, JsonTemplate, UrlTemplate};
+    use crate::moment::{EventName, Payload};
+
+    fn step(body: HttpBody) -> HttpStep {
+        HttpStep {
+            method: Method::POST,
+            url: UrlTemplate::compile("https://crm.example/{{ member_number }}").expect("compiles"),
+            headers: vec![
+                ("x-agent".parse().expect("a name"), HeaderTemplate::compile("{{ agent_name }}").expect("compiles")),
+                ("authorization".parse().expect("a name"), HeaderTemplate::secret("Bearer geheim").expect("a value")),
+            ],
+            body,
+            timeout: Duration::from_secs(5),
+            retry: RetrySchedule { waits: Vec::new() },
+            keys: SigningKeys::default(),
+        }
+    }
+
+    fn context() -> Context {
+        Context::from_payload(&Payload::sample(EventName::Offering)).expect("reads")
+    }
+
+    #[test]
+    fn the_standard_format_has_type_timestamp_and_the_payload_as_it_was_committed() {
+        let request = step(HttpBody::Standard).render(&context()).expect("renders");
+        let text = String::from_utf8(request.body).expect("UTF-8");
+        assert_eq!(
+            text,
+            format!(
+                r#"{{"type":"queue.offering","timestamp":"2026-11-23T08:18:46.202Z","data":{}}}"#,
+                context().payload_json()
+            )
+        );
+    }
+
+    #[test]
+    fn headers_are_filled_in_and_secret_ones_marked() {
+        let request = step(HttpBody::Standard).render(&context()).expect("renders");
+        assert_eq!(request.url.as_str(), "https://crm.example/40712345001");
+        assert_eq!(request.headers["content-type"], "application/json");
+        assert_eq!(request.headers["x-agent"], "1000@default");
+        assert!(request.headers["authorization"].is_sensitive());
+        assert!(!format!("{request:?}").contains("geheim"));
+    }
+
+    #[test]
+    fn a_request_without_a_body_has_no_content_type() {
+        let request = step(HttpBody::Empty).render(&context()).expect("renders");
+        assert!(request.body.is_empty());
+        assert!(!request.headers.contains_key("content-type"));
+    }
+
+    #[test]
+    fn a_body_has_an_end() {
+        let mut payload = Payload::sample(EventName::Offering);
+        payload.member_name = Some("x".repeat(300 * 1024));
+        let context = Context::from_payload(&payload).expect("reads");
+        let texts = (0..4).map(|_| JsonTemplate::text("{{ member_name }}").expect("compiles")).collect();
+        let result = step(HttpBody::Json(JsonTemplate::Array(texts))).render(&context);
+        assert!(matches!(result, Err(RenderError::TooLong { limit: MAX_BODY_BYTES })));
+    }
+}

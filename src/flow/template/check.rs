@@ -1,0 +1,142 @@
+//! What can be wrong with a template or an expression, found when it is loaded.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use minijinja::{ErrorKind, Value};
+
+use crate::flow::context::SAMPLES;
+use crate::moment::Payload;
+
+/// The functions that templates and expressions can call.
+const FUNCTIONS: [&str; 3] = ["dict", "namespace", "range"];
+
+/// A fault of a template or an expression, with its place in the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// The text does not follow the template language.
+    #[error("{message}")]
+    Syntax {
+        /// What the engine says.
+        message: String,
+        /// Where.
+        range: Option<Range<usize>>,
+    },
+    /// A name that is no field of a payload.
+    #[error("there is no field `{name}`")]
+    UnknownField {
+        /// The name.
+        name: String,
+        /// Where.
+        range: Option<Range<usize>>,
+    },
+    /// A filter, test or function that the engine does not have.
+    #[error("there is no {what} `{name}`")]
+    UnknownWord {
+        /// What it is: filter, test or function.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Where.
+        range: Option<Range<usize>>,
+    },
+    /// The text does more work than a delivery may take.
+    #[error("this takes too much work")]
+    TooMuchWork,
+    /// A value would be filled in before the URL's path.
+    #[error("scheme, user, host and port of a URL must be literal text")]
+    CallDataInAuthority {
+        /// The first tag.
+        range: Range<usize>,
+    },
+    /// The literal text is no URL.
+    #[error("this is not a URL: {0}")]
+    NotAUrl(url::ParseError),
+    /// The URL is not of HTTP.
+    #[error("the URL's scheme is `{0}`, not `http` or `https`")]
+    Scheme(String),
+    /// A header's text has a character that would end it.
+    #[error("a header's value has no control characters")]
+    ControlCharacter {
+        /// The character.
+        range: Range<usize>,
+    },
+}
+
+impl TemplateError {
+    /// What the engine found while compiling.
+    pub(in crate::flow) fn from_engine(error: &minijinja::Error) -> Self {
+        let message = error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned);
+        Self::Syntax { message, range: error.range() }
+    }
+
+    /// The fault's place, in bytes of the text.
+    pub fn range(&self) -> Option<Range<usize>> {
+        match self {
+            Self::Syntax { range, .. } | Self::UnknownField { range, .. } | Self::UnknownWord { range, .. } => {
+                range.clone()
+            }
+            Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range.clone()),
+            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) => None,
+        }
+    }
+
+    /// Moves the fault's place: the text stands `offset` bytes into a longer one.
+    pub(super) fn shifted(mut self, offset: usize) -> Self {
+        match &mut self {
+            Self::Syntax { range: Some(range), .. }
+            | Self::UnknownField { range: Some(range), .. }
+            | Self::UnknownWord { range: Some(range), .. }
+            | Self::CallDataInAuthority { range }
+            | Self::ControlCharacter { range } => *range = range.start + offset..range.end + offset,
+            Self::Syntax { .. } | Self::UnknownField { .. } | Self::UnknownWord { .. } => {}
+            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) => {}
+        }
+        self
+    }
+}
+
+/// Checks that the names which the text uses are fields of a payload, or functions.
+pub(in crate::flow) fn names(source: &str, used: &HashSet<String>) -> Result<(), Vec<TemplateError>> {
+    let known = |name: &str| FUNCTIONS.contains(&name) || Payload::FIELDS.iter().any(|field| field.name == name);
+    let mut unknown: Vec<TemplateError> = used
+        .iter()
+        .filter(|name| !known(name))
+        .map(|name| TemplateError::UnknownField { name: name.clone(), range: word(source, name) })
+        .collect();
+    unknown.sort_by_key(|error| (error.range().map_or(usize::MAX, |range| range.start), error.to_string()));
+    if unknown.is_empty() { Ok(()) } else { Err(unknown) }
+}
+
+/// Tries the text on a plausible moment of every event, because the engine looks filters, tests and functions up only when
+/// it meets them. What else fails then may well succeed with other data, and is no fault.
+pub(in crate::flow) fn trial(render: impl Fn(Value) -> Result<(), minijinja::Error>) -> Result<(), Vec<TemplateError>> {
+    let faults = SAMPLES.iter().filter_map(|sample| unknown_word(&render(sample.fields().clone()).err()?));
+    match faults.into_iter().next() {
+        Some(fault) => Err(vec![fault]),
+        None => Ok(()),
+    }
+}
+
+fn unknown_word(error: &minijinja::Error) -> Option<TemplateError> {
+    let what = match error.kind() {
+        ErrorKind::UnknownFilter => "filter",
+        ErrorKind::UnknownTest => "test",
+        ErrorKind::UnknownFunction => "function",
+        ErrorKind::OutOfFuel => return Some(TemplateError::TooMuchWork),
+        _ => return None,
+    };
+    // "filter shout is unknown"
+    let name = error.detail().and_then(|detail| detail.split_whitespace().nth(1)).unwrap_or("?").to_owned();
+    Some(TemplateError::UnknownWord { what, name, range: error.range() })
+}
+
+/// Where `name` stands as a word of its own, rather than as a part of another or behind a dot.
+fn word(source: &str, name: &str) -> Option<Range<usize>> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    source.match_indices(name).map(|(start, _)| start..start + name.len()).find(|range| {
+        let before = source[..range.start].chars().next_back();
+        let after = source[range.end..].chars().next();
+        !before.is_some_and(|c| is_part(c) || c == '.') && !after.is_some_and(is_part)
+    })
+}

@@ -1,0 +1,32 @@
+//! What can go wrong when a template is filled in.
+
+/// A template that could not be filled in.
+///
+/// The message holds none of the filled-in text, which is a call's data; what the engine says may quote some.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The template's evaluation failed.
+    #[error("the template failed: {}", .0.kind())]
+    Evaluation(#[from] minijinja::Error),
+    /// The text is longer than its position allows.
+    #[error("the filled-in text is longer than {limit} bytes")]
+    TooLong {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// The filled-in text is no URL.
+    #[error("the filled-in text is not a URL")]
+    Url(#[from] url::ParseError),
+    /// The filled-in URL goes elsewhere than the literal one.
+    #[error("the filled-in URL goes to another host")]
+    Authority,
+    /// A filled-in segment of the path is `.` or `..`, which would lead to another resource.
+    #[error("a value made `.` or `..` of a segment of the URL's path")]
+    DotSegment,
+    /// The filled-in text is no header value.
+    #[error("the filled-in text is not a header's value")]
+    Header(#[from] reqwest::header::InvalidHeaderValue),
+    /// A value cannot be written as JSON.
+    #[error("the value is not JSON")]
+    Json(#[from] serde_json::Error),
+}

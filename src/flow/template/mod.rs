@@ -1,0 +1,25 @@
+//! Templates: texts of the configuration with places for a moment's fields, compiled and checked when they are loaded.
+//!
+//! A call's data is never trusted: a caller chooses the name that telephones show. So there is one type for each position
+//! that a text can stand in, and what is inserted is encoded for that position; nothing a template says can lift that.
+//!
+//! - [`UrlTemplate`]: inserted values are percent-encoded, and never reach scheme, user, host or port.
+//! - [`HeaderTemplate`]: inserted values are printable ASCII, so none can end the header.
+//! - [`TextTemplate`]: inserted values stay on one line.
+//! - [`JsonTemplate`]: a document whose texts are templates; `{{ x }}` alone keeps its value's type.
+
+pub mod check;
+mod compiled;
+pub(super) mod engine;
+pub mod error;
+pub mod header;
+pub mod json;
+pub mod text;
+pub mod url;
+
+pub use check::TemplateError;
+pub use error::RenderError;
+pub use header::HeaderTemplate;
+pub use json::JsonTemplate;
+pub use text::TextTemplate;
+pub use url::UrlTemplate;

@@ -1,0 +1,168 @@
+//! URLs.
+
+use std::sync::LazyLock;
+
+use minijinja::{Environment, Value};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+use super::check::TemplateError;
+use super::compiled::{Compiled, literal_prefix};
+use super::engine;
+use super::error::RenderError;
+
+/// The environment of all URLs.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(one_component));
+
+/// What is encoded: everything but the characters that RFC 3986 calls unreserved, so that a value stays one path segment
+/// or one query value.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The longest URL: what common servers take.
+const MAX_BYTES: usize = 8 * 1024;
+
+/// An `http` or `https` URL, into whose path and query values can be inserted.
+#[derive(Debug)]
+pub struct UrlTemplate {
+    template: Compiled,
+    /// The literal text up to the first inserted value: whatever is inserted, requests go to this scheme, user, host, port.
+    base: Url,
+}
+
+impl UrlTemplate {
+    /// Compiles the URL; all that is wrong with it comes back at once.
+    pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
+        let template = Compiled::new(&ENVIRONMENT, source)?;
+        let base = base(source).map_err(|error| vec![error])?;
+        Ok(Self { template, base })
+    }
+
+    /// Fills in the URL.
+    pub fn render(&self, fields: &Value) -> Result<Url, RenderError> {
+        if let Compiled::Literal(_) = self.template {
+            return Ok(self.base.clone());
+        }
+        let text = self.template.render(fields, MAX_BYTES)?;
+        if has_dot_segment(&text) {
+            return Err(RenderError::DotSegment);
+        }
+        let url: Url = text.parse()?;
+        if same_authority(&url, &self.base) { Ok(url) } else { Err(RenderError::Authority) }
+    }
+}
+
+/// Reads the literal text up to the first tag, which must reach into the path.
+fn base(source: &str) -> Result<Url, TemplateError> {
+    let prefix = literal_prefix(source);
+    let reaches_path = prefix.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
+    if prefix.len() < source.len() && !reaches_path {
+        return Err(TemplateError::CallDataInAuthority { range: prefix.len()..source.len() });
+    }
+    let url: Url = prefix.parse().map_err(TemplateError::NotAUrl)?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(TemplateError::Scheme(scheme.to_owned())),
+    }
+}
+
+/// Whether two URLs go to the same place. That what is inserted behind the authority cannot change it follows from its
+/// encoding; this makes sure.
+fn same_authority(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme()
+        && (a.username(), a.password()) == (b.username(), b.password())
+        && (a.host(), a.port()) == (b.host(), b.port())
+}
+
+/// Encodes a value so that it is a part of one path segment, or of one query value.
+fn one_component(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Whether a segment of the path is `.` or `..`: URL parsers take those as directions, however they are encoded.
+fn has_dot_segment(text: &str) -> bool {
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    path.split(['/', '\\']).skip(3).any(|segment| {
+        let plain = segment.replace("%2e", ".").replace("%2E", ".");
+        plain == "." || plain == ".."
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn render(source: &str, member_name: &str) -> Result<String, RenderError> {
+        let fields = minijinja::context! { member_name, agent_name => "..", exit_key => "." };
+        UrlTemplate::compile(source).expect("compiles").render(&fields).map(String::from)
+    }
+
+    fn refused(source: &str) -> TemplateError {
+        UrlTemplate::compile(source).expect_err("refused").remove(0)
+    }
+
+    #[test]
+    fn a_value_is_one_segment_or_one_query_value() {
+        let url = render("https://crm.example/of/{{ member_name }}/x?q={{ member_name }}&r=1", "a/b?c#d&e=ü +%")
+            .expect("renders");
+        let value = "a%2Fb%3Fc%23d%26e%3D%C3%BC%20%2B%25";
+        assert_eq!(url, format!("https://crm.example/of/{value}/x?q={value}&r=1"));
+    }
+
+    #[test]
+    fn a_value_cannot_climb() {
+        for source in ["{{ agent_name }}", "{{ exit_key }}{{ exit_key }}/x", "{{ exit_key }}?q", "%2e{{ exit_key }}/"] {
+            let source = format!("https://crm.example/a/{source}");
+            assert!(matches!(render(&source, ""), Err(RenderError::DotSegment)), "{source}");
+        }
+        assert!(render("https://crm.example/a?q={{ agent_name }}", "").is_ok());
+        assert!(render("https://crm.example/v{{ agent_name }}x/", "").is_ok());
+    }
+
+    #[test]
+    fn a_value_cannot_choose_where_a_request_goes() {
+        for source in [
+            "{{ member_name }}",
+            "{{ member_name }}://crm.example/",
+            "https://{{ member_name }}/",
+            "https://crm.example{{ member_name }}/",
+            "https://crm.example:{{ member_name }}/",
+            "https://{{ member_name }}@crm.example/",
+            "https://user:{{ member_name }}@crm.example/",
+            "https:{{ member_name }}",
+            "{% if member_name %}https://a.example/{% endif %}",
+            "https://{# nothing #}crm.example/",
+        ] {
+            assert!(matches!(refused(source), TemplateError::CallDataInAuthority { .. }), "{source}");
+        }
+        assert!(matches!(refused("https:///{{ member_name }}"), TemplateError::NotAUrl(_)));
+        assert!(matches!(refused("ftp://crm.example/{{ member_name }}"), TemplateError::Scheme(_)));
+        assert!(matches!(refused("crm.example/x"), TemplateError::NotAUrl(_)));
+    }
+
+    #[test]
+    fn safe_is_no_way_around() {
+        let url = render("https://crm.example/{{ member_name|safe }}", "a/../b").expect("renders");
+        assert_eq!(url, "https://crm.example/a%2F..%2Fb");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_caller_is_called_is_one_segment_of_one_host(name in any::<String>()) {
+            match render("https://u@crm.example:8443/a/{{ member_name }}/b?c={{ member_name }}&d=1", &name) {
+                Err(RenderError::DotSegment) => prop_assert!(name == "." || name == ".."),
+                Err(error) => prop_assert!(false, "{error}"),
+                Ok(text) => {
+                    let url: Url = text.parse().expect("a URL");
+                    prop_assert_eq!(url.host_str(), Some("crm.example"));
+                    prop_assert_eq!(url.port(), Some(8443));
+                    prop_assert_eq!(url.path_segments().expect("a path").count(), 3);
+                    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+                    prop_assert_eq!(pairs, [("c".to_owned(), name), ("d".to_owned(), "1".to_owned())]);
+                    prop_assert_eq!(url.fragment(), None);
+                }
+            }
+        }
+    }
+}
