@@ -48,10 +48,9 @@ impl NetworkFailure {
             return Some(Self::Tls);
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return Some(Self::Tls);
-            }
-            return Self::of_io(error.kind());
+            // An I/O error passes over the error that it wraps when it is asked for its source.
+            let wrapped = error.get_ref().and_then(|wrapped| Self::of_cause(wrapped));
+            return wrapped.or_else(|| Self::of_io(error.kind()));
         }
         let text = error.to_string();
         match () {

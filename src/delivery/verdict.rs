@@ -36,7 +36,7 @@ impl Verdict {
         match status.as_u16() {
             200..=299 => Self::Delivered,
             300..=399 => failed(match headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
-                Some(location) => format!("{status}: redirects are not followed (to {location})"),
+                Some(to) => format!("{status}: redirects are not followed (to {to:.200})"),
                 None => format!("{status}: redirects are not followed"),
             }),
             408 | 425 | 429 | 500..=599 => Self::Retry { reason: status.to_string(), after: retry_after(headers, now) },

@@ -24,7 +24,7 @@ use crate::outbox::{Closed, Outbox, Progress, Run};
 pub type Flows = BTreeMap<FlowName, Arc<Flow>>;
 
 /// The runner.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Runner {
     /// Where results are recorded.
     pub outbox: Outbox,
@@ -38,25 +38,26 @@ impl Runner {
     /// Does runs until it is told to end or the outbox has ended. Then those under way have `grace` to finish; what does not
     /// is begun again at the next start, with the same webhook ids.
     pub async fn run(self, mut runs: mpsc::Receiver<Run>, end: CancellationToken, grace: Duration) {
+        let runner = Arc::new(self);
         let mut tasks = JoinSet::new();
         let mut under_way = HashMap::new();
         loop {
             tokio::select! {
                 run = runs.recv() => match run {
                     Some(run) => {
-                        let task = tasks.spawn(self.clone().perform(run.clone()));
+                        let task = tasks.spawn(runner.clone().perform(run.clone()));
                         under_way.insert(task.id(), run);
                     }
                     None => break,
                 },
-                Some(joined) = tasks.join_next_with_id() => self.settle(joined, &mut under_way).await,
+                Some(joined) = tasks.join_next_with_id() => runner.settle(joined, &mut under_way).await,
                 () = end.cancelled() => break,
             }
         }
         drop(runs);
         let finish = async {
             while let Some(joined) = tasks.join_next_with_id().await {
-                self.settle(joined, &mut under_way).await;
+                runner.settle(joined, &mut under_way).await;
             }
         };
         if tokio::time::timeout(grace, finish).await.is_err() {
@@ -85,7 +86,7 @@ impl Runner {
     }
 
     /// Does the run's steps from the one at hand, each recorded before the next begins.
-    async fn perform(self, mut run: Run) -> Result<(), Closed> {
+    async fn perform(self: Arc<Self>, mut run: Run) -> Result<(), Closed> {
         let (flow, context) = match self.prepare(&run) {
             Ok(prepared) => prepared,
             Err(reason) => {

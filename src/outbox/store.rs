@@ -1,5 +1,6 @@
 //! Opening the store: the lock, the file, its tables, and what a former daemon left in it.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -161,6 +162,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
 }
 
 fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {
+    create_private(&settings.path);
     let mut connection = Connection::open(&settings.path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -176,6 +178,16 @@ fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connecti
     let recovered = recover(&mut connection)?;
     load_due(&connection, desk)?;
     Ok((connection, recovered))
+}
+
+/// Creates the file for its owner alone where there is none, because it holds the numbers and names of callers. SQLite
+/// gives the files beside it the same mode, and says what is wrong if there can be no file.
+fn create_private(path: &Path) {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 /// Opens the store beside a daemon, or without one, never creating it.

@@ -127,7 +127,7 @@ async fn a_damaged_page_is_noticed() {
     bytes[4_096..].fill(0x5a);
     std::fs::write(place.settings().path, &bytes).expect("writes");
     let opened = place.open();
-    let aside = opened.recovered.set_aside.clone().expect("set aside");
+    let aside = opened.recovered.set_aside.expect("set aside");
     assert!(std::fs::read(aside).expect("is kept")[4_096..] == bytes[4_096..]);
 }
 
