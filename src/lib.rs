@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod esl;
+pub mod failpoint;
 pub mod flow;
 pub mod freeswitch;
 pub mod hook;

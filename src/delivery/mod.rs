@@ -1,4 +1,22 @@
 //! Delivery: the way of a request to its receiver, with signature, retries and limits.
+//!
+//! - [`client`]: sends one try.
+//! - [`verdict`], [`network`]: what came of it.
+//! - [`retry`]: when it is repeated.
+//! - [`record`]: what the delivery log keeps of it.
+//! - [`limits`]: how many requests may be under way.
+//! - [`signature`]: how the receiver knows that it is ours.
 
+pub mod client;
+pub mod limits;
+pub mod network;
+pub mod record;
 pub mod retry;
 pub mod signature;
+pub mod verdict;
+
+pub use client::Client;
+pub use limits::Limits;
+pub use record::TryRecord;
+pub use retry::RetrySchedule;
+pub use verdict::Verdict;

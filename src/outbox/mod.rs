@@ -1,5 +1,42 @@
 //! The outbox: what is committed here is delivered at least once, or visible as failed.
+//!
+//! ```text
+//!                 ┌──────────────────── writer (a thread, the only one that writes) ────────────────────┐
+//! lifecycle ─1,024┤► takes what waits into one transaction ─► COMMIT ─► tells who waits                  │
+//! runner ────────┘│                                               └──► hands ready runs over ─4,096──────┼► runner
+//!                 └─ when runs on disk are due and there are seats: takes them in the same transaction ──┘
+//! ```
+//!
+//! A run is `running` while it has a seat in memory; without a seat it is `pending` on disk. An ordered flow's run whose
+//! predecessor for the same attempt is open is `waiting`, and the transaction that ends the predecessor makes it ready. So
+//! order and pace are facts of the store, which a crash leaves as they are: at the next start what was `running` is
+//! `pending` again.
+//!
+//! - [`entry`]: what is committed.
+//! - [`outbox`]: the handle.
+//! - [`run`]: a run in memory, and what is reported of it.
+//! - [`store`] opens the file.
+//! - [`deliveries`]: reading and retrying runs, beside the daemon.
+//! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
+//! - `schema`, `lock`: the file.
 
+pub mod deliveries;
+mod desk;
 pub mod entry;
+mod lock;
+#[expect(clippy::module_inception, reason = "the handle bears the module's name")]
+pub mod outbox;
+mod prepared;
+pub mod run;
+mod schema;
+pub mod store;
+mod transaction;
+mod writer;
 
+pub use deliveries::Deliveries;
 pub use entry::{AttemptChange, Entry, PlannedRun};
+pub use lock::LockError;
+pub use outbox::{Closed, Committed, Health, Outbox, Receipt};
+pub use run::{Progress, Report, Run, RunState};
+pub use schema::SchemaError;
+pub use store::{Ending, OpenError, OpenErrorCause, Opened, Recovered, Settings};

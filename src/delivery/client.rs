@@ -1,0 +1,152 @@
+//! The HTTP client: sends one try and says what came of it.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+
+use super::limits::Limits;
+use super::network::{NetworkFailure, root_cause};
+use super::record::{RequestRecord, ResponseRecord, TryRecord, millis};
+use super::signature::SigningKeys;
+use super::verdict::Verdict;
+use crate::failpoint;
+use crate::flow::RenderedRequest;
+use crate::moment::value::Time;
+
+/// How long a connection may take to come about: a host that is there answers within a second or two, also from far.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer's body may take after its head: the verdict is known from the head, the body is for the log.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much of an answer's body is read, so that a connection can be used again after an answer of usual length.
+const BODY_READ: usize = 64 * 1_024;
+
+/// How much of it the log keeps: enough for an error message.
+const BODY_KEPT: usize = 4 * 1_024;
+
+/// Sends requests, within limits. Made once and shared, because connections are kept in it.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    limits: Limits,
+}
+
+/// One try to be made.
+#[derive(Debug)]
+pub struct Attempted<'a> {
+    /// The step's path within its flow.
+    pub step: &'a str,
+    /// The identifier that the receiver tells repeats by.
+    pub webhook_id: &'a str,
+    /// The request.
+    pub request: RenderedRequest,
+    /// The keys that sign it.
+    pub keys: &'a SigningKeys,
+    /// How long the whole try may take.
+    pub timeout: Duration,
+}
+
+impl Client {
+    /// A client that follows no redirects and uses no proxy. A provider of cryptography for `rustls` must be installed.
+    pub fn new(limits: Limits) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("hookswitch/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self { http, limits })
+    }
+
+    /// Makes the try as soon as the limits allow. Its time runs from then on.
+    pub async fn send(&self, attempted: Attempted<'_>) -> (TryRecord, Verdict) {
+        let _permit = self.limits.permit(attempted.request.url.origin()).await;
+        let Attempted { step, webhook_id, mut request, keys, timeout } = attempted;
+        let (now, started) = (Timestamp::now(), Instant::now());
+        sign(&mut request, webhook_id, now, keys);
+        let sent = RequestRecord::new(&request.method, &request.url, &request.headers);
+        failpoint::before_request();
+        let (response, verdict) = self.exchange(request, timeout).await;
+        failpoint::after_response();
+        let error = match &verdict {
+            Verdict::Delivered => None,
+            Verdict::Retry { reason, .. } | Verdict::Failed { reason } => Some(reason.clone()),
+        };
+        let record = TryRecord {
+            step: step.to_owned(),
+            started_at: Time(now),
+            duration_ms: millis(started.elapsed()),
+            request: sent,
+            response,
+            error,
+        };
+        (record, verdict)
+    }
+
+    async fn exchange(&self, request: RenderedRequest, timeout: Duration) -> (Option<ResponseRecord>, Verdict) {
+        let RenderedRequest { method, url, headers, body } = request;
+        let deadline = tokio::time::Instant::now() + timeout;
+        let send = self.http.request(method, url).headers(headers).body(body).send();
+        let response = match tokio::time::timeout_at(deadline, send).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return (None, unanswered(&error)),
+            Err(_) => {
+                let reason = format!("{}: no answer within {timeout:?}", NetworkFailure::Timeout);
+                return (None, Verdict::Retry { reason, after: None });
+            }
+        };
+        let status = response.status();
+        let verdict = Verdict::of_answer(status, response.headers(), Timestamp::now());
+        let body_deadline = deadline.min(tokio::time::Instant::now() + BODY_TIMEOUT);
+        let (body, truncated) = read_body(response, body_deadline).await;
+        (Some(ResponseRecord { status: status.as_u16(), body, truncated }), verdict)
+    }
+}
+
+/// Adds the headers of Standard Webhooks.
+fn sign(request: &mut RenderedRequest, webhook_id: &str, now: Timestamp, keys: &SigningKeys) {
+    let signature = keys.sign(webhook_id, now, &request.body);
+    let headers = [
+        ("webhook-id", Some(webhook_id.to_owned())),
+        ("webhook-timestamp", Some(now.as_second().to_string())),
+        ("webhook-signature", signature),
+    ];
+    for (name, value) in headers {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            request.headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// What a request that had no answer has come to. One that can't even be put together fails at once.
+fn unanswered(error: &reqwest::Error) -> Verdict {
+    let cause = root_cause(error);
+    if error.is_builder() {
+        return Verdict::Failed { reason: format!("the request can't be made: {cause}") };
+    }
+    Verdict::Retry { reason: format!("{}: {cause}", NetworkFailure::of(error)), after: None }
+}
+
+/// Reads a body under limits of size and time, and keeps its beginning. Says whether there was more.
+async fn read_body(mut response: reqwest::Response, deadline: tokio::time::Instant) -> (String, bool) {
+    let mut kept = Vec::new();
+    let mut read = 0;
+    let truncated = loop {
+        match tokio::time::timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                read += chunk.len();
+                let room = BODY_KEPT.saturating_sub(kept.len()).min(chunk.len());
+                kept.extend_from_slice(&chunk[..room]);
+                if read > BODY_READ {
+                    break true;
+                }
+            }
+            Ok(Ok(None)) => break read > kept.len(),
+            Ok(Err(_)) | Err(_) => break true,
+        }
+    };
+    (String::from_utf8_lossy(&kept).into_owned(), truncated)
+}

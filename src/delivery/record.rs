@@ -1,0 +1,118 @@
+//! The record of one try, as the delivery log keeps it.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+use crate::moment::value::Time;
+
+/// One try of a step: what was sent, what came back, and what was wrong. Stored as JSON; fields may be added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TryRecord {
+    /// The step's path within its flow.
+    pub step: String,
+    /// When the try began.
+    pub started_at: Time,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// What was sent, without its body: the body follows from the flow and the payload.
+    pub request: RequestRecord,
+    /// What was answered, if anything was.
+    pub response: Option<ResponseRecord>,
+    /// What was wrong, for a person.
+    pub error: Option<String>,
+}
+
+/// A request, its secrets masked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResponseRecord {
+    /// The status.
+    pub status: u16,
+    /// The body's beginning, as text.
+    pub body: String,
+    /// Whether there was more of it.
+    pub truncated: bool,
+}
+
+/// What stands in the place of a secret.
+const MASK: &str = "***";
+
+/// Parts of the names of headers and query parameters whose values are secrets.
+const SECRET: [&str; 9] =
+    ["authorization", "cookie", "token", "secret", "password", "passwd", "api-key", "apikey", "api_key"];
+
+impl TryRecord {
+    /// The record as it is stored.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers are JSON")
+    }
+}
+
+impl RequestRecord {
+    /// The record of a request, with its secrets masked.
+    pub(super) fn new(method: &reqwest::Method, url: &url::Url, headers: &HeaderMap) -> Self {
+        let header = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+            let secret = value.is_sensitive() || is_secret(name.as_str());
+            let value = if secret { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+            (name.to_string(), value)
+        };
+        let headers = headers.iter().map(header).collect();
+        Self { method: method.to_string(), url: mask_url(url), headers }
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.iter().any(|part| name.contains(part))
+}
+
+fn mask_url(url: &url::Url) -> String {
+    let mut masked = url.clone();
+    if masked.password().is_some() {
+        // A URL with a password has a host, so another can be set.
+        let _ = masked.set_password(Some(MASK));
+    }
+    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
+        let pairs = url.query_pairs().map(|(name, value)| {
+            let value = if is_secret(&name) { MASK.into() } else { value };
+            (name, value)
+        });
+        masked.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    masked.into()
+}
+
+/// Whole milliseconds of a span that was measured.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+
+    use super::*;
+
+    #[test]
+    fn secrets_do_not_reach_the_log() {
+        let url = "https://me:hidden@crm.example/pop?phone=1&access_token=hidden".parse().expect("a URL");
+        let headers = [("authorization", "Bearer hidden"), ("x-api-key", "hidden"), ("webhook-id", "whr_1_0")];
+        let headers = headers.map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+        let record = RequestRecord::new(&Method::POST, &url, &HeaderMap::from_iter(headers));
+        let json = serde_json::to_string(&record).expect("serializes");
+        assert!(!json.contains("hidden"), "{json}");
+        assert!(json.contains("phone=1") && json.contains("whr_1_0"), "{json}");
+    }
+}

@@ -1,0 +1,158 @@
+//! The runner: does the steps of each run that the outbox hands over, and reports what became of them.
+//!
+//! A run is a task of its own. There are as many as the outbox gives seats, and it gives them in each attempt's order, so
+//! nothing here waits for another run but for the limits of its destination.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::context::Context;
+use super::definition::{Flow, Step};
+use super::step::StepEnd;
+use crate::delivery::{Client, Verdict};
+use crate::id::FlowName;
+use crate::outbox::{Closed, Outbox, Progress, Run};
+
+/// The configured flows.
+pub type Flows = BTreeMap<FlowName, Arc<Flow>>;
+
+/// The runner.
+#[derive(Debug)]
+pub struct Runner {
+    /// Where results are recorded.
+    pub outbox: Outbox,
+    /// What sends.
+    pub client: Arc<Client>,
+    /// The flows as they are configured now, for runs that come from disk.
+    pub flows: watch::Receiver<Arc<Flows>>,
+}
+
+impl Runner {
+    /// Does runs until it is told to end or the outbox has ended. Then those under way have `grace` to finish; what does not
+    /// is begun again at the next start, with the same webhook ids.
+    pub async fn run(self, mut runs: mpsc::Receiver<Run>, end: CancellationToken, grace: Duration) {
+        let runner = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        let mut under_way = HashMap::new();
+        loop {
+            tokio::select! {
+                run = runs.recv() => match run {
+                    Some(run) => {
+                        let task = tasks.spawn(runner.clone().perform(run.clone()));
+                        under_way.insert(task.id(), run);
+                    }
+                    None => break,
+                },
+                Some(joined) = tasks.join_next_with_id() => runner.settle(joined, &mut under_way).await,
+                () = end.cancelled() => break,
+            }
+        }
+        drop(runs);
+        let finish = async {
+            while let Some(joined) = tasks.join_next_with_id().await {
+                runner.settle(joined, &mut under_way).await;
+            }
+        };
+        if tokio::time::timeout(grace, finish).await.is_err() {
+            info!(runs = tasks.len(), "runs that are not done begin again at the next start");
+        }
+    }
+
+    /// Takes note of a task's end. A step that panicked is a bug of ours, and must not leave its run without an end.
+    async fn settle(&self, joined: Result<(Id, Result<(), Closed>), JoinError>, under_way: &mut HashMap<Id, Run>) {
+        match joined {
+            Ok((id, done)) => {
+                under_way.remove(&id);
+                if done.is_err() {
+                    debug!("a run's result came after the outbox had ended");
+                }
+            }
+            Err(failure) => {
+                let Some(mut run) = under_way.remove(&failure.id()) else { return };
+                error!(run = %run.id, %failure, "a step panicked");
+                let failed =
+                    Progress::Failed { reason: "the program failed in this step, which is a bug of it".into() };
+                // Where the outbox has ended the run is done again at the next start.
+                let _ = self.outbox.record(run.report(None, failed)).await;
+            }
+        }
+    }
+
+    /// Does the run's steps from the one at hand, each recorded before the next begins.
+    async fn perform(self: Arc<Self>, mut run: Run) -> Result<(), Closed> {
+        let (flow, context) = match self.prepare(&run) {
+            Ok(prepared) => prepared,
+            Err(reason) => {
+                warn!(run = %run.id, flow = %run.flow, reason, "a run has failed");
+                return self.outbox.record(run.report(None, Progress::Failed { reason })).await;
+            }
+        };
+        while let Some(step) = step_at(&flow, run.step) {
+            let StepEnd { attempted, verdict } = step.perform(run.id, &context, &self.client).await;
+            let progress = progress(&flow, step, &run, verdict);
+            let goes_on = matches!(progress, Progress::Next { .. });
+            tell(&run, step, &progress);
+            self.outbox.record(run.report(attempted.as_ref(), progress)).await?;
+            if !goes_on {
+                return Ok(());
+            }
+        }
+        // Only a flow without steps comes here.
+        self.outbox.record(run.report(None, Progress::Delivered)).await
+    }
+
+    fn prepare(&self, run: &Run) -> Result<(Arc<Flow>, Context), String> {
+        let configured = || self.flows.borrow().get(&run.flow).cloned();
+        let flow = run.definition.clone().or_else(configured);
+        let flow = flow.ok_or_else(|| format!("the flow `{}` is no longer configured", run.flow))?;
+        if run.step > 0 && step_at(&flow, run.step).is_none() {
+            return Err(format!("the flow `{}` was changed: it has no step {} any more", run.flow, run.step));
+        }
+        let context = Context::from_payload_json(&run.payload)
+            .map_err(|error| format!("the stored payload can't be read: {error}"))?;
+        Ok((flow, context))
+    }
+}
+
+/// How the run goes on after a step ended so.
+fn progress(flow: &Flow, step: &Step, run: &Run, verdict: Verdict) -> Progress {
+    match verdict {
+        Verdict::Delivered => match run.step + 1 {
+            next if step_at(flow, next).is_some() => Progress::Next { step: next },
+            _ => Progress::Delivered,
+        },
+        Verdict::Failed { reason } => Progress::Failed { reason },
+        Verdict::Retry { reason, after } => {
+            let wait = step.retry().and_then(|retry| retry.wait(run.step_tries + 1, after, fastrand::f64()));
+            match wait {
+                Some(wait) => Progress::Retry { at: later(Timestamp::now(), wait), reason },
+                None => Progress::Failed { reason: format!("{reason} (try {}, the last)", run.step_tries + 1) },
+            }
+        }
+    }
+}
+
+fn step_at(flow: &Flow, index: u32) -> Option<&Step> {
+    flow.steps.get(usize::try_from(index).ok()?)
+}
+
+fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+/// One line for each step that did not work; what worked is in the delivery log.
+fn tell(run: &Run, step: &Step, progress: &Progress) {
+    let (run_id, flow, path) = (run.id, &run.flow, &step.path);
+    match progress {
+        Progress::Next { .. } | Progress::Delivered => debug!(run = %run_id, %flow, step = path, "done"),
+        Progress::Retry { at, reason } => info!(run = %run_id, %flow, step = path, %at, reason, "will be tried again"),
+        Progress::Failed { reason } => warn!(run = %run_id, %flow, step = path, reason, "a run has failed"),
+    }
+}

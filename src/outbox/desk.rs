@@ -1,0 +1,90 @@
+//! Who may be in memory: for each flow a number of seats, and when its next run on disk is due.
+//!
+//! A flow has seats of its own so that a receiver that is dead or slow fills those of its own flows and no others. What
+//! finds no seat stays on disk, and is taken in the order of its due time as seats become free.
+
+use std::collections::BTreeMap;
+
+use crate::id::FlowName;
+
+/// The seats of all flows. Cloned for each transaction, so that one that is rolled back leaves no trace.
+#[derive(Clone, Debug)]
+pub(super) struct Desk {
+    flows: BTreeMap<FlowName, Seats>,
+    seats_per_flow: u32,
+    /// How many runs the channel to the runner takes now.
+    room: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seats {
+    taken: u32,
+    next_due_ms: Option<i64>,
+}
+
+impl Desk {
+    pub(super) fn new(seats_per_flow: u32) -> Self {
+        Self { flows: BTreeMap::new(), seats_per_flow, room: 0 }
+    }
+
+    /// Sets how many runs the channel to the runner takes now.
+    pub(super) fn set_room(&mut self, room: u32) {
+        self.room = room;
+    }
+
+    /// Takes a seat for a run that has just become ready. None is given while the flow has older runs on disk that are
+    /// due: those come first.
+    pub(super) fn sit(&mut self, flow: &FlowName, now_ms: i64) -> bool {
+        let seats = self.flows.entry(flow.clone()).or_default();
+        let backlog = seats.next_due_ms.is_some_and(|due| due <= now_ms);
+        if backlog || self.room == 0 || seats.taken >= self.seats_per_flow {
+            return false;
+        }
+        seats.taken += 1;
+        self.room -= 1;
+        true
+    }
+
+    /// Takes one of the seats that [`Desk::claimable`] has told of.
+    pub(super) fn sit_from_disk(&mut self, flow: &FlowName) {
+        self.flows.entry(flow.clone()).or_default().taken += 1;
+        self.room -= 1;
+    }
+
+    /// Gives a seat back.
+    pub(super) fn rise(&mut self, flow: &FlowName) {
+        let seats = self.flows.entry(flow.clone()).or_default();
+        seats.taken = seats.taken.saturating_sub(1);
+    }
+
+    /// Notes that a run on disk is due at the given time.
+    pub(super) fn note_due(&mut self, flow: &FlowName, due_ms: i64) {
+        let seats = self.flows.entry(flow.clone()).or_default();
+        seats.next_due_ms = Some(seats.next_due_ms.map_or(due_ms, |known| known.min(due_ms)));
+    }
+
+    /// Sets when the flow's next run on disk is due.
+    pub(super) fn set_next_due(&mut self, flow: &FlowName, next_due_ms: Option<i64>) {
+        self.flows.entry(flow.clone()).or_default().next_due_ms = next_due_ms;
+    }
+
+    /// The flows of which runs can be taken from disk now, each with how many.
+    pub(super) fn claimable(&self, now_ms: i64, page: u32) -> Vec<(FlowName, u32)> {
+        let mut room = self.room;
+        let mut claims = Vec::new();
+        for (flow, seats) in &self.flows {
+            let count = (self.seats_per_flow.saturating_sub(seats.taken)).min(page).min(room);
+            if count > 0 && seats.next_due_ms.is_some_and(|due| due <= now_ms) {
+                room -= count;
+                claims.push((flow.clone(), count));
+            }
+        }
+        claims
+    }
+
+    /// When a flow with free seats has a run on disk that is due, at the earliest.
+    pub(super) fn next_due_ms(&self) -> Option<i64> {
+        let free = |seats: &&Seats| seats.taken < self.seats_per_flow;
+        self.flows.values().filter(free).filter_map(|seats| seats.next_due_ms).min()
+    }
+}

@@ -1,0 +1,89 @@
+//! The handle with which entries and reports are committed.
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::entry::Entry;
+use super::prepared::PreparedEntry;
+use super::run::Report;
+use crate::id::{MomentId, RunId};
+
+/// The outbox. Clones are handles to the same one; its writer ends when the last is dropped, after it has committed what
+/// was given to it.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) health: watch::Receiver<Health>,
+}
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Commit { entry: PreparedEntry, done: oneshot::Sender<Committed> },
+    Record { report: Box<Report>, done: oneshot::Sender<()> },
+}
+
+/// What a committed entry brought that was not there before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The moments.
+    pub moments: Vec<MomentId>,
+    /// The runs.
+    pub runs: Vec<RunId>,
+}
+
+/// Whether the outbox can write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It can.
+    Writing,
+    /// It can't. What was given to it waits, is tried again and again, and is not lost; when the channel to the writer is
+    /// full too, those who commit wait.
+    Stalled {
+        /// What SQLite said.
+        reason: String,
+    },
+}
+
+/// The writer has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the outbox is closed")]
+pub struct Closed;
+
+/// A promise that something is durable.
+#[derive(Debug)]
+#[must_use = "nothing is known to be durable before the receipt says so"]
+pub struct Receipt<T>(oneshot::Receiver<T>);
+
+impl<T> Receipt<T> {
+    /// Waits until it is durable.
+    pub async fn durable(self) -> Result<T, Closed> {
+        self.0.await.map_err(|_| Closed)
+    }
+}
+
+impl Outbox {
+    /// Gives an entry to the writer, which commits entries in the order in which they were given. Waits while too many are
+    /// before it.
+    pub async fn submit(&self, entry: Entry) -> Result<Receipt<Committed>, Closed> {
+        let (done, receipt) = oneshot::channel();
+        self.commands.send(Command::Commit { entry: PreparedEntry::new(entry), done }).await.map_err(|_| Closed)?;
+        Ok(Receipt(receipt))
+    }
+
+    /// Commits an entry, and returns once it is durable.
+    pub async fn commit(&self, entry: Entry) -> Result<Committed, Closed> {
+        self.submit(entry).await?.durable().await
+    }
+
+    /// Commits a report of a run, and returns once it is durable.
+    pub async fn record(&self, report: Report) -> Result<(), Closed> {
+        let (done, receipt) = oneshot::channel();
+        self.commands.send(Command::Record { report: Box::new(report), done }).await.map_err(|_| Closed)?;
+        Receipt(receipt).durable().await
+    }
+
+    /// Whether the outbox can write, now and whenever that changes.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+}

@@ -1,0 +1,269 @@
+//! Opening the store: the lock, the file, its tables, and what a former daemon left in it.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::{mpsc, watch};
+use tracing::error;
+
+use super::desk::Desk;
+use super::lock::{Lock, LockError, beside};
+use super::outbox::{Health, Outbox};
+use super::run::Run;
+use super::schema::{self, SchemaError};
+use super::writer::Writer;
+use crate::id::{AttemptKey, FlowName};
+
+/// How many commands may wait for the writer. As many as it takes into one transaction: while one is flushed, the next
+/// gathers, and who would be behind it waits.
+const COMMANDS: usize = 1_024;
+
+/// How many runs may be on their way to the runner, which takes them at once.
+const HANDOVER: usize = 4_096;
+
+/// How long a transaction waits for another process's to end. The command line's take milliseconds.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The write-ahead log's length, in pages of 4 KiB, at which it is checkpointed although there is work: 32 MiB are read
+/// back quickly after a crash.
+const CHECKPOINT_PAGES: i64 = 8_192;
+
+/// SQLite's page cache, in KiB: room for the indexes of hashes, whose every insertion touches another page.
+const CACHE_KIB: i64 = 65_536;
+
+/// Where the outbox is and how large it may become.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The database file.
+    pub path: PathBuf,
+    /// The database's greatest size in pages of 4 KiB; unset: as large as the disk.
+    pub max_pages: Option<u32>,
+    /// How many runs of one flow may be in memory at once; further ones stay on disk until others are done.
+    pub seats_per_flow: u32,
+}
+
+/// An open outbox.
+#[derive(Debug)]
+pub struct Opened {
+    /// The handle.
+    pub outbox: Outbox,
+    /// The runs to be done now, for the runner.
+    pub runs: mpsc::Receiver<Run>,
+    /// What a former daemon left.
+    pub recovered: Recovered,
+    /// The writer's end.
+    pub ending: Ending,
+}
+
+/// What a former daemon left in the store.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// The attempts that were open, each with its state as it was given.
+    pub attempts: Vec<(AttemptKey, String)>,
+    /// How many runs are to be done.
+    pub open_runs: u64,
+    /// Where a damaged file was set aside to; the outbox then began with an empty one.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// The end of the writer's thread.
+#[derive(Debug)]
+pub struct Ending(JoinHandle<()>);
+
+/// Why the outbox could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("can't open the outbox {}: {cause}", path.display())]
+pub struct OpenError {
+    path: PathBuf,
+    /// The cause.
+    #[source]
+    pub cause: OpenErrorCause,
+}
+
+/// The cause of an [`OpenError`].
+#[derive(Debug, thiserror::Error)]
+pub enum OpenErrorCause {
+    /// The file is in use.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Its tables can't be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A damaged file could not be renamed.
+    #[error("it is damaged ({damage}) and can't be set aside: {source}")]
+    SetAside {
+        /// What SQLite said of the file.
+        damage: rusqlite::Error,
+        /// What the system said of renaming it.
+        source: std::io::Error,
+    },
+    /// The writer's thread can't be started.
+    #[error("can't start its thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl Settings {
+    /// The outbox at `path`, with defaults for all else.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024 }
+    }
+}
+
+impl Opened {
+    /// Opens the outbox, creates it where there is none, and starts its writer.
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let path = &settings.path;
+        open(settings).map_err(|cause| OpenError { path: path.clone(), cause })
+    }
+}
+
+impl Ending {
+    /// Waits until the writer has ended, which it does once all handles are dropped.
+    pub async fn ended(self) {
+        let joined = tokio::task::spawn_blocking(move || self.0.join().is_ok()).await;
+        if !matches!(joined, Ok(true)) {
+            error!("the outbox's writer has panicked");
+        }
+    }
+}
+
+fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
+    let lock = Lock::take(&settings.path)?;
+    let mut desk = Desk::new(settings.seats_per_flow);
+    let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
+        Err(SchemaError::Sqlite(damage)) if is_damage(&damage) => {
+            let set_aside = match set_aside(&settings.path) {
+                Ok(set_aside) => set_aside,
+                Err(source) => return Err(OpenErrorCause::SetAside { damage, source }),
+            };
+            error!(%damage, set_aside = %set_aside.display(), "the outbox was damaged; it begins anew, and the damaged \
+                file is kept (`sqlite3 FILE .recover` reads what is left of it)");
+            let (connection, recovered) = connect_and_recover(settings, &mut desk)?;
+            (connection, Recovered { set_aside: Some(set_aside), ..recovered })
+        }
+        other => other?,
+    };
+    let (commands, commands_in) = mpsc::channel(COMMANDS);
+    let (runs_out, runs) = mpsc::channel(HANDOVER);
+    let (health_out, health) = watch::channel(Health::Writing);
+    let writer = Writer::new(connection, commands_in, runs_out, health_out, desk).map_err(SchemaError::from)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
+    let work = move || {
+        writer.run(&runtime);
+        drop(lock);
+    };
+    let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
+    Ok(Opened { outbox: Outbox { commands, health }, runs, recovered, ending: Ending(thread) })
+}
+
+fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {
+    create_private(&settings.path);
+    let mut connection = Connection::open(&settings.path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    if let Some(max_pages) = settings.max_pages {
+        // This one answers with the value that it has set.
+        connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(()))?;
+    }
+    schema::migrate(&mut connection)?;
+    let recovered = recover(&mut connection)?;
+    load_due(&connection, desk)?;
+    Ok((connection, recovered))
+}
+
+/// Creates the file for its owner alone where there is none, because it holds the numbers and names of callers. SQLite
+/// gives the files beside it the same mode, and says what is wrong if there can be no file.
+fn create_private(path: &Path) {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
+}
+
+/// Opens the store beside a daemon, or without one, never creating it.
+pub(super) fn connect_beside(path: &Path) -> Result<Connection, SchemaError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    schema::check(&connection)?;
+    Ok(connection)
+}
+
+/// Finds what was open. Runs that were in memory are to be done again, and runs whose turn it is wait no longer.
+fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
+    let transaction = connection.transaction()?;
+    // Each names all open states first, so that the index of what is open serves it.
+    transaction.execute(
+        "UPDATE run SET state = 'pending' WHERE state IN ('waiting', 'pending', 'running') AND state = 'running'",
+        [],
+    )?;
+    transaction.execute(
+        "UPDATE run SET state = 'pending' WHERE state IN ('waiting', 'pending', 'running') AND state = 'waiting' \
+         AND NOT EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.state IN ('waiting', 'pending', 'running') \
+         AND earlier.attempt = run.attempt AND earlier.flow = run.flow AND earlier.ordered = 1 AND earlier.id < run.id)",
+        [],
+    )?;
+    let sql = "SELECT count(*) FROM run WHERE state IN ('waiting', 'pending', 'running')";
+    let open_runs: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
+    let mut statement = transaction.prepare("SELECT key, state FROM attempt ORDER BY rowid")?;
+    let attempts = statement.query_map([], read_attempt)?.collect::<rusqlite::Result<_>>()?;
+    drop(statement);
+    transaction.commit()?;
+    Ok(Recovered { attempts, open_runs: open_runs.unsigned_abs(), set_aside: None })
+}
+
+fn read_attempt(row: &rusqlite::Row<'_>) -> rusqlite::Result<(AttemptKey, String)> {
+    let key: String = row.get(0)?;
+    let key = serde_json::from_str(&key)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))?;
+    Ok((key, row.get(1)?))
+}
+
+/// Finds when each flow's next run on disk is due.
+pub(super) fn load_due(connection: &Connection, desk: &mut Desk) -> rusqlite::Result<()> {
+    let sql = "SELECT flow, min(due_at_ms) FROM run WHERE state = 'pending' GROUP BY flow";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let flow: String = row.get(0)?;
+        desk.set_next_due(&FlowName::new(flow), row.get(1)?);
+    }
+    Ok(())
+}
+
+/// A number that changes when another connection has written.
+pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Renames the database and what belongs to it, so that SQLite's own tools can still read it under the new name.
+fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let aside = beside(path, &format!("damaged-{}", Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ")));
+    for suffix in ["-wal", "-shm", ""] {
+        let with_suffix = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        match std::fs::rename(with_suffix(path), with_suffix(&aside)) {
+            Err(error) if suffix.is_empty() || error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(aside)
+}

@@ -1,0 +1,220 @@
+//! The one thread that writes: whatever waits for it goes into one transaction, so that many share one flush of the disk.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, error, info, warn};
+
+use super::desk::Desk;
+use super::outbox::{Command, Committed, Health};
+use super::run::Run;
+use super::store;
+use super::transaction::{StoredVariables, Work};
+use crate::failpoint;
+
+/// How many commands share a transaction at most: at some 20 µs for each, none waits longer than the flush itself takes on
+/// a slow disk.
+const BATCH: usize = 1_024;
+
+/// How often the file is looked at for what another process has written, and tidied when nothing else is to be done.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The shortest wait where a run is due already and can't be taken, because the runner is behind.
+const BREATH: Duration = Duration::from_millis(5);
+
+/// The waits before a failed transaction is tried again: short for what passes quickly, and long enough in the end that a
+/// full disk does not fill the log as well.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LAST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The writer and all it owns.
+pub(super) struct Writer {
+    connection: Connection,
+    commands: mpsc::Receiver<Command>,
+    runs: mpsc::Sender<Run>,
+    health: watch::Sender<Health>,
+    desk: Desk,
+    stored_variables: StoredVariables,
+    /// Changes when another process has written.
+    data_version: i64,
+    last_tick: Instant,
+    /// Whether something was written since the last checkpoint.
+    unsaved: bool,
+}
+
+/// What one transaction brought forth.
+struct Outcome {
+    committed: Vec<Committed>,
+    ready: Vec<Run>,
+    desk: Desk,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        commands: mpsc::Receiver<Command>,
+        runs: mpsc::Sender<Run>,
+        health: watch::Sender<Health>,
+        desk: Desk,
+    ) -> rusqlite::Result<Self> {
+        let data_version = store::data_version(&connection)?;
+        let stored_variables = StoredVariables::default();
+        let last_tick = Instant::now();
+        Ok(Self { connection, commands, runs, health, desk, stored_variables, data_version, last_tick, unsaved: true })
+    }
+
+    /// Works until all handles are dropped and everything that was given is committed.
+    pub(super) fn run(mut self, runtime: &Runtime) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let (wait, received) = (self.wait(), self.commands.recv_many(&mut batch, BATCH));
+            if runtime.block_on(async { tokio::time::timeout(wait, received).await }) == Ok(0) {
+                break;
+            }
+            let idle = batch.is_empty();
+            let room = if self.runs.is_closed() { 0 } else { self.runs.capacity() };
+            self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
+            if !idle || !self.desk.claimable(now_ms(), 1).is_empty() {
+                self.persist(&mut batch);
+            }
+            if self.last_tick.elapsed() >= TICK {
+                self.tick(idle);
+            }
+        }
+        self.checkpoint();
+    }
+
+    /// How long to wait for a command: until the next run on disk is due, at most one tick.
+    fn wait(&self) -> Duration {
+        match self.desk.next_due_ms() {
+            Some(due_ms) if !self.runs.is_closed() => {
+                let remaining_ms = due_ms.saturating_sub(now_ms());
+                Duration::from_millis(remaining_ms.try_into().unwrap_or(0)).clamp(BREATH, TICK)
+            }
+            Some(_) | None => TICK,
+        }
+    }
+
+    /// Commits the batch, however often it takes, then hands over the runs and tells who waits.
+    fn persist(&mut self, batch: &mut Vec<Command>) {
+        let Some(outcome) = self.transact_until_done(batch) else {
+            error!(commands = batch.len(), "the outbox could not write before the end");
+            return batch.clear();
+        };
+        failpoint::after_commit();
+        self.unsaved = true;
+        self.desk = outcome.desk;
+        for run in outcome.ready {
+            // There is a place for it, because the desk gives no more seats than the channel has. Where the runner has
+            // ended, the run is found again at the next start.
+            if self.runs.try_send(run).is_err() {
+                debug!("the runner has ended");
+            }
+        }
+        let mut committed = outcome.committed.into_iter();
+        for command in batch.drain(..) {
+            // Who no longer waits for the answer does not need it.
+            match command {
+                Command::Commit { done, .. } => drop(committed.next().map(|committed| done.send(committed))),
+                Command::Record { done, .. } => drop(done.send(())),
+            }
+        }
+    }
+
+    /// Tries until the batch is committed, or the daemon ends: it can't wait for a disk, and nobody was told that these
+    /// were committed.
+    fn transact_until_done(&mut self, batch: &[Command]) -> Option<Outcome> {
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            match self.transact(batch) {
+                Ok(outcome) => {
+                    self.set_health(Health::Writing);
+                    return Some(outcome);
+                }
+                Err(error) => self.set_health(Health::Stalled { reason: error.to_string() }),
+            }
+            self.stored_variables.forget_all();
+            if self.commands.is_closed() {
+                return None;
+            }
+            thread::sleep(backoff);
+            backoff = (backoff * 2).min(LAST_BACKOFF);
+        }
+    }
+
+    /// Does the batch in one transaction; an error rolls all of it back.
+    fn transact(&mut self, batch: &[Command]) -> rusqlite::Result<Outcome> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut desk = self.desk.clone();
+        let mut work = Work {
+            connection: &transaction,
+            desk: &mut desk,
+            stored_variables: &mut self.stored_variables,
+            now_ms: now_ms(),
+            ready: Vec::new(),
+        };
+        let mut committed = Vec::new();
+        for command in batch {
+            match command {
+                Command::Commit { entry, .. } => committed.push(work.commit(entry)?),
+                Command::Record { report, .. } => work.record(report)?,
+            }
+        }
+        work.claim()?;
+        let ready = work.ready;
+        failpoint::before_commit();
+        transaction.commit()?;
+        Ok(Outcome { committed, ready, desk })
+    }
+
+    fn set_health(&self, health: Health) {
+        self.health.send_if_modified(|known| {
+            let changed = *known != health;
+            if changed {
+                match &health {
+                    Health::Stalled { reason } => error!(reason, "the outbox can't write; it tries again"),
+                    Health::Writing => info!("the outbox writes again"),
+                }
+                *known = health;
+            }
+            changed
+        });
+    }
+
+    /// Looks for runs that another process has made due, and checkpoints when nothing else is to be done.
+    fn tick(&mut self, idle: bool) {
+        self.last_tick = Instant::now();
+        if let Err(error) = self.notice_others() {
+            warn!(%error, "the outbox could not be read");
+        }
+        if idle {
+            self.checkpoint();
+        }
+    }
+
+    fn notice_others(&mut self) -> rusqlite::Result<()> {
+        let data_version = store::data_version(&self.connection)?;
+        if data_version != self.data_version {
+            store::load_due(&self.connection, &mut self.desk)?;
+            self.data_version = data_version;
+        }
+        Ok(())
+    }
+
+    /// Moves what is in the write-ahead log into the database, as far as readers allow.
+    fn checkpoint(&mut self) {
+        if std::mem::take(&mut self.unsaved)
+            && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        {
+            warn!(%error, "the outbox could not be checkpointed; it is tried again after the next commit");
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}

@@ -1,0 +1,9 @@
+//! The outbox from outside: what is committed is delivered at least once, in order, or visible as failed.
+
+mod crash;
+mod deliveries;
+mod delivery;
+mod model;
+mod receiver;
+mod sample;
+mod store;

@@ -1,0 +1,223 @@
+//! The file: who may open it, what is found in it, and what happens when it can't be written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookswitch::flow::Flow;
+use hookswitch::outbox::deliveries::{Deliveries, Filter};
+use hookswitch::outbox::{
+    AttemptChange, Entry, Health, OpenErrorCause, Opened, Outbox, Progress, RunState, SchemaError, Settings,
+};
+use tempfile::TempDir;
+
+use crate::sample::{entry, flow, key, large_entry, log, moment_id};
+
+struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: TempDir::new().expect("a directory") }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings::at(self.directory.path().join("outbox.db"))
+    }
+
+    fn open(&self) -> Opened {
+        Opened::open(&self.settings()).expect("opens")
+    }
+
+    fn sql(&self, sql: &str) {
+        let connection = rusqlite::Connection::open(self.settings().path).expect("opens");
+        connection.execute_batch(sql).expect("executes");
+    }
+}
+
+async fn close(opened: Opened) {
+    let Opened { outbox, runs, ending, .. } = opened;
+    drop((outbox, runs));
+    ending.ended().await;
+}
+
+fn flows() -> [Arc<Flow>; 1] {
+    [flow("crm", vec![log("{{ event }}")])]
+}
+
+#[tokio::test]
+async fn what_is_committed_is_found_again() {
+    let place = Place::new();
+    let opened = place.open();
+    let committed = opened.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
+    assert_eq!(committed.moments, [moment_id(1, 0)]);
+    assert_eq!(committed.runs.len(), 1);
+    opened.outbox.commit(entry(1, 1, &[])).await.expect("commits");
+    close(opened).await;
+
+    let mut opened = place.open();
+    assert_eq!(opened.recovered.attempts, [(key(1), r#"{"moments":1}"#.to_owned())]);
+    assert_eq!(opened.recovered.open_runs, 1);
+    let run = opened.runs.recv().await.expect("the run is handed over again");
+    assert_eq!([run.id], *committed.runs);
+    let payload: hookswitch::moment::Payload = serde_json::from_str(&run.payload).expect("a payload");
+    assert!(payload.variables.as_json().contains("customer_id"));
+
+    let forget = Entry { moments: vec![], attempts: vec![AttemptChange::Forget(key(1).hash())] };
+    opened.outbox.commit(forget).await.expect("commits");
+    close(opened).await;
+    assert_eq!(place.open().recovered.attempts, []);
+}
+
+#[tokio::test]
+async fn a_repeated_moment_starts_nothing_again() {
+    let place = Place::new();
+    let mut opened = place.open();
+    opened.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
+    let again = opened.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
+    assert_eq!(again, Default::default());
+    assert!(opened.runs.try_recv().is_ok());
+    assert!(opened.runs.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_second_daemon_is_refused_and_told_of_the_first() {
+    let place = Place::new();
+    let _first = place.open();
+    let error = Opened::open(&place.settings()).expect_err("refused");
+    assert!(matches!(error.cause, OpenErrorCause::Lock(_)));
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_program_or_of_another_one_is_refused() {
+    let place = Place::new();
+    close(place.open()).await;
+    place.sql("PRAGMA user_version = 99");
+    let error = Opened::open(&place.settings()).expect_err("refused");
+    assert!(matches!(error.cause, OpenErrorCause::Schema(SchemaError::Newer { found: 99 })), "{error}");
+    assert!(Deliveries::open(&place.settings().path).is_err());
+
+    let place = Place::new();
+    place.sql("CREATE TABLE theirs (column)");
+    let error = Opened::open(&place.settings()).expect_err("refused");
+    assert!(matches!(error.cause, OpenErrorCause::Schema(SchemaError::Foreign)), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside_and_kept() {
+    let place = Place::new();
+    std::fs::write(place.settings().path, b"this was a database once, and is none any more").expect("writes");
+    let opened = place.open();
+    let aside = opened.recovered.set_aside.clone().expect("set aside");
+    assert!(std::fs::read(&aside).expect("is kept").starts_with(b"this was a database"));
+    opened.outbox.commit(entry(1, 0, &flows())).await.expect("the new one works");
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_noticed() {
+    let place = Place::new();
+    let opened = place.open();
+    for attempt in 0..200 {
+        opened.outbox.commit(large_entry(attempt, 1_000, &flows())).await.expect("commits");
+    }
+    close(opened).await;
+    let mut bytes = std::fs::read(place.settings().path).expect("reads");
+    // Everything after the page that lists the tables.
+    bytes[4_096..].fill(0x5a);
+    std::fs::write(place.settings().path, &bytes).expect("writes");
+    let opened = place.open();
+    let aside = opened.recovered.set_aside.expect("set aside");
+    assert!(std::fs::read(aside).expect("is kept")[4_096..] == bytes[4_096..]);
+}
+
+/// The database's size is limited, and a table that somebody else drops takes the part of files that are deleted.
+#[tokio::test]
+async fn a_full_disk_stalls_and_loses_nothing() {
+    let place = Place::new();
+    close(place.open()).await;
+    place.sql("CREATE TABLE filler AS SELECT randomblob(2000000) AS bytes");
+    let settings = Settings { max_pages: Some(600), ..place.settings() };
+    let opened = Opened::open(&settings).expect("opens");
+    let mut health = opened.outbox.health();
+    let commits = tokio::spawn(commit_all(opened.outbox.clone(), 100));
+    let stalled = |health: &Health| matches!(health, Health::Stalled { reason } if reason.contains("full"));
+    health.wait_for(stalled).await.expect("is told");
+    place.sql("DROP TABLE filler");
+    assert_eq!(commits.await.expect("ends"), 100);
+    health.wait_for(|health| *health == Health::Writing).await.expect("is told");
+    close(opened).await;
+    assert_eq!(place.open().recovered.attempts.len(), 100);
+}
+
+async fn commit_all(outbox: Outbox, count: u32) -> u32 {
+    for attempt in 0..count {
+        outbox.commit(large_entry(attempt, 10_000, &flows())).await.expect("commits");
+    }
+    count
+}
+
+#[tokio::test]
+async fn an_outbox_that_is_closed_while_it_stalls_acknowledges_nothing_and_ends() {
+    let place = Place::new();
+    close(place.open()).await;
+    let settings = Settings { max_pages: Some(20), ..place.settings() };
+    let opened = Opened::open(&settings).expect("opens");
+    let receipt = opened.outbox.submit(large_entry(1, 500_000, &flows())).await.expect("is taken");
+    opened.outbox.health().wait_for(|health| *health != Health::Writing).await.expect("is told");
+    close(opened).await;
+    assert!(receipt.durable().await.is_err());
+}
+
+#[tokio::test]
+async fn runs_without_a_seat_stay_on_disk_until_one_is_free() {
+    let place = Place::new();
+    let settings = Settings { seats_per_flow: 2, ..place.settings() };
+    let mut opened = Opened::open(&settings).expect("opens");
+    for attempt in 0..5 {
+        opened.outbox.commit(entry(attempt, 0, &flows())).await.expect("commits");
+    }
+    let mut done = Vec::new();
+    for left in (0..5).rev() {
+        let mut run = opened.runs.recv().await.expect("a run");
+        let in_memory = opened.runs.len() + 1;
+        assert_eq!(in_memory, 2.min(left + 1));
+        done.push(run.id);
+        opened.outbox.record(run.report(None, Progress::Delivered)).await.expect("records");
+    }
+    let expected: Vec<_> =
+        (0..5).map(|attempt| moment_id(attempt, 0).run("support@default/hook", &"crm".into())).collect();
+    assert_eq!(done, expected);
+}
+
+#[tokio::test]
+async fn a_run_retried_by_another_process_is_taken_up() {
+    let place = Place::new();
+    let mut opened = place.open();
+    opened.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
+    let mut run = opened.runs.recv().await.expect("a run");
+    let failed = Progress::Failed { reason: "refused".into() };
+    opened.outbox.record(run.report(None, failed)).await.expect("records");
+
+    let mut deliveries = Deliveries::open(&place.settings().path).expect("opens beside the daemon");
+    let listed = deliveries.list(&Filter::default(), 10).expect("lists");
+    assert_eq!(listed[0].state, RunState::Failed);
+    assert_eq!(listed[0].error.as_deref(), Some("refused"));
+    assert_eq!(deliveries.retry_all(&Filter::default(), jiff::Timestamp::now()).expect("retries"), 1);
+    let again = tokio::time::timeout(Duration::from_secs(60), opened.runs.recv()).await.expect("in time");
+    assert_eq!(again.expect("a run").id, run.id);
+}
+
+#[tokio::test]
+async fn variables_that_have_not_changed_are_stored_once() {
+    let place = Place::new();
+    let opened = place.open();
+    for number in 0..10 {
+        opened.outbox.commit(entry(1, number, &[])).await.expect("commits");
+    }
+    opened.outbox.commit(large_entry(1, 10, &[])).await.expect("commits");
+    close(opened).await;
+    let connection = rusqlite::Connection::open(place.settings().path).expect("opens");
+    let count: i64 = connection.query_row("SELECT count(*) FROM variables", [], |row| row.get(0)).expect("counts");
+    assert_eq!(count, 1, "the last one repeats a moment, and its variables are not stored either");
+}
