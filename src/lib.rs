@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod delivery;
 pub mod esl;
 pub mod failpoint;
@@ -14,3 +15,4 @@ pub mod moment;
 pub mod node;
 pub mod outbox;
 pub mod simulator;
+pub mod telemetry;

@@ -1,30 +1,27 @@
 //! `hookswitch check`: all problems of a configuration at once.
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::configuration::ConfigFile;
+use super::exit;
 use crate::config::problem::Drawing;
 use crate::config::{Config, Problems};
-
-/// The exit code for a configuration with problems.
-const PROBLEMS: u8 = 2;
 
 /// The arguments of `check`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The configuration; conf.d/*.toml beside it belongs to it.
-    #[arg(long, short, value_name = "FILE", default_value = "/etc/hookswitch/hookswitch.toml")]
-    pub config: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 /// Prints the problems, or in a few words what the configuration holds. Exits with 2 if there are problems.
 pub fn run(args: &Args) -> io::Result<ExitCode> {
     let mut out = io::stdout().lock();
     let drawing = if out.is_terminal() { Drawing::Terminal } else { Drawing::Plain };
-    match Config::load(&args.config) {
+    match Config::load(&args.file.config) {
         Ok(config) => summarize(&config, &mut out).map(|()| ExitCode::SUCCESS),
-        Err(problems) => show(&problems, drawing, &mut out).map(|()| ExitCode::from(PROBLEMS)),
+        Err(problems) => show(&problems, drawing, &mut out).map(|()| ExitCode::from(exit::CONFIGURATION)),
     }
 }
 

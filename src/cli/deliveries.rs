@@ -1,19 +1,46 @@
 //! `hookswitch deliveries`: what became of each run, from a terminal, and sending it again.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 
+use super::configuration::ConfigFile;
 use crate::delivery::TryRecord;
 use crate::id::RunId;
 use crate::outbox::RunState;
 use crate::outbox::deliveries::{AttemptRef, Deliveries, DeliveriesError, Delivery, Filter, Story};
 
+/// The arguments of `deliveries`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The outbox, if it is not the configuration's.
+    #[arg(long, value_name = "FILE")]
+    outbox: Option<PathBuf>,
+    #[command(flatten)]
+    deliveries: DeliveriesArgs,
+}
+
+/// Runs the command on the outbox that the arguments name, and prints to standard output.
+pub fn run(args: Args) -> Result<ExitCode, DeliveriesCommandError> {
+    let outbox = match args.outbox {
+        Some(outbox) => outbox,
+        None => match args.file.load_without_secrets() {
+            Ok(config) => config.outbox.path,
+            Err(code) => return Ok(code),
+        },
+    };
+    run_on(args.deliveries, &outbox, &mut anstream::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Shows what became of hooks, and sends them again.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct DeliveriesArgs {
     #[command(subcommand)]
     command: DeliveriesCommand,
@@ -29,7 +56,7 @@ enum DeliveriesCommand {
     Retry(RetryArgs),
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct ListArgs {
     #[command(flatten)]
     filter: FilterArgs,
@@ -41,7 +68,7 @@ struct ListArgs {
     json: bool,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct ShowArgs {
     /// The run, as `list` names it, or a webhook's id.
     #[arg(value_name = "RUN", value_parser = parse_run)]
@@ -51,7 +78,7 @@ struct ShowArgs {
     json: bool,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct RetryArgs {
     /// The runs, as `list` names them, or webhooks' ids. A run that waits for its next try is then done at once.
     #[arg(value_name = "RUN", value_parser = parse_run, conflicts_with_all = ["queue", "flow", "attempt", "state", "since"])]
@@ -61,7 +88,7 @@ struct RetryArgs {
 }
 
 /// Which runs are meant.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 struct FilterArgs {
     /// Only of this queue.
     #[arg(long)]
@@ -104,7 +131,7 @@ pub enum DeliveriesCommandError {
 }
 
 /// Runs the command on the outbox at `outbox`, and prints to `out`.
-pub fn run(args: DeliveriesArgs, outbox: &Path, out: &mut impl Write) -> Result<(), DeliveriesCommandError> {
+pub fn run_on(args: DeliveriesArgs, outbox: &Path, out: &mut impl Write) -> Result<(), DeliveriesCommandError> {
     let mut deliveries = Deliveries::open(outbox)?;
     match args.command {
         DeliveriesCommand::List(args) => list(&deliveries, args, out),

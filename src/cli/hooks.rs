@@ -1,17 +1,13 @@
 //! `hookswitch hooks`: what can be subscribed to, and what is.
 
-use std::io::{self, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
 
+use super::configuration::ConfigFile;
 use crate::config::Config;
-use crate::config::problem::Drawing;
 use crate::moment::{EventName, Payload};
-
-/// The exit code for a configuration with problems.
-const PROBLEMS: u8 = 2;
 
 /// The arguments of `hooks`.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,11 +21,7 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
     /// Lists the configured hooks.
-    List {
-        /// The configuration; conf.d/*.toml beside it belongs to it.
-        #[arg(long, short, value_name = "FILE", default_value = "/etc/hookswitch/hookswitch.toml")]
-        config: PathBuf,
-    },
+    List(ConfigFile),
     /// Prints the JSON schema of the payload.
     Schema {
         /// Of this event alone; else of each, by its name.
@@ -44,13 +36,9 @@ pub enum Command {
 pub fn run(args: &Args) -> io::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match &args.command {
-        Command::List { config } => match Config::load_without_secrets(config) {
+        Command::List(file) => match file.load_without_secrets() {
             Ok(config) => list(&config, &mut out)?,
-            Err(problems) => {
-                let drawing = if out.is_terminal() { Drawing::Terminal } else { Drawing::Plain };
-                write!(out, "{}", problems.draw(drawing))?;
-                return Ok(ExitCode::from(PROBLEMS));
-            }
+            Err(code) => return Ok(code),
         },
         Command::Schema { event: Some(event) } => writeln!(out, "{:#}", schema(*event))?,
         Command::Schema { event: None } => {

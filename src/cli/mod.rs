@@ -1,5 +1,103 @@
 //! The command line: one file for each command.
 
 pub mod check;
+pub mod configuration;
 pub mod deliveries;
+pub mod exit;
 pub mod hooks;
+pub mod line;
+pub mod replay;
+pub mod run;
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::telemetry;
+
+/// Queue webhooks and flows for FreeSWITCH call centers.
+#[derive(Debug, Parser)]
+#[command(name = "hookswitch", version, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Follows FreeSWITCH and delivers hooks: the daemon.
+    Run(run::Args),
+    /// Tells all problems of a configuration at once.
+    Check(check::Args),
+    /// Tells which hooks a recording of the Event Socket gives.
+    Replay(replay::Args),
+    /// Tells what hooks there are and what they carry.
+    Hooks(hooks::Args),
+    /// Shows what became of hooks, and sends them again.
+    Deliveries(deliveries::Args),
+}
+
+/// Does what the arguments say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Run(args) => {
+            telemetry::log::begin("info");
+            blocking(run::run(&args))
+        }
+        Command::Check(args) => ended(check::run(&args)),
+        Command::Replay(args) => ended(replay::run(&args)),
+        Command::Hooks(args) => ended(hooks::run(&args)),
+        Command::Deliveries(args) => ended(deliveries::run(args)),
+    };
+    done.unwrap_or_else(|failure| {
+        complain(&*failure);
+        ExitCode::from(exit::FAILURE)
+    })
+}
+
+type Failure = Box<dyn Error>;
+
+fn ended<E: Error + 'static>(result: Result<ExitCode, E>) -> Result<ExitCode, Failure> {
+    match result {
+        Err(failure) if is_broken_pipe(&failure) => Ok(ExitCode::SUCCESS),
+        result => Ok(result?),
+    }
+}
+
+/// Runs a command that waits for networks.
+fn blocking<E: Error + 'static>(command: impl Future<Output = Result<ExitCode, E>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    ended(runtime.block_on(command))
+}
+
+/// Whether nobody reads the output any more (`hookswitch replay … | head`): that is no failure.
+fn is_broken_pipe(failure: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(failure);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Says what went wrong, and why, in one line each.
+fn complain(failure: &dyn Error) {
+    let mut err = anstream::stderr().lock();
+    let mut text = format!("hookswitch: {failure}");
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        cause = error.source();
+    }
+    // Who closed standard error does not want to know.
+    let _ = writeln!(err, "{text}");
+}

@@ -14,7 +14,7 @@ use super::world::Occasion;
 use crate::config::queue::QueueSettings;
 use crate::freeswitch::channel::{AnswerState, ChannelData, Disposition, Hangup};
 use crate::freeswitch::header as h;
-use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid};
+use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::EventName;
 use crate::moment::value::{AmdResult, CancelReason, Outcome, Variables};
 
@@ -23,6 +23,8 @@ use crate::moment::value::{AmdResult, CancelReason, Outcome, Variables};
 pub struct Attempt {
     /// What makes it itself.
     pub key: AttemptKey,
+    /// The node that it is on.
+    pub node: NodeName,
     /// The settings of its queue, as they were when it joined.
     #[serde(skip)]
     pub settings: Arc<QueueSettings>,
@@ -387,7 +389,7 @@ impl Attempt {
     }
 
     /// The latest time at which something of the attempt was seen.
-    fn latest_fact_at(&self) -> Timestamp {
+    pub fn latest_fact_at(&self) -> Timestamp {
         let offers = self.offers.iter().map(|offer| offer.answered_at.unwrap_or(offer.offered_at));
         let bridge = self.bridge.iter().map(|bridge| bridge.at);
         offers.chain(bridge).fold(self.joined_at, Timestamp::max)

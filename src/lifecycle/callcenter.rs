@@ -339,6 +339,7 @@ impl Lifecycle {
                 ..Call::default()
             },
             key,
+            node: self.world.node.clone(),
             joined_at,
             offers: Vec::new(),
             unclaimed_legs: Vec::new(),

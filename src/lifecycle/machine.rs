@@ -123,8 +123,7 @@ impl Lifecycle {
     }
 
     /// Takes up an attempt that an earlier run of the daemon left open.
-    pub fn restore(&mut self, state: &str) -> Result<(), serde_json::Error> {
-        let mut attempt: Attempt = serde_json::from_str(state)?;
+    pub fn restore(&mut self, mut attempt: Attempt) {
         attempt.settings = self.world.config.queue(&attempt.key.queue).settings.clone();
         self.world.core.get_or_insert_with(|| attempt.key.core.clone());
         for offer in attempt.offers.iter().filter(|offer| offer.is_open()) {
@@ -132,8 +131,11 @@ impl Lifecycle {
                 self.note_leg(leg.channel.as_str(), attempt.hash());
             }
         }
+        if let Some(channel) = self.channels.entry(attempt.key.session.as_str(), &mut self.anomalies) {
+            channel.latest_attempt_id = Some(attempt.attempt_id);
+        }
+        self.now = self.now.max(attempt.latest_fact_at());
         self.insert(attempt);
-        Ok(())
     }
 
     /// Uses another configuration from now on; attempts that are under way keep the settings they began with.

@@ -59,7 +59,7 @@ impl Attempt {
             event,
             queue_name: self.key.queue.clone(),
             queue_type: self.settings.queue_type,
-            node: occasion.world.node.clone(),
+            node: self.node.clone(),
             channel: self.settings.queue_type.medium(),
             attempt_id: self.attempt_id,
             use_processing: self.use_processing(occasion, offer),

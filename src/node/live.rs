@@ -41,11 +41,11 @@ pub struct LiveAttempt {
 
 impl LiveAttempts {
     /// Shows an attempt as it is now.
-    pub fn show(&self, attempt: &Attempt, node: &NodeName) {
+    pub fn show(&self, attempt: &Attempt) {
         let open = attempt.offers.iter().filter(|offer| offer.is_open());
         let view = LiveAttempt {
             id: attempt.hash(),
-            node: node.clone(),
+            node: attempt.node.clone(),
             queue: attempt.key.queue.clone(),
             attempt_id: attempt.attempt_id,
             member_channel_id: attempt.key.session.clone(),

@@ -1,1 +1,3 @@
-//! The module telemetry.
+//! What the daemon says of itself.
+
+pub mod log;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Parser;
-use hookswitch::cli::deliveries::{DeliveriesArgs, run};
+use hookswitch::cli::deliveries::{DeliveriesArgs, run_on};
 use hookswitch::outbox::{Opened, Progress, Run, Settings};
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ fn deliveries(outbox: &Path, arguments: &str) -> Result<String, String> {
     let arguments = std::iter::once("deliveries").chain(arguments.split_whitespace());
     let parsed = CommandLine::try_parse_from(arguments).map_err(|error| error.to_string())?;
     let mut out = Vec::new();
-    run(parsed.deliveries, outbox, &mut out).map_err(|error| error.to_string())?;
+    run_on(parsed.deliveries, outbox, &mut out).map_err(|error| error.to_string())?;
     Ok(anstream::adapter::strip_str(&String::from_utf8(out).expect("text")).to_string())
 }
 

@@ -12,16 +12,16 @@ const TOLERANCE_SEC: f64 = 0.0101;
 
 /// What happened in one recording.
 #[derive(Debug, Deserialize)]
-pub struct Truth {
+pub(crate) struct Truth {
     /// Its name.
-    pub recording: String,
+    pub(crate) recording: String,
     /// The attempts, in the order in which they joined.
-    pub attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
 /// What happened to one attempt.
 #[derive(Debug, Deserialize)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     queue: String,
     number: String,
     member_channel_id: String,
@@ -36,13 +36,13 @@ pub struct Attempt {
 
 impl Truth {
     /// Reads a truth.
-    pub fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("a readable truth");
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// Every difference, in words; none if the replay is right.
-    pub fn compare(&self, moments: &[Payload]) -> Vec<String> {
+    pub(crate) fn compare(&self, moments: &[Payload]) -> Vec<String> {
         let mut left: Vec<(String, Vec<&Payload>)> = Vec::new();
         for moment in moments {
             let key = format!(

@@ -1,0 +1,170 @@
+//! `hookswitch replay`: which hooks a recording of the Event Socket gives.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::configuration::ConfigFile;
+use super::line;
+use crate::config::Config;
+use crate::esl::recording::{self, Item};
+use crate::hook;
+use crate::id::{FlowName, NodeName};
+use crate::lifecycle::{Effects, Lifecycle};
+use crate::moment::{Moment, Payload};
+
+/// The arguments of `replay`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Recordings: the bytes of an Event Socket connection, zstd or not; several are one node's successive connections.
+    /// `-` is standard input.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// A configuration: its queues' settings apply, and each hook names the flows that it would start.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How hooks are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Prints only hooks that would start a flow.
+    #[arg(long, requires = "config")]
+    subscribed: bool,
+}
+
+/// How hooks are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A line for people.
+    Table,
+    /// A JSON object with all fields.
+    Jsonl,
+}
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A recording cannot be opened.
+    #[error("{} cannot be read", file.display())]
+    Open {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The output cannot be written.
+    #[error("the output cannot be written")]
+    Write(#[from] io::Error),
+}
+
+/// Replays the recordings. Damage in one is told and does not hide what came before it; it exits with 1 then.
+pub fn run(args: &Args) -> Result<ExitCode, ReplayError> {
+    let config = match &args.config {
+        None => Config::default(),
+        Some(file) => match (ConfigFile { config: file.clone() }).load_without_secrets() {
+            Ok(config) => config,
+            Err(code) => return Ok(code),
+        },
+    };
+    let config = Arc::new(config);
+    let node = config.freeswitch.first().map_or_else(|| NodeName::from("fs1"), |node| node.name.clone());
+    let mut replay = Replay {
+        args,
+        lifecycle: Lifecycle::new(node, config.clone()),
+        config,
+        out: BufWriter::new(Box::new(anstream::stdout())),
+        damaged: false,
+    };
+    for file in &args.files {
+        replay.play(file)?;
+    }
+    replay.finish()
+}
+
+struct Replay<'a> {
+    args: &'a Args,
+    lifecycle: Lifecycle,
+    config: Arc<Config>,
+    out: BufWriter<Box<dyn Write>>,
+    damaged: bool,
+}
+
+/// A hook, as `jsonl` prints it.
+#[derive(Serialize)]
+struct Hook<'a> {
+    #[serde(flatten)]
+    payload: &'a Payload,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<Vec<&'a FlowName>>,
+}
+
+impl Replay<'_> {
+    fn play(&mut self, file: &Path) -> Result<(), ReplayError> {
+        let reader = recording::open(file).map_err(|source| ReplayError::Open { file: file.to_owned(), source })?;
+        self.lifecycle.begin_connection();
+        let mut effects = Effects::default();
+        for item in recording::events(reader) {
+            match item {
+                Ok(Item::Event(event)) => self.lifecycle.handle_event(&event, &mut effects),
+                Ok(Item::Connected | Item::Disconnected(_) | Item::Mark(_) | Item::Other(_) | Item::Skipped(_)) => {}
+                Err(damage) => {
+                    self.damaged = true;
+                    tracing::error!(file = %file.display(), "{damage}");
+                }
+            }
+            self.print(&mut effects)?;
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, effects: &mut Effects) -> Result<(), ReplayError> {
+        effects.changed.clear();
+        for moment in effects.moments.drain(..) {
+            print(self.args, &self.config, moment, &mut self.out)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<ExitCode, ReplayError> {
+        let mut effects = Effects::default();
+        self.lifecycle.finish(&mut effects);
+        self.print(&mut effects)?;
+        self.out.flush()?;
+        let mut err = anstream::stderr().lock();
+        match self.lifecycle.live() {
+            0 => {}
+            1 => writeln!(err, "1 attempt is still open at the end of the recording.")?,
+            open => writeln!(err, "{open} attempts are still open at the end of the recording.")?,
+        }
+        for (anomaly, count) in self.lifecycle.anomalies().iter() {
+            writeln!(err, "{count} × {anomaly}")?;
+        }
+        Ok(if self.damaged { ExitCode::from(super::exit::FAILURE) } else { ExitCode::SUCCESS })
+    }
+}
+
+fn print(args: &Args, config: &Config, moment: Moment, out: &mut impl Write) -> Result<(), ReplayError> {
+    for (moment, runs) in hook::plan(config, moment) {
+        if args.subscribed && runs.is_empty() {
+            continue;
+        }
+        let flows = args.config.is_some().then(|| runs.iter().map(|run| &run.flow.name).collect());
+        let hook = Hook { payload: &moment.payload, flows };
+        match args.format {
+            Format::Table => {
+                write!(out, "{}", line::Line(&moment.payload))?;
+                for flow in hook.flows.iter().flatten() {
+                    write!(out, "  → {flow}")?;
+                }
+                writeln!(out)?;
+            }
+            Format::Jsonl => {
+                serde_json::to_writer(&mut *out, &hook).map_err(io::Error::from)?;
+                out.write_all(b"\n")?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The daemon: starts the tasks, joins them by their channels, and ends them in order.
+//!
+//! ```text
+//!             ┌───────────── one for each node ──────────────┐
+//! FreeSWITCH ─┤ esl::link ── EventStream ──> node::Follower  ├── Entry ──> outbox ── Run ──> flow::Runner ──> receivers
+//!             │     2 tasks   8,192 items    owns Lifecycle  │   1,024    1 thread  4,096   1 task for each
+//!             └──────────────────────────────────────────────┘              ^                run under way
+//!                                                                          └───── Report ─────┘
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::freeswitch::FreeswitchNode;
+use crate::config::{Config, Problem};
+use crate::delivery::Client;
+use crate::delivery::limits::Limits;
+use crate::esl::command::{InvalidCommand, Password};
+use crate::esl::link::{self, NodeAddress};
+use crate::flow::{Flows, Runner};
+use crate::id::NodeName;
+use crate::lifecycle::attempt::Attempt;
+use crate::node::{Follower, LiveAttempts};
+use crate::outbox::store::{OpenError, Opened, Settings};
+
+/// How long runs that are under way may take to finish when the daemon ends. What does not is begun again at the next
+/// start.
+const RUNS_GRACE: Duration = Duration::from_secs(10);
+
+/// Requests that may be under way to all receivers together.
+const REQUESTS_LIMIT: usize = 512;
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is nothing to follow.
+    #[error("no FreeSWITCH is configured")]
+    NoNode(#[source] Box<Problem>),
+    /// The outbox cannot be opened.
+    #[error(transparent)]
+    Outbox(#[from] OpenError),
+    /// A password cannot be sent.
+    #[error("the password of node `{node}` cannot be sent")]
+    Password {
+        /// The node.
+        node: NodeName,
+        /// What is wrong with it.
+        source: InvalidCommand,
+    },
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A daemon that runs.
+#[derive(Debug)]
+pub struct Daemon {
+    /// The live attempts.
+    pub live: LiveAttempts,
+    end: CancellationToken,
+    nodes: JoinSet<()>,
+    runner: tokio::task::JoinHandle<()>,
+    runner_end: CancellationToken,
+    outbox_ending: crate::outbox::store::Ending,
+    /// Keeps the configuration's channels open.
+    _config: watch::Sender<Arc<Config>>,
+    _flows: watch::Sender<Arc<Flows>>,
+}
+
+impl Daemon {
+    /// Starts all tasks.
+    pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
+        let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
+        let addresses = nodes.iter().map(address).collect::<Result<Vec<_>, _>>()?;
+        let opened = Opened::open(&Settings::at(&config.outbox.path))?;
+        let (flows, flows_in) = watch::channel(Arc::new(flows(&config)));
+        let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
+        let client = Arc::new(Client::new(limits)?);
+        let runner = Runner { outbox: opened.outbox.clone(), client, flows: flows_in };
+        let runner_end = CancellationToken::new();
+        let runner = tokio::spawn(runner.run(opened.runs, runner_end.clone(), RUNS_GRACE));
+        info!(
+            outbox = %config.outbox.path.display(),
+            open_attempts = opened.recovered.attempts.len(),
+            open_runs = opened.recovered.open_runs,
+            "the outbox is open",
+        );
+        let mut open = open_attempts(opened.recovered.attempts);
+        let (live, end) = (LiveAttempts::default(), CancellationToken::new());
+        let (config, config_in) = watch::channel(config);
+        let mut nodes = JoinSet::new();
+        for address in addresses {
+            info!(node = %address.name, address = address.address, "following FreeSWITCH");
+            let name = address.name.clone();
+            let left_open = open.remove(&name).unwrap_or_default();
+            let link = link::connect(address);
+            let follower = Follower::new(name, link, left_open, config_in.clone(), opened.outbox.clone(), live.clone());
+            nodes.spawn(follower.run(end.clone()));
+        }
+        for (node, attempts) in open {
+            warn!(%node, attempts = attempts.len(), "attempts are open on a node that is not configured any more");
+        }
+        Ok(Self { live, end, nodes, runner, runner_end, outbox_ending: opened.ending, _config: config, _flows: flows })
+    }
+
+    /// Ends in order: first nothing new comes in, then runs under way are finished, then the outbox is closed.
+    pub async fn stop(mut self) {
+        self.end.cancel();
+        while let Some(ended) = self.nodes.join_next().await {
+            if let Err(failure) = ended {
+                error!(%failure, "a node's task failed");
+            }
+        }
+        self.runner_end.cancel();
+        if let Err(failure) = self.runner.await {
+            error!(%failure, "the runner failed");
+        }
+        self.outbox_ending.ended().await;
+    }
+}
+
+fn address(node: &FreeswitchNode) -> Result<NodeAddress, StartError> {
+    let password = Password::new(node.password.expose())
+        .map_err(|source| StartError::Password { node: node.name.clone(), source })?;
+    Ok(NodeAddress { name: node.name.clone(), address: node.address.clone(), password })
+}
+
+fn flows(config: &Config) -> Flows {
+    config.flows().map(|flow| (flow.name.clone(), flow.clone())).collect()
+}
+
+/// The attempts that were open, by node. A state that cannot be read is said and left alone: its attempt stays in the
+/// outbox.
+fn open_attempts(states: Vec<(crate::id::AttemptKey, String)>) -> BTreeMap<NodeName, Vec<Attempt>> {
+    let mut by_node: BTreeMap<NodeName, Vec<Attempt>> = BTreeMap::new();
+    for (key, state) in states {
+        match serde_json::from_str::<Attempt>(&state) {
+            Ok(attempt) => by_node.entry(attempt.node.clone()).or_default().push(attempt),
+            Err(failure) => {
+                error!(queue = %key.queue, attempt = %key.hash(), %failure, "an open attempt is unreadable")
+            }
+        }
+    }
+    by_node
+}
