@@ -4,7 +4,7 @@
 //! a loopback socket. The clients take turns, round by round, so that whatever else the machine does hits all alike, and
 //! the median round counts. The last column compares with `read()` alone, which no client can do without.
 //!
-//! `cargo bench --bench esl`
+//! `cargo bench --bench esl`, or `cargo bench --bench esl -- codec` for the clients whose names hold a word.
 
 use std::hint::black_box;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -41,7 +41,8 @@ fn main() -> io::Result<()> {
         repeats * corpus.events,
         corpus.bytes.len() as f64 / corpus.events as f64 / 1000.0
     );
-    let clients: [Client; 6] = [
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let mut clients: Vec<Client> = vec![
         ("read() into 256 KiB", bare_read, &corpus),
         ("hookswitch: codec, six headers", our_codec, &corpus),
         ("hookswitch: whole link, six headers", our_link, &corpus),
@@ -49,6 +50,7 @@ fn main() -> io::Result<()> {
         ("freeswitch-esl-tokio 2.8.0, six headers", esl_tokio, &corpus),
         ("freeswitch-esl 0.1.0 (JSON; it hands out no events)", freeswitch_esl, &json),
     ];
+    clients.retain(|(name, ..)| name.starts_with("read()") || name.contains(&wanted));
     let mut rounds = vec![Vec::new(); clients.len()];
     for _ in 0..ROUNDS {
         for ((_, client, corpus), times) in clients.iter().zip(&mut rounds) {
