@@ -268,8 +268,8 @@ fn esl_tokio(corpus: &Arc<Corpus>, repeats: usize) -> usize {
         // It would rather drop events than hold up its reader; here it is to read them all.
         let options =
             EslConnectOptions::new().with_event_overflow(EventOverflow::BlockFor(std::time::Duration::from_secs(60)));
-        let (client, mut stream) =
-            EslClient::connect_with_options("127.0.0.1", port, "ClueCon", options).await.expect("signs in");
+        let connecting = Box::pin(EslClient::connect_with_options("127.0.0.1", port, "ClueCon", options));
+        let (client, mut stream) = connecting.await.expect("signs in");
         client.subscribe_all_events(EventFormat::Plain).await.expect("subscribes");
         let mut events = 0;
         while events < corpus.events * repeats {
