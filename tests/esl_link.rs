@@ -30,14 +30,13 @@ impl Peer {
 
     /// The next command, without its blank line; none at the end.
     async fn command(&mut self) -> Option<String> {
-        let mut line = String::new();
-        while line.trim().is_empty() {
-            line.clear();
-            if self.stream.read_line(&mut line).await.ok()? == 0 {
+        let mut command = String::new();
+        while !command.ends_with("\n\n") {
+            if self.stream.read_line(&mut command).await.ok()? == 0 {
                 return None;
             }
         }
-        Some(line.trim_end().to_owned())
+        Some(command.trim_end().to_owned())
     }
 
     async fn sign_in(&mut self) {

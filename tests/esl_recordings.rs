@@ -187,7 +187,7 @@ async fn an_independent_client_reads_the_same() {
     for path in recordings().iter().filter(|path| !path.to_string_lossy().contains("20h_")) {
         let bytes = bytes_of(path);
         let ours = events_of(&bytes);
-        let theirs = their_events(bytes, ours.len()).await;
+        let theirs = Box::pin(their_events(bytes, ours.len())).await;
         for (ours, theirs) in ours.iter().zip(&theirs) {
             let headers = headers_of(ours);
             for (name, value) in &headers {
@@ -222,8 +222,8 @@ async fn their_events(recorded: Vec<u8>, count: usize) -> Vec<freeswitch_esl_tok
         stream
     });
     let options = EslConnectOptions::new().with_event_queue_size(count + 1);
-    let (client, mut events) =
-        EslClient::connect_with_options("127.0.0.1", port, "ClueCon", options).await.expect("signs in");
+    let connecting = Box::pin(EslClient::connect_with_options("127.0.0.1", port, "ClueCon", options));
+    let (client, mut events) = connecting.await.expect("signs in");
     let mut received = Vec::new();
     while received.len() < count {
         received.push(events.recv().await.expect("more events").expect("an event"));

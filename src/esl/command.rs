@@ -1,7 +1,7 @@
 //! Commands to FreeSWITCH, built so that no argument can start a second one or become another argument.
 //!
-//! Arguments come from call data. Every command is a [`Line`] in the making, and [`Line::finish`] is the one door to
-//! [`Command`]: a control byte never gets through it.
+//! Arguments come from call data. Every command with an argument is a `Line` in the making, and `Line::finish` is the one
+//! door to [`Command`]: a control byte never gets through it.
 
 use std::fmt;
 use std::time::Duration;

@@ -36,9 +36,11 @@ pub(super) async fn follow_events(node: &NodeAddress, feed: &mut Feed, tally: &T
                     Step::Anomaly(anomaly) => count(&anomaly, tally),
                 }
             }
+            // In this order: a debt is paid in a flood too, and what has come is read before its lateness is judged.
             tokio::select! {
-                turn = wire.turn() => note(turn?, &mut session),
+                biased;
                 () = feed.settle(), if feed.owes() => {}
+                turn = wire.turn() => note(turn?, &mut session),
                 () = until(session.next_deadline()) => session.handle_timeout(now())?,
             }
         }
@@ -66,7 +68,9 @@ pub(super) async fn carry_commands(
                     Step::Anomaly(anomaly) => count(&anomaly, tally),
                 }
             }
+            // In this order: an answer that has come is read before its lateness is judged.
             tokio::select! {
+                biased;
                 turn = wire.turn() => note(turn?, &mut session),
                 Some(request) = requests.recv(), if session.has_room() => {
                     submit(request, &mut session, &mut wire.outbound);
