@@ -1,5 +1,6 @@
 //! Queue webhooks and flows for FreeSWITCH call centers.
 
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod esl;

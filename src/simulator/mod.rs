@@ -26,12 +26,12 @@ pub mod chance;
 pub mod channel;
 pub mod event;
 pub mod scenario;
-
+pub mod server;
 pub mod simulation;
 pub mod truth;
 
 pub use event::{SimulatedEvent, WireFormat};
 pub use scenario::Scenario;
-
+pub use server::{Server, ServerOptions};
 pub use simulation::Simulation;
 pub use truth::Truth;
