@@ -3,11 +3,14 @@
 pub mod check;
 pub mod configuration;
 pub mod deliveries;
+pub mod demo;
 pub mod exit;
 pub mod hooks;
-pub mod line;
+mod interrupt;
+mod line;
 pub mod replay;
 pub mod run;
+pub mod simulate;
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -29,10 +32,14 @@ struct Cli {
 enum Command {
     /// Follows FreeSWITCH and delivers hooks: the daemon.
     Run(run::Args),
+    /// Shows everything at once, with nothing to install: a simulated FreeSWITCH, the daemon, and each webhook.
+    Demo(demo::Args),
     /// Tells all problems of a configuration at once.
     Check(check::Args),
     /// Tells which hooks a recording of the Event Socket gives.
     Replay(replay::Args),
+    /// Runs a simulated FreeSWITCH alone, to test flows without phones.
+    Simulate(simulate::Args),
     /// Tells what hooks there are and what they carry.
     Hooks(hooks::Args),
     /// Shows what became of hooks, and sends them again.
@@ -46,6 +53,14 @@ pub fn main() -> ExitCode {
         Command::Run(args) => {
             telemetry::log::begin("info");
             blocking(run::run(&args))
+        }
+        Command::Demo(args) => {
+            telemetry::log::begin("warn");
+            blocking(demo::run(args, run::until_cancelled))
+        }
+        Command::Simulate(args) => {
+            telemetry::log::begin("info");
+            blocking(simulate::run(args))
         }
         Command::Check(args) => ended(check::run(&args)),
         Command::Replay(args) => ended(replay::run(&args)),

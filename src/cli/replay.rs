@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::configuration::ConfigFile;
-use super::line;
+use super::line::moment_line;
 use crate::config::Config;
 use crate::esl::recording::{self, Item};
 use crate::hook;
@@ -154,7 +154,7 @@ fn print(args: &Args, config: &Config, moment: Moment, out: &mut impl Write) -> 
         let hook = Hook { payload: &moment.payload, flows };
         match args.format {
             Format::Table => {
-                write!(out, "{}", line::Line(&moment.payload))?;
+                write!(out, "{}", moment_line(&moment.payload))?;
                 for flow in hook.flows.iter().flatten() {
                     write!(out, "  → {flow}")?;
                 }

@@ -1,0 +1,78 @@
+//! A moment as one line.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anstyle::Style;
+
+use super::receiver::Arrival;
+use super::tally::Tally;
+use crate::cli::line::{column, moment_line, span};
+
+const BOLD: Style = Style::new().bold();
+
+/// Writes lines.
+#[derive(Debug)]
+pub(super) struct LineWriter<W> {
+    out: W,
+}
+
+impl<W: Write> LineWriter<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    /// Says what is what.
+    pub(super) fn greet(
+        &mut self,
+        freeswitch: SocketAddr,
+        password: &str,
+        receiver: SocketAddr,
+        config: &Path,
+    ) -> io::Result<()> {
+        let port = freeswitch.port();
+        let out = &mut self.out;
+        writeln!(out, "{BOLD}hookswitch demo{BOLD:#}: a plausible day in a call center, faster than real time.")?;
+        writeln!(out, "  simulated FreeSWITCH  {freeswitch}   (look in: fs_cli -H 127.0.0.1 -P {port} -p {password})")?;
+        writeln!(out, "  receiver of webhooks  http://{receiver}")?;
+        writeln!(out, "  configuration         {}", config.display())?;
+        writeln!(out, "Each line is one webhook with a good signature. Ctrl-C ends.")?;
+        writeln!(out)
+    }
+
+    /// One arrival.
+    pub(super) fn show(&mut self, arrival: &Arrival) -> io::Result<()> {
+        match arrival {
+            Arrival::Moment(_, moment) => writeln!(self.out, "{}", moment_line(moment)),
+            Arrival::Forged(error) => writeln!(self.out, "a webhook that cannot be trusted: {error}"),
+            Arrival::Garbled(error) => writeln!(self.out, "a webhook that cannot be read: {error}"),
+        }
+    }
+
+    /// What it all added up to.
+    pub(super) fn summarize(&mut self, tally: &Tally) -> io::Result<()> {
+        let out = &mut self.out;
+        writeln!(out)?;
+        writeln!(
+            out,
+            "{BOLD}{} calls{BOLD:#}: {} answered, {} abandoned, {} cancelled",
+            tally.calls(),
+            tally.answered,
+            tally.abandoned,
+            tally.cancelled
+        )?;
+        let (average, longest) = (span(tally.average_wait_sec()), span(tally.longest_sec));
+        writeln!(out, "waiting: {average} on average, {longest} at the longest")?;
+        let missed: Vec<_> = tally.missed.iter().map(|(agent, n)| format!("{} {n}", column(agent, 0))).collect();
+        if !missed.is_empty() {
+            writeln!(out, "missed: {}", missed.join(", "))?;
+        }
+        write!(out, "webhooks: {} delivered, {} repeats, ", tally.delivered, tally.repeats)?;
+        writeln!(out, "{} signature failures", tally.forged)?;
+        if tally.garbled > 0 {
+            writeln!(out, "not understood: {}", tally.garbled)?;
+        }
+        Ok(())
+    }
+}
