@@ -143,7 +143,7 @@ fn open_attempts(states: Vec<(crate::id::AttemptKey, String)>) -> BTreeMap<NodeN
         match serde_json::from_str::<Attempt>(&state) {
             Ok(attempt) => by_node.entry(attempt.node.clone()).or_default().push(attempt),
             Err(failure) => {
-                error!(queue = %key.queue, attempt = %key.hash(), %failure, "an open attempt is unreadable")
+                error!(queue = %key.queue, attempt = %key.hash(), %failure, "an open attempt is unreadable");
             }
         }
     }

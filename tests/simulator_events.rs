@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 type Headers = Vec<(String, String)>;
 
 /// The recordings that show what the simulation can do.
-const RECORDINGS: [&str; 12] = [
+const RECORDINGS: [&str; 13] = [
     "01_answered",
     "03_abandon_waiting",
     "04_abandon_ringing",
@@ -20,6 +20,7 @@ const RECORDINGS: [&str; 12] = [
     "06a_reject_486",
     "07a_ringall",
     "08a_queue_timeout",
+    "09a_exit_key_api",
     "10b_blind_transfer_refer_queue",
     "11a_hold_reinvite",
     "15b_shutdown_sigterm",
@@ -120,7 +121,7 @@ fn is_within(part: &[&str], whole: &[&str]) -> bool {
 
 #[test]
 fn every_kind_of_event_has_the_headers_of_a_recorded_one_in_their_order() {
-    let simulated = by_kind(parsed(&simulate(1, Scenario::plausible_day(), 60)));
+    let simulated = by_kind(parsed(&simulate(1, Scenario::plausible_day(), 25)));
     let recorded = by_kind(RECORDINGS.iter().flat_map(|name| recorded(name)));
     for kind in KINDS {
         let models = recorded.get(kind).unwrap_or_else(|| panic!("{kind} is recorded"));
@@ -144,7 +145,7 @@ fn no_variable_is_made_up() {
     for event in RECORDINGS.iter().flat_map(|name| recorded(name)) {
         known.extend(event.into_iter().map(|(name, _)| name));
     }
-    for event in parsed(&simulate(2, Scenario::plausible_day(), 60)) {
+    for event in parsed(&simulate(2, Scenario::plausible_day(), 25)) {
         for (name, _) in event {
             assert!(known.contains(&name), "{name} is in no recording");
         }
@@ -153,7 +154,7 @@ fn no_variable_is_made_up() {
 
 #[test]
 fn what_decides_the_story_is_on_the_last_event_of_a_leg() {
-    for event in parsed(&simulate(3, Scenario::plausible_day(), 60)) {
+    for event in parsed(&simulate(3, Scenario::plausible_day(), 25)) {
         if !kind(&event).starts_with("CHANNEL_HANGUP_COMPLETE") {
             continue;
         }
@@ -181,7 +182,7 @@ fn times_are_ticks_of_20_ms_and_a_channel_keeps_its_order() {
     let mut latest: BTreeMap<String, (i64, u64)> = BTreeMap::new();
     let mut backwards = 0;
     let mut last = 0;
-    for event in parsed(&simulate(4, Scenario::plausible_day(), 30)) {
+    for event in parsed(&simulate(4, Scenario::plausible_day(), 15)) {
         let time: i64 = value(&event, "Event-Date-Timestamp").parse().expect("a number");
         let sequence: u64 = value(&event, "Event-Sequence").parse().expect("a number");
         assert_eq!(time % 20_000, 0);

@@ -16,8 +16,8 @@ use crate::simulator::server::{DEFAULT_PASSWORD, JournalError, Server, ServerOpt
 const MAX_CALLS_PER_SECOND: f64 = 1_000.0;
 /// More agents than any call center has.
 const MAX_AGENTS: u16 = 10_000;
-/// Faster than this a second holds more than a day.
-const MAX_SPEED: f64 = 100_000.0;
+/// Faster than this one process does not keep up, and time would run out within years.
+const MAX_SPEED: f64 = 1_000.0;
 
 /// Simulates a FreeSWITCH with queues, agents and callers, for trying flows without a telephone.
 #[derive(Clone, Debug, clap::Args)]

@@ -21,9 +21,12 @@ impl Spread {
         Self { from: SignedDuration::from_secs(from), to: SignedDuration::from_secs(to) }
     }
 
-    /// Whether the bounds are in their order and not below zero.
+    /// The longest that is drawn: nobody waits or talks for a week.
+    pub const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+    /// Whether the bounds are in their order, not below zero, and of this world.
     pub fn is_sound(self) -> bool {
-        !self.from.is_negative() && self.from <= self.to
+        !self.from.is_negative() && self.from <= self.to && self.to <= Self::LONGEST
     }
 }
 

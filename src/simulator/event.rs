@@ -181,7 +181,7 @@ mod tests {
         event.set_body("+OK\n".into());
         assert_eq!(
             event.to_frame(WireFormat::Plain),
-            "Content-Length: 48\nContent-Type: text/event-plain\n\nEvent-Name: BACKGROUND_JOB\nContent-Length: 4\n\n+OK\n"
+            "Content-Length: 50\nContent-Type: text/event-plain\n\nEvent-Name: BACKGROUND_JOB\nContent-Length: 4\n\n+OK\n"
         );
     }
 

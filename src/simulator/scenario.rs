@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use super::chance::Spread;
 
+/// More calls than this one process does not simulate.
+const MAX_CALLS_PER_HOUR: f64 = 3_600_000.0;
+
 const PLAUSIBLE_DAY: &str = include_str!("scenario/plausible_day.toml");
 
 /// What is simulated.
@@ -303,11 +306,15 @@ impl QueueScenario {
         if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
             return range("a share is not between 0 and 1");
         }
-        if !(self.calls_per_hour > 0.0 && self.calls_per_hour.is_finite()) {
-            return range("calls_per_hour is not above 0");
+        if !(self.calls_per_hour > 0.0 && self.calls_per_hour <= MAX_CALLS_PER_HOUR) {
+            return range("calls_per_hour is not above 0, or above 3,600,000");
         }
-        if !self.patience.is_sound() || !self.talk.is_sound() || self.whisper.is_negative() {
-            return range("a span is negative, or its bounds are in the wrong order");
+        if !self.patience.is_sound() || !self.talk.is_sound() || !is_sound(self.whisper) {
+            return range(UNSOUND_SPAN);
+        }
+        // Two queues that hand a member to each other must let time pass.
+        if self.max_wait.is_some_and(|longest| longest < SignedDuration::from_secs(1) || !is_sound(longest)) {
+            return range("max_wait is below a second, or above a week");
         }
         Ok(())
     }
@@ -321,11 +328,17 @@ impl AgentScenario {
             return range("a share is not between 0 and 1, or those of the failures are above 1 together");
         }
         let spans = [self.ring_timeout, self.wrap_up, self.delay_after_failure];
-        if !self.answers_after.is_sound() || !self.break_length.is_sound() || spans.iter().any(|s| s.is_negative()) {
-            return range("a span is negative, or its bounds are in the wrong order");
+        if !self.answers_after.is_sound() || !self.break_length.is_sound() || !spans.into_iter().all(is_sound) {
+            return range(UNSOUND_SPAN);
         }
         Ok(())
     }
+}
+
+const UNSOUND_SPAN: &str = "a span is negative or above a week, or its bounds are in the wrong order";
+
+fn is_sound(span: SignedDuration) -> bool {
+    (Spread { from: SignedDuration::ZERO, to: span }).is_sound()
 }
 
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Result<BTreeSet<&'a str>, ScenarioError> {
@@ -363,6 +376,20 @@ mod tests {
         let day = Scenario::plausible_day().with_calls_per_second(2.0);
         let total: f64 = day.queues.iter().map(|queue| queue.calls_per_hour).sum();
         assert!((total - 7_200.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn numbers_out_of_their_range_are_refused() {
+        for (sound, broken) in [
+            ("exit_share = 0.04", "exit_share = 1.5"),
+            ("calls_per_hour = 300", "calls_per_hour = 1e300"),
+            ("max_wait = \"2m\"", "max_wait = \"0s\""),
+            ("wrap_up = \"10s\"", "wrap_up = \"-10s\""),
+            ("to = \"5m\"", "to = \"100000h\""),
+        ] {
+            let text = PLAUSIBLE_DAY.replacen(sound, broken, 1);
+            assert!(matches!(Scenario::parse(&text), Err(ScenarioError::Range { .. })), "{broken}");
+        }
     }
 
     #[test]

@@ -56,8 +56,8 @@ impl<W: Write> LineWriter<W> {
         writeln!(out)?;
         writeln!(
             out,
-            "{BOLD}{} calls{BOLD:#}: {} answered, {} abandoned, {} cancelled",
-            tally.calls(),
+            "{BOLD}{}{BOLD:#}: {} answered, {} abandoned, {} cancelled",
+            counted(tally.calls(), "call"),
             tally.answered,
             tally.abandoned,
             tally.cancelled
@@ -68,11 +68,15 @@ impl<W: Write> LineWriter<W> {
         if !missed.is_empty() {
             writeln!(out, "missed: {}", missed.join(", "))?;
         }
-        write!(out, "webhooks: {} delivered, {} repeats, ", tally.delivered, tally.repeats)?;
-        writeln!(out, "{} signature failures", tally.forged)?;
+        let (repeats, failures) = (counted(tally.repeats, "repeat"), counted(tally.forged, "signature failure"));
+        writeln!(out, "webhooks: {} delivered, {repeats}, {failures}", tally.delivered)?;
         if tally.garbled > 0 {
             writeln!(out, "not understood: {}", tally.garbled)?;
         }
         Ok(())
     }
+}
+
+fn counted(n: u32, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

@@ -33,7 +33,7 @@ pub struct ServerOptions {
     pub scenario: Scenario,
     /// The same seed gives the same calls.
     pub seed: u64,
-    /// How many simulated seconds pass in one; above 0.
+    /// How many simulated seconds pass in one: above 0, and at most some thousands.
     pub speed: f64,
     /// What clients sign in with.
     pub password: String,

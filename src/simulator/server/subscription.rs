@@ -98,6 +98,9 @@ const EVENT_NAMES: &[&str] = &[
     "ALL",
 ];
 
+/// More subclasses than any FreeSWITCH has; what a client adds beyond is passed by.
+const MAX_SUBCLASSES: usize = 1_000;
+
 /// What one client has asked for so far: subscriptions add up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Subscription {
@@ -113,7 +116,8 @@ impl Subscription {
         self.format = format.unwrap_or(self.format);
         let (names, subclasses) = split_at_custom(words);
         self.all |= names.contains(&"ALL");
-        self.subclasses.extend(subclasses.iter().map(|name| (*name).to_owned()));
+        let room = MAX_SUBCLASSES.saturating_sub(self.subclasses.len());
+        self.subclasses.extend(subclasses.iter().take(room).map(|name| (*name).to_owned()));
         self.names.extend(&names);
         !names.is_empty()
     }

@@ -6,8 +6,7 @@ use super::announcement::ChannelEvent;
 use super::call::{Call, Ending, Phase, Stay};
 use super::world::Simulation;
 use crate::moment::value::{CcResult, Outcome, Seconds, Side};
-use crate::simulator::channel::leg::OtherSide;
-use crate::simulator::channel::{Disposition, HangupCause, Leg};
+use crate::simulator::channel::{Disposition, HangupCause, Leg, OtherSide};
 
 /// A hold begins after so much of the conversation and lasts so much of it.
 const HOLD_FROM: f64 = 0.3;

@@ -16,7 +16,7 @@ const SETTLING_MS: (u64, u64) = (20, 40);
 /// An agent who answered too late hears silence for a while before FreeSWITCH notices.
 const SILENCE_MS: (u64, u64) = (1_500, 3_500);
 /// A member who leaves between an agent's answer and the bridge goes unmentioned this often.
-const UNMENTIONED: f64 = 0.1;
+const UNMENTIONED: f64 = 0.3;
 
 impl Simulation {
     /// The member hangs up.
