@@ -33,6 +33,9 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// back quickly after a crash.
 const CHECKPOINT_PAGES: i64 = 8_192;
 
+/// How long the delivery log is kept by default: as long as somebody may ask what became of a call of last month.
+const KEEP: Duration = Duration::from_hours(31 * 24);
+
 /// How many statements are kept prepared: more than the writer has.
 const STATEMENTS: usize = 64;
 
@@ -48,6 +51,8 @@ pub struct Settings {
     pub max_pages: Option<u32>,
     /// How many runs of one flow may be in memory at once; further ones stay on disk until others are done.
     pub seats_per_flow: u32,
+    /// How long moments and runs are kept once all is done with them.
+    pub keep: Duration,
 }
 
 /// An open outbox.
@@ -113,7 +118,7 @@ pub enum OpenErrorCause {
 impl Settings {
     /// The outbox at `path`, with defaults for all else.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024 }
+        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP }
     }
 }
 
@@ -154,7 +159,8 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
-    let writer = Writer::new(connection, commands_in, runs_out, health_out, desk).map_err(SchemaError::from)?;
+    let writer =
+        Writer::new(connection, commands_in, runs_out, health_out, desk, settings.keep).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let work = move || {
