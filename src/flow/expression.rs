@@ -22,7 +22,7 @@ impl Expression {
     pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
         let compiled = ENVIRONMENT
             .compile_expression_owned(source.to_owned())
-            .map_err(|error| vec![TemplateError::from_engine(&error)])?;
+            .map_err(|error| TemplateError::of_expression(&error))?;
         check::names(source, &compiled.undeclared_variables(false))?;
         check::trial(|fields| compiled.eval(fields).map(drop))?;
         Ok(Self { source: source.to_owned(), compiled })

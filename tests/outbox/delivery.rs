@@ -333,7 +333,8 @@ async fn a_daemon_that_ends_finishes_what_is_soon_done_and_leaves_the_rest_for_t
     step.timeout = Duration::from_millis(100);
     let soon = daemon.fire(1, 0, &flow("soon", vec![StepKind::Http(step)])).await;
     let never = daemon.fire(2, 0, &webhook("never", &silent.url(), &[])).await;
-    (slow.next().await, silent.next().await);
+    slow.next().await;
+    silent.next().await;
     daemon.end.cancel();
     daemon.runner.await.expect("ends");
     let deliveries = Deliveries::open(&daemon.path).expect("opens");

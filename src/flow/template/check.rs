@@ -14,9 +14,17 @@ const FUNCTIONS: [&str; 3] = ["dict", "namespace", "range"];
 /// A fault of a template or an expression, with its place in the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// The text does not follow the template language.
-    #[error("{message}")]
-    Syntax {
+    /// The text is no template.
+    #[error("the template does not parse: {message}")]
+    Template {
+        /// What the engine says.
+        message: String,
+        /// Where.
+        range: Option<Range<usize>>,
+    },
+    /// The text is no expression.
+    #[error("the expression does not parse: {message}")]
+    Expression {
         /// What the engine says.
         message: String,
         /// Where.
@@ -64,18 +72,23 @@ pub enum TemplateError {
 }
 
 impl TemplateError {
-    /// What the engine found while compiling.
-    pub(in crate::flow) fn from_engine(error: &minijinja::Error) -> Self {
-        let message = error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned);
-        Self::Syntax { message, range: error.range() }
+    /// What the engine found while compiling a template.
+    pub(in crate::flow) fn of_template(error: &minijinja::Error) -> Vec<Self> {
+        vec![Self::Template { message: message(error), range: error.range() }]
+    }
+
+    /// What the engine found while compiling an expression.
+    pub(in crate::flow) fn of_expression(error: &minijinja::Error) -> Vec<Self> {
+        vec![Self::Expression { message: message(error), range: error.range() }]
     }
 
     /// The fault's place, in bytes of the text.
     pub fn range(&self) -> Option<Range<usize>> {
         match self {
-            Self::Syntax { range, .. } | Self::UnknownField { range, .. } | Self::UnknownWord { range, .. } => {
-                range.clone()
-            }
+            Self::Template { range, .. }
+            | Self::Expression { range, .. }
+            | Self::UnknownField { range, .. }
+            | Self::UnknownWord { range, .. } => range.clone(),
             Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range.clone()),
             Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) => None,
         }
@@ -83,17 +96,23 @@ impl TemplateError {
 
     /// Moves the fault's place: the text stands `offset` bytes into a longer one.
     pub(super) fn shifted(mut self, offset: usize) -> Self {
-        match &mut self {
-            Self::Syntax { range: Some(range), .. }
-            | Self::UnknownField { range: Some(range), .. }
-            | Self::UnknownWord { range: Some(range), .. }
-            | Self::CallDataInAuthority { range }
-            | Self::ControlCharacter { range } => *range = range.start + offset..range.end + offset,
-            Self::Syntax { .. } | Self::UnknownField { .. } | Self::UnknownWord { .. } => {}
-            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) => {}
+        let range = match &mut self {
+            Self::Template { range, .. }
+            | Self::Expression { range, .. }
+            | Self::UnknownField { range, .. }
+            | Self::UnknownWord { range, .. } => range.as_mut(),
+            Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range),
+            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) => None,
+        };
+        if let Some(range) = range {
+            *range = range.start + offset..range.end + offset;
         }
         self
     }
+}
+
+fn message(error: &minijinja::Error) -> String {
+    error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned)
 }
 
 /// Checks that the names which the text uses are fields of a payload, or functions.

@@ -27,7 +27,7 @@ impl Compiled {
         if literal_prefix(source).len() == source.len() {
             return Ok(Self::Literal(source.to_owned()));
         }
-        let syntax = |error| vec![TemplateError::from_engine(&error)];
+        let syntax = |error| TemplateError::of_template(&error);
         let mut environment = environment.clone();
         environment.add_template_owned(NAME, source.to_owned()).map_err(syntax)?;
         let template = environment.get_template(NAME).map_err(syntax)?;

@@ -1,9 +1,10 @@
 //! The values of HTTP headers.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::sync::LazyLock;
 
 use minijinja::{Environment, Value};
+use percent_encoding::percent_encode_byte;
 use reqwest::header::HeaderValue;
 
 use super::check::TemplateError;
@@ -18,37 +19,49 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::en
 const MAX_BYTES: usize = 4 * 1024;
 
 /// A header's value.
-#[derive(Debug)]
-pub struct HeaderTemplate(Kind);
-
-#[derive(Debug)]
-enum Kind {
-    Template(Compiled),
-    Secret(HeaderValue),
+pub struct HeaderTemplate {
+    value: Compiled,
+    /// Whether it is never shown: not in logs, and not in what is kept of a try.
+    is_secret: bool,
 }
 
 impl HeaderTemplate {
     /// Compiles the value; all that is wrong with it comes back at once.
     pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
-        if let Some((start, control)) = source.char_indices().find(|(_, c)| c.is_control() && *c != '\t') {
-            return Err(vec![TemplateError::ControlCharacter { range: start..start + control.len_utf8() }]);
-        }
-        Compiled::new(&ENVIRONMENT, source).map(|compiled| Self(Kind::Template(compiled)))
+        check_literal(source)?;
+        Ok(Self { value: Compiled::new(&ENVIRONMENT, source)?, is_secret: false })
     }
 
     /// A value that is taken as it is and never shown.
-    pub fn secret(value: &str) -> Result<Self, RenderError> {
-        let mut value = HeaderValue::from_bytes(value.as_bytes())?;
-        value.set_sensitive(true);
-        Ok(Self(Kind::Secret(value)))
+    pub fn secret(value: &str) -> Result<Self, Vec<TemplateError>> {
+        check_literal(value)?;
+        Ok(Self { value: Compiled::Literal(value.to_owned()), is_secret: true })
+    }
+
+    /// The same value, never to be shown.
+    pub fn hidden(self) -> Self {
+        Self { is_secret: true, ..self }
     }
 
     /// Fills in the value.
     pub fn render(&self, fields: &Value) -> Result<HeaderValue, RenderError> {
-        match &self.0 {
-            Kind::Template(compiled) => Ok(HeaderValue::from_bytes(compiled.render(fields, MAX_BYTES)?.as_bytes())?),
-            Kind::Secret(value) => Ok(value.clone()),
-        }
+        let mut value = HeaderValue::from_bytes(self.value.render(fields, MAX_BYTES)?.as_bytes())?;
+        value.set_sensitive(self.is_secret);
+        Ok(value)
+    }
+}
+
+impl fmt::Debug for HeaderTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_secret { f.write_str("HeaderTemplate(hidden)") } else { self.value.fmt(f) }
+    }
+}
+
+/// Refuses what would end the header.
+fn check_literal(text: &str) -> Result<(), Vec<TemplateError>> {
+    match text.char_indices().find(|(_, c)| c.is_control() && *c != '\t') {
+        Some((start, c)) => Err(vec![TemplateError::ControlCharacter { range: start..start + c.len_utf8() }]),
+        None => Ok(()),
     }
 }
 
@@ -58,8 +71,7 @@ fn printable_ascii(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            // Writing to a string does not fail.
-            _ => drop(write!(encoded, "%{byte:02X}")),
+            _ => encoded.push_str(percent_encode_byte(byte)),
         }
     }
     encoded
@@ -92,6 +104,9 @@ mod tests {
     fn a_secret_is_not_shown() {
         let header = HeaderTemplate::secret("Bearer geheim").expect("a value");
         assert!(!format!("{header:?}").contains("geheim"));
+        let header = HeaderTemplate::compile("Bearer geheim {{ member_name }}").expect("compiles").hidden();
+        assert!(!format!("{header:?}").contains("geheim"));
+        assert!(header.render(&minijinja::context! {}).expect("renders").is_sensitive());
         assert!(HeaderTemplate::secret("a\nb").is_err());
     }
 
