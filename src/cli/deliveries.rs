@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::Subcommand;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use super::configuration::ConfigFile;
 use crate::delivery::TryRecord;
@@ -311,7 +311,8 @@ fn parse_since(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    let span: SignedDuration = text.parse().map_err(|_| "neither a duration (`2h`) nor a time".to_owned())?;
+    let span: Span = text.parse().map_err(|_| "neither a duration (`2h`) nor a time".to_owned())?;
+    let span = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())?;
     Timestamp::now().checked_sub(span.abs()).map_err(|_| "too long ago".into())
 }
 
@@ -342,10 +343,11 @@ mod tests {
 
     #[test]
     fn a_while_and_a_time_both_say_since_when() {
-        let hours = Timestamp::now().duration_since(parse_since("2h").expect("a while")).as_hours();
-        assert_eq!(hours, 2);
+        for (text, hours) in [("2h", 2), ("3 days", 72), ("1w", 168), ("-2h", 2)] {
+            let since = parse_since(text).expect("a while");
+            assert_eq!(Timestamp::now().duration_since(since).as_hours(), hours, "{text}");
+        }
         assert!(parse_since("2026-11-23T08:00:00Z").is_ok());
-        assert!(parse_since("3 days").is_ok());
         assert!(parse_since("lately").is_err());
     }
 }

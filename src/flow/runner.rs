@@ -3,13 +3,17 @@
 //! A run is a task of its own. There are as many as the outbox gives seats, and it gives them in each attempt's order, so
 //! nothing here waits for another run but for the limits of its destination.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -40,48 +44,24 @@ impl Runner {
     pub async fn run(self, mut runs: mpsc::Receiver<Run>, end: CancellationToken, grace: Duration) {
         let runner = Arc::new(self);
         let mut tasks = JoinSet::new();
-        let mut under_way = HashMap::new();
         loop {
             tokio::select! {
                 run = runs.recv() => match run {
-                    Some(run) => {
-                        let task = tasks.spawn(runner.clone().perform(run.clone()));
-                        under_way.insert(task.id(), run);
-                    }
+                    Some(run) => drop(tasks.spawn(runner.clone().perform(run))),
                     None => break,
                 },
-                Some(joined) = tasks.join_next_with_id() => runner.settle(joined, &mut under_way).await,
+                Some(done) = tasks.join_next() => note(done),
                 () = end.cancelled() => break,
             }
         }
         drop(runs);
         let finish = async {
-            while let Some(joined) = tasks.join_next_with_id().await {
-                runner.settle(joined, &mut under_way).await;
+            while let Some(done) = tasks.join_next().await {
+                note(done);
             }
         };
         if tokio::time::timeout(grace, finish).await.is_err() {
             info!(runs = tasks.len(), "runs that are not done begin again at the next start");
-        }
-    }
-
-    /// Takes note of a task's end. A step that panicked is a bug of ours, and must not leave its run without an end.
-    async fn settle(&self, joined: Result<(Id, Result<(), Closed>), JoinError>, under_way: &mut HashMap<Id, Run>) {
-        match joined {
-            Ok((id, done)) => {
-                under_way.remove(&id);
-                if done.is_err() {
-                    debug!("a run's result came after the outbox had ended");
-                }
-            }
-            Err(failure) => {
-                let Some(mut run) = under_way.remove(&failure.id()) else { return };
-                error!(run = %run.id, %failure, "a step panicked");
-                let failed =
-                    Progress::Failed { reason: "the program failed in this step, which is a bug of it".into() };
-                // Where the outbox has ended the run is done again at the next start.
-                let _ = self.outbox.record(run.report(None, failed)).await;
-            }
         }
     }
 
@@ -95,7 +75,8 @@ impl Runner {
             }
         };
         while let Some(step) = step_at(&flow, run.step) {
-            let StepEnd { attempted, verdict } = step.perform(run.id, &context, &self.client).await;
+            let StepEnd { attempted, verdict } =
+                contained(step.perform(run.id, &context, &self.client)).await.unwrap_or_else(StepEnd::panicked);
             let progress = progress(&flow, step, &run, verdict);
             let goes_on = matches!(progress, Progress::Next { .. });
             tell(&run, step, &progress);
@@ -119,6 +100,25 @@ impl Runner {
             .map_err(|error| format!("the stored payload can't be read: {error}"))?;
         Ok((flow, context))
     }
+}
+
+/// Takes note of a run's task that has ended.
+fn note(done: Result<Result<(), Closed>, JoinError>) {
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(Closed)) => debug!("a run's result came after the outbox had ended"),
+        Err(failure) => error!(%failure, "a run's task has failed; it begins again at the next start"),
+    }
+}
+
+/// Does a step so that a panic in it, which is a bug of ours, leaves its run with an end.
+async fn contained<F: Future>(step: F) -> Option<F::Output> {
+    let mut step = pin!(step);
+    let poll = |context: &mut std::task::Context<'_>| {
+        let polled = catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
+    };
+    poll_fn(poll).await
 }
 
 /// How the run goes on after a step ended so.

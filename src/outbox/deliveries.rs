@@ -178,12 +178,13 @@ impl Deliveries {
     /// Has all runs done again that the filter means and that have failed, the oldest first. Tells how many.
     pub fn retry_all(&mut self, filter: &Filter, now: Timestamp) -> Result<usize, DeliveriesError> {
         let (condition, values) = Filter { state: Some(RunState::Failed), ..filter.clone() }.to_sql();
-        let sql =
-            format!("SELECT run.id FROM run JOIN moment ON moment.id = run.moment WHERE {condition} ORDER BY run.id");
+        let sql = format!("SELECT run.id FROM run JOIN moment ON moment.id = run.moment WHERE {condition}");
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-        let rows = rows.collect::<rusqlite::Result<Vec<i64>>>()?;
+        let mut rows = rows.collect::<rusqlite::Result<Vec<i64>>>()?;
         drop(statement);
+        // Sorted here, because the database would read all runs in their order rather than the failed ones by their index.
+        rows.sort_unstable();
         let mut retried = 0;
         for chunk in rows.chunks(RETRY_CHUNK) {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;

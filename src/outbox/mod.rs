@@ -18,6 +18,7 @@
 //! - [`store`] opens the file.
 //! - [`deliveries`]: reading and retrying runs, beside the daemon.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
+//! - `retention`: the way out of it.
 //! - `schema`, `lock`: the file.
 
 pub mod deliveries;
@@ -27,6 +28,7 @@ mod lock;
 #[expect(clippy::module_inception, reason = "the handle bears the module's name")]
 pub mod outbox;
 mod prepared;
+mod retention;
 pub mod run;
 mod schema;
 pub mod store;

@@ -2,7 +2,7 @@
 --
 -- Rows are stored in the order in which they come, and hashes have an index of their own: a table ordered by a random
 -- hash would touch a page of its own for every row. Indexes of what is open are partial, so they stay as small as the
--- work at hand.
+-- work at hand; their conditions are single comparisons, because a list of values costs every statement a table in memory.
 
 -- Attempts that are open, each with the state from which the lifecycle goes on after a restart.
 CREATE TABLE attempt (
@@ -60,7 +60,7 @@ CREATE TABLE run (
 CREATE UNIQUE INDEX run_hash ON run (hash);
 CREATE INDEX run_moment ON run (moment);
 CREATE INDEX run_due ON run (flow, due_at_ms) WHERE state = 'pending';
-CREATE INDEX run_open ON run (attempt, flow) WHERE state IN ('waiting', 'pending', 'running');
+CREATE INDEX run_open ON run (attempt, flow) WHERE ended_at_ms IS NULL;
 CREATE INDEX run_failed ON run (created_at_ms) WHERE state = 'failed';
 
 -- The tries after a run's first.

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, watch};
 use tracing::error;
@@ -32,6 +33,12 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// back quickly after a crash.
 const CHECKPOINT_PAGES: i64 = 8_192;
 
+/// How long the delivery log is kept by default: as long as somebody may ask what became of a call of last month.
+const KEEP: Duration = Duration::from_hours(31 * 24);
+
+/// How many statements are kept prepared: more than the writer has.
+const STATEMENTS: usize = 64;
+
 /// SQLite's page cache, in KiB: room for the indexes of hashes, whose every insertion touches another page.
 const CACHE_KIB: i64 = 65_536;
 
@@ -44,6 +51,8 @@ pub struct Settings {
     pub max_pages: Option<u32>,
     /// How many runs of one flow may be in memory at once; further ones stay on disk until others are done.
     pub seats_per_flow: u32,
+    /// How long moments and runs are kept once all is done with them.
+    pub keep: Duration,
 }
 
 /// An open outbox.
@@ -109,7 +118,7 @@ pub enum OpenErrorCause {
 impl Settings {
     /// The outbox at `path`, with defaults for all else.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024 }
+        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP }
     }
 }
 
@@ -150,7 +159,8 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
-    let writer = Writer::new(connection, commands_in, runs_out, health_out, desk).map_err(SchemaError::from)?;
+    let writer =
+        Writer::new(connection, commands_in, runs_out, health_out, desk, settings.keep).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let work = move || {
@@ -165,7 +175,9 @@ fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connecti
     create_private(&settings.path);
     let mut connection = Connection::open(&settings.path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A plan is made once for each statement; otherwise some are made anew for every value that is bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -203,18 +215,15 @@ pub(super) fn connect_beside(path: &Path) -> Result<Connection, SchemaError> {
 /// Finds what was open. Runs that were in memory are to be done again, and runs whose turn it is wait no longer.
 fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
     let transaction = connection.transaction()?;
-    // Each names all open states first, so that the index of what is open serves it.
+    // Each says first that the run is open, so that the index of open runs serves it.
+    transaction.execute("UPDATE run SET state = 'pending' WHERE ended_at_ms IS NULL AND state = 'running'", [])?;
     transaction.execute(
-        "UPDATE run SET state = 'pending' WHERE state IN ('waiting', 'pending', 'running') AND state = 'running'",
-        [],
-    )?;
-    transaction.execute(
-        "UPDATE run SET state = 'pending' WHERE state IN ('waiting', 'pending', 'running') AND state = 'waiting' \
-         AND NOT EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.state IN ('waiting', 'pending', 'running') \
+        "UPDATE run SET state = 'pending' WHERE ended_at_ms IS NULL AND state = 'waiting' \
+         AND NOT EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.ended_at_ms IS NULL \
          AND earlier.attempt = run.attempt AND earlier.flow = run.flow AND earlier.ordered = 1 AND earlier.id < run.id)",
         [],
     )?;
-    let sql = "SELECT count(*) FROM run WHERE state IN ('waiting', 'pending', 'running')";
+    let sql = "SELECT count(*) FROM run WHERE ended_at_ms IS NULL";
     let open_runs: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
     let mut statement = transaction.prepare("SELECT key, state FROM attempt ORDER BY rowid")?;
     let attempts = statement.query_map([], read_attempt)?.collect::<rusqlite::Result<_>>()?;

@@ -190,7 +190,7 @@ impl Work<'_> {
 
     /// The earliest open run of an ordered flow for an attempt.
     fn first_open(&self, attempt: &[u8], flow: &FlowName) -> rusqlite::Result<Option<(i64, RunState)>> {
-        let sql = "SELECT id, state FROM run WHERE state IN ('waiting', 'pending', 'running') \
+        let sql = "SELECT id, state FROM run WHERE ended_at_ms IS NULL \
                    AND attempt = ?1 AND flow = ?2 AND ordered = 1 ORDER BY id LIMIT 1";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement.query_row(params![attempt, flow.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()

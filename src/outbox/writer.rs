@@ -11,6 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use super::desk::Desk;
 use super::outbox::{Command, Committed, Health};
+use super::retention::Retention;
 use super::run::Run;
 use super::store;
 use super::transaction::{StoredVariables, Work};
@@ -39,6 +40,7 @@ pub(super) struct Writer {
     health: watch::Sender<Health>,
     desk: Desk,
     stored_variables: StoredVariables,
+    retention: Retention,
     /// Changes when another process has written.
     data_version: i64,
     last_tick: Instant,
@@ -60,11 +62,24 @@ impl Writer {
         runs: mpsc::Sender<Run>,
         health: watch::Sender<Health>,
         desk: Desk,
+        keep: Duration,
     ) -> rusqlite::Result<Self> {
         let data_version = store::data_version(&connection)?;
         let stored_variables = StoredVariables::default();
+        let retention = Retention::new(keep);
         let last_tick = Instant::now();
-        Ok(Self { connection, commands, runs, health, desk, stored_variables, data_version, last_tick, unsaved: true })
+        Ok(Self {
+            connection,
+            commands,
+            runs,
+            health,
+            desk,
+            stored_variables,
+            retention,
+            data_version,
+            last_tick,
+            unsaved: true,
+        })
     }
 
     /// Works until all handles are dropped and everything that was given is committed.
@@ -185,12 +200,14 @@ impl Writer {
         });
     }
 
-    /// Looks for runs that another process has made due, and checkpoints when nothing else is to be done.
+    /// Looks for runs that another process has made due, forgets what is old, and checkpoints when nothing else is to be
+    /// done.
     fn tick(&mut self, idle: bool) {
         self.last_tick = Instant::now();
         if let Err(error) = self.notice_others() {
             warn!(%error, "the outbox could not be read");
         }
+        self.forget_old();
         if idle {
             self.checkpoint();
         }
@@ -203,6 +220,19 @@ impl Writer {
             self.data_version = data_version;
         }
         Ok(())
+    }
+
+    fn forget_old(&mut self) {
+        match self.retention.advance(&mut self.connection, now_ms()) {
+            Ok(0) => {}
+            Ok(deleted) => {
+                debug!(moments = deleted, "forgot what is old");
+                self.unsaved = true;
+                // Rows of variables may be gone with it.
+                self.stored_variables.forget_all();
+            }
+            Err(error) => warn!(%error, "the outbox could not forget what is old"),
+        }
     }
 
     /// Moves what is in the write-ahead log into the database, as far as readers allow.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -52,17 +53,17 @@ async fn a_daemon() {
         println!("{ACKNOWLEDGED}{attempt}");
     }
     let deliveries = Deliveries::open(Path::new(&path)).expect("opens");
-    let delivered = || {
+    let over = || {
         let runs = deliveries.list(&Filter::default(), u32::MAX).expect("lists");
-        runs.iter().all(|run| run.state == RunState::Delivered)
+        runs.iter().all(|run| run.state.is_over())
     };
     for _ in 0..6_000 {
-        if delivered() {
+        if over() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not all is delivered within a minute");
+    panic!("not all is over within a minute");
 }
 
 /// A daemon that can be started again and again.
@@ -118,6 +119,12 @@ impl Stage {
     }
 }
 
+/// Whether the process ended at a fail point.
+fn aborted(output: &Output) -> bool {
+    const SIGABRT: i32 = 6;
+    output.status.signal() == Some(SIGABRT)
+}
+
 fn acknowledged(output: &Output) -> BTreeSet<u32> {
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers = text.lines().filter_map(|line| line.split_once(ACKNOWLEDGED));
@@ -130,7 +137,7 @@ async fn nothing_acknowledged_is_missing_whichever_instant_the_process_ends_at()
         for passes in [0, 7] {
             let stage = Stage::new().await;
             let output = stage.run(MOMENTS, &format!("{point}={passes}*off->return")).await;
-            assert!(!output.status.success(), "{point} was not reached");
+            assert!(aborted(&output), "{point} was not reached: {output:?}");
             let acknowledged = acknowledged(&output);
             assert!(acknowledged.len() < MOMENTS as usize, "{point} was reached too late");
             stage.assert_nothing_is_missing(&acknowledged).await;
@@ -163,10 +170,21 @@ async fn nothing_acknowledged_is_missing_after_a_kill() {
 async fn a_request_whose_answer_was_not_recorded_is_repeated_under_its_name() {
     let mut stage = Stage::new().await;
     let output = stage.run(1, &format!("{}=return", failpoint::AFTER_RESPONSE)).await;
-    assert!(!output.status.success());
+    assert!(aborted(&output), "{output:?}");
     let first = stage.receiver.next().await;
     assert!(stage.run(0, "").await.status.success());
     let second = stage.receiver.next().await;
     assert_eq!(first.header("webhook-id"), second.header("webhook-id"));
     assert_eq!(first.body, second.body);
+}
+
+#[tokio::test]
+async fn a_step_that_panics_leaves_a_failed_run_and_harms_no_other() {
+    let stage = Stage::new().await;
+    let output = stage.run(5, &format!("{}=1*panic", failpoint::BEFORE_REQUEST)).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let runs = Deliveries::open(&stage.file()).expect("opens").list(&Filter::default(), u32::MAX).expect("lists");
+    let failed: Vec<_> = runs.iter().filter(|run| run.state == RunState::Failed).collect();
+    assert_eq!((runs.len(), failed.len()), (5, 1));
+    assert!(failed[0].error.as_deref().is_some_and(|error| error.contains("bug")));
 }

@@ -29,6 +29,8 @@ struct Daemon {
     outbox: Outbox,
     path: PathBuf,
     flows: watch::Sender<Arc<Flows>>,
+    end: CancellationToken,
+    runner: tokio::task::JoinHandle<()>,
     _directory: TempDir,
 }
 
@@ -41,8 +43,9 @@ impl Daemon {
         let (flows, configured) = watch::channel(Arc::default());
         let client = Arc::new(Client::new(limits).expect("a client"));
         let runner = Runner { outbox: outbox.clone(), client, flows: configured };
-        tokio::spawn(runner.run(runs, CancellationToken::new(), Duration::ZERO));
-        Self { outbox, path, flows, _directory: directory }
+        let end = CancellationToken::new();
+        let runner = tokio::spawn(runner.run(runs, end.clone(), Duration::from_secs(3)));
+        Self { outbox, path, flows, end, runner, _directory: directory }
     }
 
     fn configure(&self, flow: &Arc<Flow>) {
@@ -319,6 +322,24 @@ async fn a_run_whose_flow_is_gone_fails_visibly_and_can_be_retried() {
     daemon.configure(&crm);
     retry(&daemon, run);
     assert_eq!(receiver.next().await.header("webhook-id"), format!("whr_{run}_0"));
+}
+
+#[tokio::test]
+async fn a_daemon_that_ends_finishes_what_is_soon_done_and_leaves_the_rest_for_the_next() {
+    let mut slow = Receiver::start(|_| Answer::Stalled).await;
+    let mut silent = Receiver::start(|_| Answer::Silence).await;
+    let daemon = Daemon::start(Limits::default());
+    let StepKind::Http(mut step) = http(&slow.url(), &[]) else { panic!("is HTTP") };
+    step.timeout = Duration::from_millis(100);
+    let soon = daemon.fire(1, 0, &flow("soon", vec![StepKind::Http(step)])).await;
+    let never = daemon.fire(2, 0, &webhook("never", &silent.url(), &[])).await;
+    slow.next().await;
+    silent.next().await;
+    daemon.end.cancel();
+    daemon.runner.await.expect("ends");
+    let deliveries = Deliveries::open(&daemon.path).expect("opens");
+    let state = |run| deliveries.show(run).expect("reads").expect("is there").run.state;
+    assert_eq!((state(soon), state(never)), (RunState::Delivered, RunState::Running));
 }
 
 fn retry(daemon: &Daemon, run: RunId) {

@@ -221,3 +221,49 @@ async fn variables_that_have_not_changed_are_stored_once() {
     let count: i64 = connection.query_row("SELECT count(*) FROM variables", [], |row| row.get(0)).expect("counts");
     assert_eq!(count, 1, "the last one repeats a moment, and its variables are not stored either");
 }
+
+#[tokio::test]
+async fn what_is_old_and_over_is_forgotten_and_nothing_else() {
+    let place = Place::new();
+    let settings = Settings { keep: Duration::ZERO, ..place.settings() };
+    let mut opened = Opened::open(&settings).expect("opens");
+    // Delivered and settled; delivered, and the attempt is open; not delivered.
+    for attempt in 0..3 {
+        opened.outbox.commit(entry(attempt, 0, &flows())).await.expect("commits");
+        let mut run = opened.runs.recv().await.expect("a run");
+        if attempt < 2 {
+            opened.outbox.record(run.report(None, Progress::Delivered)).await.expect("records");
+        }
+        if attempt != 1 {
+            let forget = vec![AttemptChange::Forget(key(attempt).hash())];
+            opened.outbox.commit(Entry { moments: vec![], attempts: forget }).await.expect("commits");
+        }
+    }
+    let deliveries = Deliveries::open(&settings.path).expect("opens");
+    let attempts = || {
+        let listed = deliveries.list(&Filter::default(), 10).expect("lists");
+        listed.iter().map(|delivery| delivery.attempt).collect::<Vec<_>>()
+    };
+    for _ in 0..600 {
+        if attempts().len() < 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(attempts(), [key(2).hash(), key(1).hash()]);
+    opened.outbox.commit(entry(0, 1, &flows())).await.expect("the writer goes on");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = Place::new();
+    let opened = place.open();
+    opened.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
+    for suffix in ["", "-wal", "-shm"] {
+        let file = format!("{}{suffix}", place.settings().path.display());
+        assert_eq!(std::fs::metadata(&file).expect("is there").permissions().mode() & 0o777, 0o600, "{file}");
+    }
+}

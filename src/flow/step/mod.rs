@@ -24,6 +24,11 @@ impl StepEnd {
     fn failed(reason: impl std::fmt::Display) -> Self {
         Self { attempted: None, verdict: Verdict::Failed { reason: reason.to_string() } }
     }
+
+    /// A step in which the program itself failed.
+    pub(super) fn panicked() -> Self {
+        Self::failed("the program failed in this step, which is a bug of it")
+    }
 }
 
 impl Step {
