@@ -140,10 +140,10 @@ impl Follower {
     }
 
     fn begin_survey(&mut self, pause: Duration) {
-        let (commands, queues) = (self.link.commands.clone(), self.lifecycle.open_queues());
+        let (commands, stays) = (self.link.commands.clone(), self.lifecycle.open_stays());
         let task = tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            survey::take(&commands, queues).await
+            survey::take(&commands, stays).await
         });
         self.survey = Some(Survey { open: self.lifecycle.open_attempts(), task });
     }
