@@ -39,6 +39,8 @@ pub struct NodeAddress {
     pub address: String,
     /// The Event Socket's password.
     pub password: Password,
+    /// How long connecting and signing in may take.
+    pub connect_timeout: Duration,
 }
 
 /// A link to one FreeSWITCH.
@@ -225,7 +227,7 @@ impl Keeper {
     fn ready(&mut self) {
         self.ready_since = Some(Instant::now());
         Tally::add(&self.tally.connections, 1);
-        tracing::info!(node = %self.node.name, purpose = ?self.purpose, "connected to FreeSWITCH");
+        tracing::debug!(node = %self.node.name, purpose = ?self.purpose, "connected to FreeSWITCH");
         self.set(ConnectionState::Ready);
     }
 
