@@ -234,7 +234,7 @@ fn our_link(corpus: &Arc<Corpus>, repeats: usize) -> usize {
             name: "bench".into(),
             address,
             password,
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: std::time::Duration::from_secs(10),
         });
         let (mut items, mut events) = (Vec::new(), 0);
         while events < corpus.events * repeats {
