@@ -248,6 +248,15 @@ impl Attempt {
         }
     }
 
+    /// Takes over a connection that nobody saw being made; when the agent was called and answered is not known.
+    pub fn take_over_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, at: Timestamp) {
+        let index = self.open_offer(agent).unwrap_or_else(|| self.add_offer(agent, false, at));
+        self.offers[index].choose_leg(leg);
+        self.announce_as(occasion, index, true);
+        self.answer_as(occasion, index, at, true);
+        self.bridge(occasion, index, at, true);
+    }
+
     /// Infers a connection whose event was lost from the time that the channel data of either leg still hold.
     pub fn infer_bridge(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         if self.bridge.is_some() {
@@ -426,15 +435,19 @@ impl Attempt {
     }
 
     fn answer(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp) {
+        self.answer_as(occasion, index, at, false);
+    }
+
+    fn answer_as(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
         if self.offers[index].answered_at.is_none() {
             self.announce(occasion, index);
             self.offers[index].answered_at = Some(at);
-            self.tell(occasion, EventName::Answered, Some(index), at, false);
+            self.tell(occasion, EventName::Answered, Some(index), at, synthetic);
         }
     }
 
     fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
-        self.answer(occasion, index, at);
+        self.answer_as(occasion, index, at, true);
         self.offers[index].state = OfferState::Bridged;
         self.bridge =
             Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });
