@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hookswitch::moment::value::Outcome;
 use hookswitch::moment::{EventName, Payload};
 
 /// Checks the moments of one attempt, given in the order of their numbers: every number once, `answered` and its twin
@@ -36,7 +37,7 @@ fn legal_order(moments: &[&Payload]) -> Vec<String> {
         let offer = offers.get(&moment.agent_name).copied();
         let (is_legal, next) = match moment.event {
             EventName::Joined => (index == 0, None),
-            EventName::Offering => (!matches!(offer, Some(Offer::Made | Offer::Bridged)), Some(Offer::Made)),
+            EventName::Offering => (offer.is_none_or(|offer| may_be_over(offer, moment, moments)), Some(Offer::Made)),
             EventName::Answered => (offer == Some(Offer::Made), Some(Offer::Answered)),
             EventName::Bridged => (offer == Some(Offer::Answered), Some(Offer::Bridged)),
             EventName::Missed => (offer == Some(Offer::Made), Some(Offer::Over)),
@@ -54,6 +55,18 @@ fn legal_order(moments: &[&Payload]) -> Vec<String> {
         wrong.push(format!("it did not leave: {}", words(moments)));
     }
     wrong
+}
+
+/// Whether an agent to whom an offer was made can be offered the member again: when the first offer is over, be it unseen.
+fn may_be_over(offer: Offer, again: &Payload, moments: &[&Payload]) -> bool {
+    let mut outcomes = moments.iter().flat_map(|moment| moment.offers.iter().flatten());
+    match offer {
+        Offer::Answered | Offer::Over => true,
+        Offer::Bridged => false,
+        Offer::Made => {
+            outcomes.any(|offer| Some(&offer.agent) == again.agent_name.as_ref() && offer.outcome == Outcome::Lost)
+        }
+    }
 }
 
 /// A story in one line.
