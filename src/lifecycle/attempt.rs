@@ -192,8 +192,11 @@ impl Attempt {
         self.tell(occasion, EventName::Joined, None, self.joined_at, synthetic);
     }
 
-    /// The attempt is offered to an agent.
+    /// The attempt is offered to an agent. An earlier offer to the same one is over then, even if nobody saw how.
     pub fn offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, standby: bool) {
+        if let Some(stale) = self.open_offer(agent).filter(|index| self.offers[*index].state == OfferState::Open) {
+            self.offers[stale].close(Outcome::Lost, occasion.at);
+        }
         let index = self.add_offer(agent, standby, occasion.at);
         let mine = self.unclaimed_legs.iter().filter(|(of, _)| of.as_str() == agent).map(|(_, leg)| leg.clone());
         let legs: Vec<_> = mine.collect();
@@ -272,9 +275,9 @@ impl Attempt {
         } else {
             return;
         };
-        let connected = self.offers.iter().position(|offer| {
-            offer.is_open() && offer.answered_at.is_some() && offer.offered_at <= at && offer.has_leg(&leg)
-        });
+        // Whoever was connected had answered, whether that was seen or not.
+        let connected =
+            self.offers.iter().position(|offer| offer.is_open() && offer.offered_at <= at && offer.has_leg(&leg));
         if let Some(index) = connected {
             self.bridge(occasion, index, at, true);
         }
