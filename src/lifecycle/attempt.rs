@@ -393,6 +393,11 @@ impl Attempt {
     /// The member's call has ended. Where it went on after the queue, its end is none of this stay's.
     pub fn end_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         self.infer_bridge(occasion, data);
+        let is_in_next_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
+        if self.loss.is_some() && self.queue_end.is_none() && is_in_next_queue {
+            // How the member came there was not seen, so how the stay ended is not known.
+            return;
+        }
         if self.call.end.is_none() && !self.call_went_on(occasion.now) {
             self.call.end = Some(leg_end(occasion.at, data));
             self.call.end_seen_at = Some(occasion.now);
