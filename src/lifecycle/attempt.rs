@@ -268,18 +268,26 @@ impl Attempt {
         let Some(at) = data.bridged_at() else { return };
         let (Some(uuid), Some(other)) = (data.uuid(), data.other_uuid()) else { return };
         let session = self.key.session.as_str();
-        let leg = if uuid == session {
-            other
-        } else if other == session {
-            uuid
-        } else {
-            return;
+        let is_of_member = uuid == session;
+        let leg = match (is_of_member, other == session) {
+            (true, _) => other,
+            (false, true) => uuid,
+            (false, false) => return,
         };
         // Whoever was connected had answered, whether that was seen or not.
         let connected =
             self.offers.iter().position(|offer| offer.is_open() && offer.offered_at <= at && offer.has_leg(&leg));
         if let Some(index) = connected {
-            self.bridge(occasion, index, at, true);
+            return self.bridge(occasion, index, at, true);
+        }
+        // Of an offer that nobody saw, the member's own data name the agent.
+        let says = |name, what: &str| data.header(name).is_some_and(|said| said == what);
+        let is_of_stay = is_of_member
+            && self.joined_at <= at
+            && says(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
+            && says(h::CC_AGENT_UUID_VARIABLE, &leg);
+        if is_of_stay && let Some(agent) = data.header(h::CC_AGENT_VARIABLE) {
+            self.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), at);
         }
     }
 
@@ -382,10 +390,15 @@ impl Attempt {
         self.dirty = true;
     }
 
-    /// The member's call has ended.
+    /// The member's call has ended. Where it went on after the queue, its end is none of this stay's.
     pub fn end_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         self.infer_bridge(occasion, data);
-        if self.call.end.is_none() {
+        let is_in_next_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
+        if self.loss.is_some() && self.queue_end.is_none() && is_in_next_queue {
+            // How the member came there was not seen, so how the stay ended is not known.
+            return;
+        }
+        if self.call.end.is_none() && !self.call_went_on(occasion.now) {
             self.call.end = Some(leg_end(occasion.at, data));
             self.call.end_seen_at = Some(occasion.now);
             self.dirty = true;

@@ -276,18 +276,27 @@ impl Lifecycle {
             return;
         }
         let newcomer = Newcomer::of_event(member, data, input.at, false);
-        if self.open(input, newcomer, effects).is_none() || !self.early.has(&member.session) {
-            return;
-        }
-        for event in self.early.take(&member.session) {
-            self.apply_kept(&event, false, effects);
+        if self.open(input, newcomer, effects).is_some() {
+            self.catch_up(&member.session, effects);
         }
     }
 
     /// An event has waited for its attempt long enough.
     pub(super) fn expire_early_event(&mut self, effects: &mut Effects) {
-        if let Some(early) = self.early.pop() {
-            self.apply_kept(&early.event, true, effects);
+        let Some(early) = self.early.pop() else { return };
+        let before = self.on_session(&early.session).len();
+        self.apply_kept(&early.event, true, effects);
+        if self.on_session(&early.session).len() > before {
+            self.catch_up(&early.session, effects);
+        }
+    }
+
+    /// Applies the events that waited for a member's attempt, before anything newer is told of it.
+    fn catch_up(&mut self, session: &str, effects: &mut Effects) {
+        if self.early.has(session) {
+            for event in self.early.take(session) {
+                self.apply_kept(&event, false, effects);
+            }
         }
     }
 
@@ -387,7 +396,10 @@ impl Lifecycle {
         let opened = known.or_else(|| {
             let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
             let joined_at = row.joined_at().unwrap_or(at);
-            self.open(&input, Newcomer { member: &member, name, number, data, joined_at, synthetic: true }, effects)
+            let newcomer = Newcomer { member: &member, name, number, data, joined_at, synthetic: true };
+            let opened = self.open(&input, newcomer, effects)?;
+            self.catch_up(&member.session, effects);
+            Some(opened)
         });
         let Some(hash) = opened else { return };
         if self.attempt(hash).is_some_and(|attempt| attempt.bridge.is_some()) || !row.is_answered() {
