@@ -8,6 +8,9 @@ use super::channel::ChannelData;
 use super::header as h;
 use crate::esl::Event;
 
+/// The year 9000: an event that claims to be later is without a time, so that any wait can be added to any time.
+const LATEST_SECOND: i64 = 221_845_392_000;
+
 /// What every event says of itself.
 #[derive(Clone, Debug)]
 pub struct Stamp<'e> {
@@ -128,7 +131,9 @@ impl<'e> Stamp<'e> {
         Self {
             core: event.header(h::CORE_UUID),
             sequence: event.header(h::EVENT_SEQUENCE).and_then(|text| text.parse().ok()),
-            at: at.and_then(|micros| Timestamp::from_microsecond(micros).ok()),
+            at: at
+                .and_then(|micros| Timestamp::from_microsecond(micros).ok())
+                .filter(|at| at.as_second() < LATEST_SECOND),
         }
     }
 }

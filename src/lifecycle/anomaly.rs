@@ -16,6 +16,8 @@ pub enum Anomaly {
     BeganBefore,
     /// Something happened to an attempt that is over.
     AfterLeaving,
+    /// Something happened to an offer that is over.
+    AfterOffer,
     /// Something happened to an attempt that nobody saw begin.
     UnknownAttempt,
     /// An attempt was refused because too many are live.
@@ -35,6 +37,7 @@ impl Anomaly {
             Self::RepeatedJoin => "repeated join",
             Self::BeganBefore => "attempt began before the connection",
             Self::AfterLeaving => "event after leaving",
+            Self::AfterOffer => "event after an offer",
             Self::UnknownAttempt => "event of an unknown attempt",
             Self::TooManyAttempts => "too many live attempts",
             Self::TooManyChannels => "too many live channels",

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::offer::{LegEnd, Offer, OfferState};
+use super::memory::Abandoned;
+use super::offer::{Leg, LegEnd, LegIdentity, Offer, OfferState, UnclaimedLeg};
 use super::variables;
 use super::world::Occasion;
 use crate::config::queue::QueueSettings;
 use crate::freeswitch::channel::{AnswerState, ChannelData, Disposition, Hangup};
 use crate::freeswitch::header as h;
-use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, NodeName};
+use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::EventName;
 use crate::moment::value::{AmdResult, CancelReason, Outcome, Variables};
 
@@ -39,7 +40,7 @@ pub struct Attempt {
     /// The offers, in their order.
     pub offers: Vec<Offer>,
     /// Agents' legs that were seen before their offer.
-    pub unclaimed_legs: Vec<(AgentName, ChannelUuid)>,
+    pub unclaimed_legs: Vec<UnclaimedLeg>,
     /// The connection with an agent.
     pub bridge: Option<Bridge>,
     /// That FreeSWITCH said that the member has left the queue.
@@ -160,8 +161,8 @@ pub struct QueueEnd {
     pub call_goes_on: bool,
     /// Why, where no agent was connected.
     pub reason: Option<CancelReason>,
-    /// The call's hangup cause, where it is ending.
-    pub cause: Option<String>,
+    /// How the call ends, as far as it is known by then, where it does.
+    pub call_end: Option<LegEnd>,
 }
 
 impl Attempt {
@@ -178,7 +179,10 @@ impl Attempt {
         if let Some(mark) = data.header(h::TRANSFER_SOURCE) {
             self.call.transfer_mark = Some(mark.into_owned());
         }
-        if data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str()) {
+        let is_of_another = |name, own: &str| data.header(name).is_some_and(|value| value != own);
+        if is_of_another(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
+            || is_of_another(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
+        {
             return;
         }
         self.call.amd_result = variables::amd_result(data).or(self.call.amd_result);
@@ -194,30 +198,39 @@ impl Attempt {
 
     /// The attempt is offered to an agent. An earlier offer to the same one is over then, even if nobody saw how.
     pub fn offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, standby: bool) {
-        if let Some(stale) = self.open_offer(agent).filter(|index| self.offers[*index].state == OfferState::Open) {
-            self.offers[stale].close(Outcome::Lost, occasion.at);
+        let latest = self.offers.iter_mut().rfind(|offer| offer.agent.as_str() == agent);
+        if let Some(overtaken) = latest.filter(|offer| offer.inferred && occasion.at <= offer.offered_at) {
+            overtaken.inferred = false;
+            overtaken.standby = standby;
+            overtaken.offered_at = occasion.at;
+            return;
         }
+        self.close_forgotten_offer(occasion, agent);
         let index = self.add_offer(agent, standby, occasion.at);
-        let mine = self.unclaimed_legs.iter().filter(|(of, _)| of.as_str() == agent).map(|(_, leg)| leg.clone());
-        let legs: Vec<_> = mine.collect();
-        self.unclaimed_legs.retain(|(of, _)| of.as_str() != agent);
-        for leg in legs {
-            self.offers[index].add_leg(leg);
-        }
         if standby || self.offers[index].leg().is_some() {
             self.announce(occasion, index);
         }
     }
 
-    /// A leg was made on which an agent is called.
+    /// A leg was made, or answered, on which an agent is called.
     pub fn add_leg(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, data: ChannelData<'_>) {
-        let Some(index) = self.open_offer(agent) else {
-            self.unclaimed_legs.push((agent.into(), leg));
+        let its_own = self.offers.iter().rposition(|offer| offer.has_leg(leg.as_str()));
+        let Some(index) = its_own.or_else(|| self.open_offer(agent, occasion.at)) else {
+            let seen = self.unclaimed_legs.iter().position(|unclaimed| unclaimed.leg.channel == leg);
+            let index = seen.unwrap_or_else(|| {
+                let (leg, identity) = (Leg { channel: leg, end: None }, LegIdentity::default());
+                self.unclaimed_legs.push(UnclaimedLeg { agent: agent.into(), leg, identity });
+                self.unclaimed_legs.len() - 1
+            });
+            self.unclaimed_legs[index].identity.absorb(data);
             return;
         };
-        self.offers[index].add_leg(leg);
-        self.offers[index].identity.absorb(data);
-        self.announce(occasion, index);
+        let offer = &mut self.offers[index];
+        offer.add_leg(Leg { channel: leg, end: None });
+        offer.identity.absorb(data);
+        if offer.is_open() {
+            self.announce(occasion, index);
+        }
     }
 
     /// An agent's leg was answered. Where the agent must still accept with a key, that is no answer yet.
@@ -228,17 +241,17 @@ impl Attempt {
         }
     }
 
-    /// mod_callcenter is about to connect an agent.
-    pub fn start_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, data: ChannelData<'_>) {
-        let seen = self.open_offer(agent);
-        let index = seen.unwrap_or_else(|| self.add_offer(agent, false, occasion.at));
+    /// mod_callcenter is about to connect an agent; false if that offer is over.
+    pub fn start_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, data: ChannelData<'_>) -> bool {
+        let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
         let offer = &mut self.offers[index];
         offer.identity.absorb(data);
         if let Some(leg) = data.header(h::CC_AGENT_UUID).or_else(|| data.uuid()) {
             offer.choose_leg(ChannelUuid::new(leg));
         }
-        self.announce_as(occasion, index, seen.is_none());
+        self.announce(occasion, index);
         self.answer(occasion, index, occasion.at);
+        true
     }
 
     /// The member's channel was connected with `other`.
@@ -246,23 +259,21 @@ impl Attempt {
         let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(other)) else { return };
         match &mut self.bridge {
             Some(bridge) if bridge.offer == index => bridge.disconnected_at = None,
-            Some(_) => {}
-            None => self.bridge(occasion, index, occasion.at, false),
+            Some(bridge) if self.offers[bridge.offer].is_open() => {}
+            _ => self.bridge(occasion, index, occasion.at, false),
         }
     }
 
     /// Takes over a connection that nobody saw being made; when the agent was called and answered is not known.
     pub fn take_over_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, at: Timestamp) {
-        let index = self.open_offer(agent).unwrap_or_else(|| self.add_offer(agent, false, at));
+        let index = self.open_offer(agent, at).unwrap_or_else(|| self.infer_offer(agent, at));
         self.offers[index].choose_leg(leg);
-        self.announce_as(occasion, index, true);
-        self.answer_as(occasion, index, at, true);
         self.bridge(occasion, index, at, true);
     }
 
     /// Infers a connection whose event was lost from the time that the channel data of either leg still hold.
     pub fn infer_bridge(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
-        if self.bridge.is_some() {
+        if self.bridge.as_ref().is_some_and(|bridge| self.offers[bridge.offer].is_open()) {
             return;
         }
         let Some(at) = data.bridged_at() else { return };
@@ -284,6 +295,7 @@ impl Attempt {
         let says = |name, what: &str| data.header(name).is_some_and(|said| said == what);
         let is_of_stay = is_of_member
             && self.joined_at <= at
+            && !self.offers.iter().any(|offer| offer.has_leg(&leg))
             && says(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
             && says(h::CC_AGENT_UUID_VARIABLE, &leg);
         if is_of_stay && let Some(agent) = data.header(h::CC_AGENT_VARIABLE) {
@@ -291,25 +303,26 @@ impl Attempt {
         }
     }
 
-    /// The agent's part is over.
-    pub fn end_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, bridged: bool, data: ChannelData<'_>) {
+    /// The agent's part is over; false if that offer is over already.
+    pub fn end_bridge(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        agent: &str,
+        bridged: bool,
+        data: ChannelData<'_>,
+    ) -> bool {
         self.infer_bridge(occasion, data);
-        let Some(index) = self.open_offer(agent) else { return };
-        let leg_end = LegEnd {
-            at: data.hung_up_at().unwrap_or(occasion.at),
-            cause: data.hangup_cause().map(|cause| cause.into_owned()),
-            hangup: data.hangup(),
-        };
+        let Some(index) = self.open_offer(agent, occasion.at) else { return false };
+        self.dirty = true;
         let offer = &mut self.offers[index];
         if data.answer_state() == AnswerState::Hangup
             && let Some(leg) = offer.leg().filter(|leg| leg.end.is_none()).map(|leg| leg.channel.clone())
         {
-            offer.end_leg(leg.as_str(), leg_end);
+            offer.end_leg(leg.as_str(), &leg_end(occasion.at, data));
         }
         if offer.state != OfferState::Bridged {
             offer.close(Outcome::Failed, occasion.at);
-            self.dirty = true;
-            return;
+            return true;
         }
         offer.close(Outcome::Bridged, occasion.at);
         if let Some(bridge) = &mut self.bridge {
@@ -318,14 +331,16 @@ impl Attempt {
         if bridged && self.use_processing(occasion, Some(index)) {
             self.tell(occasion, EventName::Processing, Some(index), occasion.at, false);
         }
+        true
     }
 
-    /// The agent was not reached.
-    pub fn fail_offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, cause: &str) {
-        if let Some(index) = self.open_offer(agent) {
-            self.offers[index].state =
-                OfferState::Failing { cause: cause.to_owned(), at: occasion.at, seen_at: occasion.now };
-        }
+    /// The agent was not reached; false if that offer is over already.
+    pub fn fail_offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, cause: &str) -> bool {
+        let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
+        self.offers[index].state =
+            OfferState::Failing { cause: cause.to_owned(), at: occasion.at, seen_at: occasion.now };
+        self.dirty = true;
+        true
     }
 
     /// The agent's status changed to one in which mod_callcenter takes its offers back.
@@ -337,9 +352,11 @@ impl Attempt {
 
     /// Either leg of the connected pair was put on hold, or taken off it.
     pub fn hold(&mut self, channel: &str, on: bool, at: Timestamp) {
-        if !self.is_of_pair(channel) {
+        let is_connected = self.bridge.as_ref().is_some_and(|bridge| bridge.disconnected_at.is_none());
+        if !is_connected || !self.is_of_pair(channel) {
             return;
         }
+        self.dirty = true;
         if let Some(bridge) = &mut self.bridge {
             if on {
                 bridge.hold.begin(at);
@@ -357,14 +374,18 @@ impl Attempt {
         if from_member && let Some(bridge) = &mut self.bridge {
             bridge.hold.end(at);
             bridge.disconnected_at.get_or_insert(at);
+            self.dirty = true;
         }
     }
 
     /// An agent's leg ended.
     pub fn end_leg(&mut self, channel: &str, at: Timestamp, data: ChannelData<'_>) {
         let end = leg_end(at, data);
-        for offer in self.offers.iter_mut().filter(|offer| offer.has_leg(channel)) {
-            offer.end_leg(channel, end.clone());
+        for offer in &mut self.offers {
+            offer.end_leg(channel, &end);
+        }
+        for unclaimed in self.unclaimed_legs.iter_mut().filter(|unclaimed| unclaimed.leg.channel.as_str() == channel) {
+            unclaimed.leg.end = Some(end.clone());
         }
     }
 
@@ -374,10 +395,11 @@ impl Attempt {
         if self.queue_end.is_some() {
             return;
         }
+        let answer_state = data.answer_state();
         self.queue_end = Some(QueueEnd {
             at: occasion.at,
             seen_at: occasion.now,
-            call_goes_on: data.answer_state() == AnswerState::Answered,
+            call_goes_on: answer_state == AnswerState::Answered,
             reason: match data.header(h::CC_CANCEL_REASON).as_deref() {
                 Some("TIMEOUT") => Some(CancelReason::Timeout),
                 Some("NO_AGENT_TIMEOUT") => Some(CancelReason::NoAgentTimeout),
@@ -385,12 +407,13 @@ impl Attempt {
                 Some(_) => Some(CancelReason::BreakOut),
                 None => None,
             },
-            cause: data.hangup_cause().map(|cause| cause.into_owned()),
+            call_end: (answer_state == AnswerState::Hangup).then(|| leg_end(occasion.at, data)),
         });
+        self.loss = None;
         self.dirty = true;
     }
 
-    /// The member's call has ended. Where it went on after the queue, its end is none of this stay's.
+    /// The member's call has ended. Where it had gone on after the queue, its end is none of the attempt's.
     pub fn end_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         self.infer_bridge(occasion, data);
         let is_in_next_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
@@ -398,18 +421,41 @@ impl Attempt {
             // How the member came there was not seen, so how the stay ended is not known.
             return;
         }
-        if self.call.end.is_none() && !self.call_went_on(occasion.now) {
-            self.call.end = Some(leg_end(occasion.at, data));
-            self.call.end_seen_at = Some(occasion.now);
-            self.dirty = true;
+        let end = leg_end(occasion.at, data);
+        if self.call.end.is_some() || self.went_on_until(end.at) {
+            return;
         }
+        self.absorb(data);
+        self.call.end = Some(end);
+        self.call.end_seen_at = Some(occasion.now);
+        self.loss = None;
+        self.dirty = true;
     }
 
     /// FreeSWITCH does not have the attempt any more, and nobody has seen how it ended; until `grace_until`, the events
-    /// that tell it may still come.
+    /// that tell it may still come. Where there is no grace, the process itself has gone: what is known then is all.
     pub fn lose(&mut self, at: Timestamp, grace_until: Timestamp) {
-        if self.loss.is_none() {
-            self.loss = Some(Loss { at: at.max(self.latest_fact_at()), grace_until });
+        let is_explained = at < grace_until && (self.queue_end.is_some() || self.call.end.is_some());
+        let is_sooner = self.loss.as_ref().is_none_or(|loss| grace_until < loss.grace_until);
+        if is_sooner && !is_explained {
+            let at = self.loss.as_ref().map_or(at.max(self.latest_fact_at()), |loss| loss.at);
+            self.loss = Some(Loss { at, grace_until });
+        }
+    }
+
+    /// Whether the channel is an agent's leg that has ended.
+    pub fn has_ended_leg(&self, channel: &str) -> bool {
+        let legs = self.offers.iter().flat_map(|offer| &offer.legs);
+        let mut legs = legs.chain(self.unclaimed_legs.iter().map(|unclaimed| &unclaimed.leg));
+        legs.any(|leg| leg.channel.as_str() == channel && leg.end.is_some())
+    }
+
+    /// What a later attempt of the same member takes over.
+    pub fn for_a_resume(&self) -> Abandoned {
+        Abandoned {
+            first_joined_at: self.member.first_joined_at.unwrap_or(self.joined_at),
+            attempt_id: self.attempt_id,
+            attempts: self.member.attempt_seq,
         }
     }
 
@@ -420,9 +466,20 @@ impl Attempt {
         offers.chain(bridge).fold(self.joined_at, Timestamp::max)
     }
 
-    /// The latest offer to the agent that is not over.
-    pub fn open_offer(&self, agent: &str) -> Option<usize> {
-        self.offers.iter().rposition(|offer| offer.is_open() && offer.agent.as_str() == agent)
+    /// The latest offer to the agent that had been made by then and is not over.
+    pub fn open_offer(&self, agent: &str, at: Timestamp) -> Option<usize> {
+        let is_meant = |offer: &Offer| offer.is_open() && offer.agent.as_str() == agent && offer.offered_at <= at;
+        self.offers.iter().rposition(is_meant)
+    }
+
+    /// The offer that an event must be about: the open one, else one whose beginning was not seen; none if that offer, or
+    /// the member's stay, is over.
+    fn offer_told_by(&mut self, agent: &str, at: Timestamp) -> Option<usize> {
+        self.open_offer(agent, at).or_else(|| {
+            let latest = self.offers.iter().rfind(|offer| offer.agent.as_str() == agent);
+            let is_past = latest.is_some_and(|offer| offer.is_past(at)) || self.left_at().is_some();
+            (!is_past).then(|| self.infer_offer(agent, at))
+        })
     }
 
     /// Whether post-processing is on.
@@ -433,20 +490,27 @@ impl Attempt {
 
     /// Tells `offering`, unless it was told.
     pub fn announce(&mut self, occasion: &mut Occasion<'_>, index: usize) {
-        self.announce_as(occasion, index, false);
-    }
-
-    fn announce_as(&mut self, occasion: &mut Occasion<'_>, index: usize, synthetic: bool) {
         if !std::mem::replace(&mut self.offers[index].announced, true) {
-            let at = self.offers[index].offered_at;
+            let (at, synthetic) = (self.offers[index].offered_at, self.offers[index].inferred);
             self.tell(occasion, EventName::Offering, Some(index), at, synthetic);
         }
+    }
+
+    fn infer_offer(&mut self, agent: &str, at: Timestamp) -> usize {
+        let index = self.add_offer(agent, false, at);
+        self.offers[index].inferred = true;
+        index
     }
 
     fn add_offer(&mut self, agent: &str, standby: bool, at: Timestamp) -> usize {
         let ordinal = self.offers.iter().filter(|offer| offer.agent.as_str() == agent).count();
         let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
-        self.offers.push(Offer::new(agent.into(), ordinal, standby, at));
+        let mut offer = Offer::new(agent.into(), ordinal, standby, at);
+        for unclaimed in self.unclaimed_legs.extract_if(.., |unclaimed| unclaimed.agent.as_str() == agent) {
+            offer.add_leg(unclaimed.leg);
+            offer.identity = unclaimed.identity;
+        }
+        self.offers.push(offer);
         self.offers.len() - 1
     }
 
@@ -459,6 +523,9 @@ impl Attempt {
             self.announce(occasion, index);
             self.offers[index].answered_at = Some(at);
             self.tell(occasion, EventName::Answered, Some(index), at, synthetic);
+            if let Some(bridged_at) = self.bridge.as_ref().filter(|bridge| bridge.offer != index).map(|b| b.at) {
+                self.close_beaten_offers(bridged_at);
+            }
         }
     }
 
@@ -475,7 +542,7 @@ impl Attempt {
     /// them nothing more.
     fn close_beaten_offers(&mut self, at: Timestamp) {
         for offer in &mut self.offers {
-            if offer.state == OfferState::Open && offer.answered_at.is_some() {
+            if offer.state == OfferState::Open && offer.answered_at.is_some() && offer.offered_at <= at {
                 offer.close(Outcome::LostRace, at);
             }
         }

@@ -92,8 +92,8 @@ impl Lifecycle {
     fn apply(&mut self, input: &Input<'_>, kind: FactKind<'_>, effects: &mut Effects) {
         match kind {
             FactKind::Channel(step, data) => self.channel_step(input, step, data, effects),
-            FactKind::Member(MemberStep::Start | MemberStep::Resume, member, data) => {
-                self.member_joined(input, &member, data, effects);
+            FactKind::Member(step @ (MemberStep::Start | MemberStep::Resume), member, data) => {
+                self.member_joined(input, step, &member, data, effects);
             }
             FactKind::Member(MemberStep::End, member, data) => {
                 let Some(hash) = self.attempt_of(input, &member, effects) else { return };
@@ -102,6 +102,7 @@ impl Lifecycle {
                     attempt.absorb(data);
                     attempt.end_queue(occasion, data);
                 });
+                self.apply_early(&member.session, effects);
             }
             FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
             FactKind::AgentStatus { agent, status } => {
@@ -168,10 +169,15 @@ impl Lifecycle {
     }
 
     fn hung_up(&mut self, input: &Input<'_>, uuid: &str, data: ChannelData<'_>, effects: &mut Effects) {
-        for hash in self.on_session(uuid) {
+        let on_session = self.on_session(uuid);
+        if on_session.is_empty() && !input.waited && self.early.has(uuid) {
+            // A member whose start is yet to come, or is lost: the end comes after it.
+            self.keep(input, uuid);
+            return;
+        }
+        for hash in on_session {
             self.note_transfer_target(hash, data);
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-                attempt.absorb(data);
                 attempt.end_call(occasion, data);
             });
         }
@@ -201,7 +207,9 @@ impl Lifecycle {
             member: data.header(h::CC_MEMBER_UUID_VARIABLE)?,
             session: data.header(h::CC_MEMBER_SESSION_UUID_VARIABLE)?,
         };
-        let hash = self.attempt_of(input, &member, effects)?;
+        let known = self.channels.get(uuid).and_then(|channel| channel.serves);
+        let known = known.filter(|hash| self.attempt(*hash).is_some());
+        let hash = known.or_else(|| self.attempt_of(input, &member, effects))?;
         self.note_leg(uuid, hash);
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
             attempt.add_leg(occasion, &agent, ChannelUuid::new(uuid), data);
@@ -218,21 +226,33 @@ impl Lifecycle {
         data: ChannelData<'_>,
         effects: &mut Effects,
     ) {
-        let Some(hash) = self.attempt_of(input, member, effects) else { return };
-        if let OfferStep::Offering { .. } | OfferStep::BridgeStart = step {
-            self.note_offer(agent, hash);
+        let under_way = match step {
+            OfferStep::Offering { .. } => None,
+            _ => self.find_offered(member, agent, input.at),
+        };
+        let Some(hash) = under_way.or_else(|| self.attempt_of(input, member, effects)) else { return };
+        let left_at = self.attempt(hash).and_then(Attempt::left_at);
+        if matches!(step, OfferStep::Offering { .. }) && left_at.is_some_and(|left_at| left_at < input.at) {
+            self.anomalies.count(Anomaly::AfterLeaving);
+            return;
         }
         if step == OfferStep::BridgeStart
             && let Some(leg) = data.header(h::CC_AGENT_UUID)
         {
             self.note_leg(&leg, hash);
         }
+        let mut fits = true;
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
             OfferStep::Offering { standby } => attempt.offer(occasion, agent, standby),
-            OfferStep::BridgeStart => attempt.start_bridge(occasion, agent, data),
-            OfferStep::BridgeEnd { bridged } => attempt.end_bridge(occasion, agent, bridged, data),
-            OfferStep::Fail { cause } => attempt.fail_offer(occasion, agent, &cause),
+            OfferStep::BridgeStart => fits = attempt.start_bridge(occasion, agent, data),
+            OfferStep::BridgeEnd { bridged } => fits = attempt.end_bridge(occasion, agent, bridged, data),
+            OfferStep::Fail { cause } => fits = attempt.fail_offer(occasion, agent, &cause),
         });
+        if !fits {
+            self.anomalies.count(Anomaly::AfterOffer);
+        } else if self.attempt(hash).is_some() {
+            self.note_offer(agent, hash);
+        }
     }
 
     /// The attempt that an event is about. Where there is none, the event waits for it; after that, it is made up if it
@@ -241,14 +261,13 @@ impl Lifecycle {
         if let Some(hash) = self.find(&member.queue, &member.member, &member.session) {
             return Some(hash);
         }
-        if self.memory.settled(&stay(member)).is_some() {
+        let settled = self.memory.settled(&stay(member));
+        if settled.is_some_and(|settled| input.waited || input.at <= settled.left_at) {
             self.anomalies.count(Anomaly::AfterLeaving);
             return None;
         }
         if !input.waited {
-            if !self.early.keep(self.now, &member.session, input.event) {
-                self.anomalies.count(Anomaly::TooManyEarlyEvents);
-            }
+            self.keep(input, &member.session);
             return None;
         }
         let Some(joined_at) = joined_time(input.event) else {
@@ -263,21 +282,58 @@ impl Lifecycle {
         self.open(input, newcomer, effects)
     }
 
+    fn keep(&mut self, input: &Input<'_>, session: &str) {
+        if !self.early.keep(self.now, session, input.event) {
+            self.anomalies.count(Anomaly::TooManyEarlyEvents);
+        }
+    }
+
     fn member_joined(
         &mut self,
         input: &Input<'_>,
+        step: MemberStep,
         member: &MemberRef<'_>,
         data: ChannelData<'_>,
         effects: &mut Effects,
     ) {
-        let known = self.find(&member.queue, &member.member, &member.session);
-        if known.and_then(|hash| self.attempt(hash)).is_some_and(|attempt| attempt.left_at().is_none()) {
+        let before = self.find(&member.queue, &member.member, &member.session);
+        if let Some((hash, attempt)) = before.and_then(|hash| Some((hash, self.attempt(hash)?)))
+            && attempt.left_at().is_none()
+        {
+            if step != MemberStep::Resume || input.at <= attempt.joined_at {
+                self.anomalies.count(Anomaly::RepeatedJoin);
+                return;
+            }
+            // Nobody resumes who has not left: the end is on its way, or is lost.
+            if !input.waited {
+                self.keep(input, &member.session);
+                return;
+            }
+            self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                attempt.lose(occasion.at, occasion.at);
+            });
+        }
+        if self.left_before(member).is_some_and(|left_at| input.at < left_at) {
             self.anomalies.count(Anomaly::RepeatedJoin);
             return;
         }
-        let newcomer = Newcomer::of_event(member, data, input.at, false);
-        if self.open(input, newcomer, effects).is_some() {
-            self.catch_up(&member.session, effects);
+        if self.open(input, Newcomer::of_event(member, data, input.at, false), effects).is_some() {
+            self.apply_early(&member.session, effects);
+        }
+    }
+
+    /// When the latest stay with the same UUIDs ended.
+    fn left_before(&self, member: &MemberRef<'_>) -> Option<Timestamp> {
+        let live = self.find(&member.queue, &member.member, &member.session).and_then(|hash| self.attempt(hash));
+        live.and_then(Attempt::left_at).or(self.memory.settled(&stay(member)).map(|settled| settled.left_at))
+    }
+
+    /// Applies the events that have waited for what has just become known of a member's channel.
+    fn apply_early(&mut self, session: &str, effects: &mut Effects) {
+        if self.early.has(session) {
+            for event in self.early.take(session) {
+                self.apply_kept(&event, false, effects);
+            }
         }
     }
 
@@ -287,16 +343,7 @@ impl Lifecycle {
         let before = self.on_session(&early.session).len();
         self.apply_kept(&early.event, true, effects);
         if self.on_session(&early.session).len() > before {
-            self.catch_up(&early.session, effects);
-        }
-    }
-
-    /// Applies the events that waited for a member's attempt, before anything newer is told of it.
-    fn catch_up(&mut self, session: &str, effects: &mut Effects) {
-        if self.early.has(session) {
-            for event in self.early.take(session) {
-                self.apply_kept(&event, false, effects);
-            }
+            self.apply_early(&early.session, effects);
         }
     }
 
@@ -318,6 +365,8 @@ impl Lifecycle {
         if of_member {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
+            // A time that is known to the second only is not before the answer that it followed.
+            attempt.joined_at = attempt.call.answered_at.map_or(attempt.joined_at, |at| at.max(attempt.joined_at));
         }
         if let Some(channel) = self.channels.entry(&member.session, &mut self.anomalies) {
             channel.latest_attempt_id = Some(attempt.attempt_id);
@@ -332,7 +381,8 @@ impl Lifecycle {
     fn new_attempt(&self, newcomer: &Newcomer<'_>) -> Option<Attempt> {
         let Newcomer { member, data, joined_at, .. } = newcomer;
         let earlier = self.find(&member.queue, &member.member, &member.session).and_then(|hash| self.attempt(hash));
-        let ordinal = earlier.map(|attempt| attempt.key.ordinal).max(self.memory.settled(&stay(member)));
+        let settled = self.memory.settled(&stay(member)).map(|settled| settled.ordinal);
+        let ordinal = earlier.map(|attempt| attempt.key.ordinal).max(settled);
         let key = AttemptKey {
             core: self.world.core.clone()?,
             queue: (&*member.queue).into(),
@@ -342,7 +392,7 @@ impl Lifecycle {
         };
         let settings = self.world.config.queue(&key.queue).settings.clone();
         let channel = self.channels.get(&member.session);
-        let before = self.memory.abandoned(&key.member);
+        let before = earlier.map(Attempt::for_a_resume).or_else(|| self.memory.abandoned(&key.member).cloned());
         let on_channel = channel.and_then(|channel| channel.latest_attempt_id);
         let integer = |name| data.header(name)?.parse::<u64>().ok();
         let dialers = integer(h::CC_ATTEMPT_ID).filter(|_| on_channel.is_none());
@@ -352,8 +402,9 @@ impl Lifecycle {
                 name: newcomer.name.clone(),
                 number: newcomer.number.clone(),
                 id: None,
-                attempt_seq: integer(h::CC_ATTEMPT_SEQ).unwrap_or_else(|| before.map_or(1, |b| b.attempts + 1)),
-                first_joined_at: before.map(|before| before.first_joined_at),
+                attempt_seq: integer(h::CC_ATTEMPT_SEQ)
+                    .unwrap_or_else(|| before.as_ref().map_or(1, |b| b.attempts + 1)),
+                first_joined_at: before.as_ref().map(|before| before.first_joined_at),
                 previous_attempt_id: before.map(|before| before.attempt_id).or(on_channel),
             },
             call: Call {
@@ -398,7 +449,7 @@ impl Lifecycle {
             let joined_at = row.joined_at().unwrap_or(at);
             let newcomer = Newcomer { member: &member, name, number, data, joined_at, synthetic: true };
             let opened = self.open(&input, newcomer, effects)?;
-            self.catch_up(&member.session, effects);
+            self.apply_early(&member.session, effects);
             Some(opened)
         });
         let Some(hash) = opened else { return };

@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::attempt::{Attempt, Bridge};
+use super::attempt::{Attempt, Bridge, QueueEnd};
 use super::offer::{LegEnd, MemberFate, Offer, OfferState, Readiness, Verdict};
 use super::world::Occasion;
 use crate::freeswitch::channel::Disposition;
 use crate::moment::EventName;
-use crate::moment::value::{CancelReason, CcResult, MissedReason, Outcome, Side};
+use crate::moment::value::{CancelReason, CcResult, Outcome, Side};
 
 /// How long `leaving` waits for the end of the member's call after FreeSWITCH said that it is ending. Normally it comes
 /// within 0.1 s; under overload 7.7 s were seen.
@@ -31,6 +31,7 @@ impl Attempt {
         if self.left {
             return None;
         }
+        self.stop_waiting_for_call(occasion.now);
         let mut next = None;
         for index in 0..self.offers.len() {
             next = earlier(next, self.settle_offer(occasion, index));
@@ -57,6 +58,14 @@ impl Attempt {
         }
     }
 
+    /// Closes the offer to an agent to whom the attempt is offered anew: its end was lost.
+    pub fn close_forgotten_offer(&mut self, occasion: &mut Occasion<'_>, agent: &str) {
+        if let Some(index) = self.open_offer(agent, occasion.at) {
+            let (at, fate) = (occasion.at, self.member_fate());
+            self.close_open_offer(occasion, index, at, fate);
+        }
+    }
+
     fn conclude_offer(&mut self, occasion: &mut Occasion<'_>, index: usize, verdict: Verdict, at: Timestamp) {
         self.dirty = true;
         match verdict {
@@ -64,7 +73,8 @@ impl Attempt {
             Verdict::AnsweredInVain => self.offers[index].close(Outcome::Failed, at),
             Verdict::Missed(reason) => {
                 self.announce(occasion, index);
-                self.tell_missed(occasion, index, reason, at);
+                let was_seen = matches!(self.offers[index].state, OfferState::Failing { .. });
+                self.tell_missed(occasion, index, reason, at, !was_seen);
                 self.offers[index].close(reason.into(), at);
             }
         }
@@ -72,6 +82,9 @@ impl Attempt {
 
     /// What is known of the member, to explain why an offer was cancelled.
     fn member_fate(&self) -> MemberFate {
+        if self.queue_end.as_ref().is_some_and(|end| end.call_goes_on) {
+            return MemberFate::TakenAway;
+        }
         if let Some(end) = &self.call.end {
             return match end.hangup.disposition {
                 Disposition::ByFarEnd => MemberFate::HungUp,
@@ -82,17 +95,41 @@ impl Attempt {
         }
         match &self.queue_end {
             None => MemberFate::Waiting,
-            Some(end) if end.call_goes_on || end.reason != Some(CancelReason::BreakOut) => MemberFate::TakenAway,
-            Some(end) => MemberFate::Unclear { until: end.seen_at + CALL_END_WAIT },
+            Some(QueueEnd { reason: None | Some(CancelReason::BreakOut), seen_at, .. }) => {
+                MemberFate::Unclear { until: *seen_at + CALL_END_WAIT }
+            }
+            Some(_) => MemberFate::TakenAway,
         }
+    }
+
+    /// Whether the call went on after the queue until then, longer than a hangup takes to follow.
+    pub fn went_on_until(&self, at: Timestamp) -> bool {
+        let may_be_ending = self.bridge.is_some() && self.transfer_mark().is_none();
+        let goes_on = self.queue_end.as_ref().filter(|end| end.call_goes_on);
+        goes_on.is_some_and(|end| !may_be_ending || at > end.at + HANGUP_WAIT)
+    }
+
+    /// Where the end of the call does not come any more, what the queue's end told of it has to do.
+    fn stop_waiting_for_call(&mut self, now: Timestamp) {
+        let has_gone = self.has_gone(now);
+        if let Some(end) = self.queue_end.as_mut().filter(|end| has_gone || end.seen_at + CALL_END_WAIT <= now) {
+            self.call.end = self.call.end.take().or(end.call_end.take());
+        }
+    }
+
+    /// Whether the attempt was found gone and nothing more can come.
+    fn has_gone(&self, now: Timestamp) -> bool {
+        self.loss.as_ref().is_some_and(|loss| loss.grace_until <= now)
     }
 
     /// Whether the attempt can leave; none while the member has not begun to.
     fn leaving_readiness(&self, now: Timestamp) -> Option<Readiness<()>> {
+        if self.has_gone(now) {
+            return Some(Readiness::Ready(()));
+        }
         let call_end = self.call.end_seen_at;
         let Some(first_end) = earlier(self.queue_end.as_ref().map(|end| end.seen_at), call_end) else {
-            let until = self.loss.as_ref()?.grace_until;
-            return Some(if now < until { Readiness::Until(until) } else { Readiness::Ready(()) });
+            return Some(Readiness::Until(self.loss.as_ref()?.grace_until));
         };
         let mut waits = Vec::with_capacity(3);
         match (&self.queue_end, call_end) {
@@ -112,14 +149,6 @@ impl Attempt {
         Some(match waits.into_iter().filter(|until| now < *until).max() {
             Some(until) => Readiness::Until(until),
             None => Readiness::Ready(()),
-        })
-    }
-
-    /// Whether the member's call has outlived the stay: it was not about to end when the stay did, nor ended right after.
-    pub(super) fn call_went_on(&self, now: Timestamp) -> bool {
-        self.queue_end.as_ref().filter(|end| end.call_goes_on).is_some_and(|end| {
-            let may_be_ending = self.bridge.is_some() && self.transfer_mark().is_none();
-            !may_be_ending || end.seen_at + HANGUP_WAIT < now
         })
     }
 
@@ -149,25 +178,27 @@ impl Attempt {
 
     /// Closes the offers whose end did not come, by what is known of their legs.
     fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
+        let fate = self.member_fate();
         for index in 0..self.offers.len() {
-            let offer = &self.offers[index];
-            if !offer.is_open() {
-                continue;
+            if self.offers[index].is_open() {
+                self.close_open_offer(occasion, index, left_at, fate);
             }
-            let at = offer.leg().and_then(|leg| leg.end.as_ref()).map_or(left_at, |end| end.at);
-            if offer.state == OfferState::Bridged {
-                self.offers[index].close(Outcome::Bridged, at);
-            } else if self.was_lost() {
-                self.offers[index].close(Outcome::Lost, at);
-            } else if offer.answered_at.is_some() {
-                self.offers[index].close(Outcome::Failed, at);
-            } else {
-                let reason = match self.member_fate() {
-                    MemberFate::HungUp => MissedReason::Abandoned,
-                    MemberFate::Waiting | MemberFate::Unclear { .. } | MemberFate::TakenAway => MissedReason::Withdrawn,
-                };
-                self.conclude_offer(occasion, index, Verdict::Missed(reason), at);
-            }
+        }
+    }
+
+    fn close_open_offer(&mut self, occasion: &mut Occasion<'_>, index: usize, now: Timestamp, fate: MemberFate) {
+        let offer = &self.offers[index];
+        let leg_end = offer.leg().and_then(|leg| leg.end.as_ref()).map(|end| end.at);
+        let at = leg_end.unwrap_or(now);
+        let rang_at = |then| offer.offered_at <= then && leg_end.is_none_or(|end| then <= end);
+        let has_winner = self.bridge.as_ref().is_some_and(|bridge| rang_at(bridge.at));
+        match &offer.state {
+            OfferState::Closed { .. } => {}
+            OfferState::Bridged => self.offers[index].close(Outcome::Bridged, at),
+            OfferState::Failing { at, .. } => self.conclude_offer(occasion, index, offer.final_verdict(fate), *at),
+            OfferState::Open if has_winner => self.offers[index].close(Outcome::LostRace, at),
+            OfferState::Open if self.was_lost() && leg_end.is_none() => self.offers[index].close(Outcome::Lost, at),
+            OfferState::Open => self.conclude_offer(occasion, index, offer.final_verdict(fate), at),
         }
     }
 
@@ -230,11 +261,6 @@ impl Attempt {
         }
         match self.member_fate() {
             MemberFate::TakenAway => (CcResult::Cancel, Some(CancelReason::Killed)),
-            MemberFate::Unclear { .. }
-                if ended_by_operator(self.queue_end.as_ref().and_then(|e| e.cause.as_deref())) =>
-            {
-                (CcResult::Cancel, Some(CancelReason::Killed))
-            }
             MemberFate::HungUp | MemberFate::Unclear { .. } | MemberFate::Waiting => {
                 (CcResult::Abandoned, Some(CancelReason::Hangup))
             }
@@ -247,7 +273,7 @@ impl Attempt {
         Some(match (end.hangup.disposition, self.bridged_leg_end()) {
             (Disposition::ByFarEnd, _) => Side::Member,
             (_, Some(agent)) if agent.hangup.disposition == Disposition::ByFarEnd => Side::Agent,
-            (Disposition::Unknown, _) if end.hangup.by_bridge => Side::Agent,
+            (Disposition::Unknown, _) if end.hangup.by_bridge && self.bridge.is_some() => Side::Agent,
             (Disposition::Unknown, Some(agent)) if agent.hangup.by_bridge => Side::Member,
             (Disposition::ByFreeSwitch | Disposition::Unknown, _) => Side::System,
         })

@@ -12,11 +12,12 @@ use super::anomaly::{Anomalies, Anomaly};
 use super::attempt::Attempt;
 use super::channels::Channels;
 use super::early::EarlyEvents;
-use super::memory::{Abandoned, Memory, Stay};
+use super::memory::{Memory, Settled, Stay};
 use super::seen::Seen;
 use super::world::{Occasion, World};
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
+use crate::freeswitch::fact::MemberRef;
 use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeName};
 use crate::moment::Moment;
@@ -259,6 +260,17 @@ impl Lifecycle {
         })
     }
 
+    /// The live attempt with these UUIDs that is being offered to the agent: not the latest, where the member came back on
+    /// the same channel while the agent's phone still rang.
+    pub(super) fn find_offered(&self, member: &MemberRef<'_>, agent: &str, at: Timestamp) -> Option<AttemptHash> {
+        let is_offered = |attempt: &Attempt| {
+            let AttemptKey { queue, member: uuid, .. } = &attempt.key;
+            queue.as_str() == member.queue && uuid.as_str() == member.member && attempt.open_offer(agent, at).is_some()
+        };
+        let on_channel = self.by_session.get(&*member.session)?;
+        on_channel.iter().rev().copied().find(|hash| self.attempt(*hash).is_some_and(is_offered))
+    }
+
     /// The live attempts on a member's channel.
     pub(super) fn on_session(&self, session: &str) -> Vec<AttemptHash> {
         self.by_session.get(session).cloned().unwrap_or_default()
@@ -280,8 +292,12 @@ impl Lifecycle {
         }
     }
 
-    /// Remembers that an agent is called, or connected, on a channel for an attempt.
+    /// Remembers that an agent is called, or connected, on a channel for an attempt; not if that channel has ended, for
+    /// nothing would make it forgotten.
     pub(super) fn note_leg(&mut self, channel: &str, hash: AttemptHash) {
+        if self.attempt(hash).is_some_and(|attempt| attempt.has_ended_leg(channel)) {
+            return;
+        }
         if let Some(channel) = self.channels.entry(channel, &mut self.anomalies) {
             channel.serves = Some(hash);
         }
@@ -353,15 +369,13 @@ impl Lifecycle {
         for offer in &attempt.offers {
             remove_from(&mut self.by_agent, &offer.agent, hash);
         }
-        let result = attempt.result().0;
-        let Attempt { key, attempt_id, member, joined_at, .. } = *attempt;
-        if result != CcResult::Success {
-            let first_joined_at = member.first_joined_at.unwrap_or(joined_at);
-            let abandoned = Abandoned { first_joined_at, attempt_id, attempts: member.attempt_seq };
-            self.memory.abandon(self.now, key.member.clone(), abandoned);
+        if attempt.result().0 != CcResult::Success {
+            self.memory.abandon(self.now, attempt.key.member.clone(), attempt.for_a_resume());
         }
+        let settled = Settled { ordinal: attempt.key.ordinal, left_at: attempt.left_at().unwrap_or(self.now) };
+        let key = attempt.key;
         let stay = Stay { queue: key.queue, member: key.member, session: key.session };
-        self.memory.settle(self.now, stay, key.ordinal);
+        self.memory.settle(self.now, stay, settled);
     }
 }
 

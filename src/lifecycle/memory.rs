@@ -7,12 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::id::{ChannelUuid, MemberUuid, QueueName};
 
-/// How long a settled attempt is remembered: late events of it are told from events of one that was never seen.
-const SETTLED_MEMORY: SignedDuration = SignedDuration::from_mins(10);
-
-/// How long a member who left without an agent is remembered for a resume. mod_callcenter forgets
+/// How long attempts that are over are remembered: late events of them are told from events of one that was never seen,
+/// and a member who is resumed from those who come for the first time. mod_callcenter forgets who left without an agent
 /// after `discard-abandoned-after`, which is a minute unless configured.
-const ABANDONED_MEMORY: SignedDuration = SignedDuration::from_hours(1);
+const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 
 /// The most of each that are remembered (about 200 bytes each); the oldest are forgotten first.
 const MEMORY_LIMIT: usize = 16_384;
@@ -26,6 +24,15 @@ pub struct Stay {
     pub member: MemberUuid,
     /// The member's channel.
     pub session: ChannelUuid,
+}
+
+/// What is remembered of a stay that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Which of the stays with the same UUIDs it was.
+    pub ordinal: u32,
+    /// When the member left.
+    pub left_at: Timestamp,
 }
 
 /// What is remembered of a member who left without an agent.
@@ -42,24 +49,24 @@ pub struct Abandoned {
 /// The memory.
 #[derive(Debug)]
 pub struct Memory {
-    settled: Remembered<Stay, u32>,
+    settled: Remembered<Stay, Settled>,
     abandoned: Remembered<MemberUuid, Abandoned>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { settled: Remembered::new(SETTLED_MEMORY), abandoned: Remembered::new(ABANDONED_MEMORY) }
+        Self { settled: Remembered::new(MEMORY), abandoned: Remembered::new(MEMORY) }
     }
 }
 
 impl Memory {
-    /// Remembers that a stay with this ordinal is over.
-    pub fn settle(&mut self, now: Timestamp, stay: Stay, ordinal: u32) {
-        self.settled.insert(now, stay, ordinal);
+    /// Remembers that a stay is over.
+    pub fn settle(&mut self, now: Timestamp, stay: Stay, settled: Settled) {
+        self.settled.insert(now, stay, settled);
     }
 
-    /// The ordinal of the latest stay with these UUIDs that is over.
-    pub fn settled(&self, stay: &Stay) -> Option<u32> {
+    /// The latest stay with these UUIDs that is over.
+    pub fn settled(&self, stay: &Stay) -> Option<Settled> {
         self.settled.get(stay).copied()
     }
 

@@ -34,6 +34,8 @@ pub struct Offer {
     pub ordinal: u32,
     /// Whether the agent is on a standing call, so that no leg of its own rings.
     pub standby: bool,
+    /// Whether it was inferred from what followed: its `agent-offering` was lost, or has been overtaken.
+    pub inferred: bool,
     /// When the agent was called.
     pub offered_at: Timestamp,
     /// Whether `offering` was sent.
@@ -95,6 +97,17 @@ pub struct LegEnd {
     pub hangup: Hangup,
 }
 
+/// A leg that was seen before the offer that it was made for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnclaimedLeg {
+    /// The agent who is called on it.
+    pub agent: AgentName,
+    /// The leg.
+    pub leg: Leg,
+    /// What it says of the agent.
+    pub identity: LegIdentity,
+}
+
 /// Who the agent is, as far as the leg tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegIdentity {
@@ -150,6 +163,7 @@ impl Offer {
             agent,
             ordinal,
             standby,
+            inferred: false,
             offered_at,
             announced: false,
             legs: Vec::new(),
@@ -175,10 +189,20 @@ impl Offer {
         self.legs.iter().any(|leg| leg.channel.as_str() == channel)
     }
 
+    /// Whether something that happened then, to an offer of this agent, happened to one that is over, or to this one
+    /// although it is: what tells of an offer can be overtaken by its end.
+    pub fn is_past(&self, at: Timestamp) -> bool {
+        let ended_by_then = match &self.state {
+            OfferState::Closed { outcome, at: closed_at } => *outcome == Outcome::LostRace || at <= *closed_at,
+            OfferState::Open | OfferState::Bridged | OfferState::Failing { .. } => false,
+        };
+        at < self.offered_at || ended_by_then
+    }
+
     /// Adds a leg, if it is not among them.
-    pub fn add_leg(&mut self, channel: ChannelUuid) {
-        if !self.has_leg(channel.as_str()) {
-            self.legs.push(Leg { channel, end: None });
+    pub fn add_leg(&mut self, leg: Leg) {
+        if !self.has_leg(leg.channel.as_str()) {
+            self.legs.push(leg);
         }
     }
 
@@ -192,9 +216,9 @@ impl Offer {
     }
 
     /// Keeps how a leg ended.
-    pub fn end_leg(&mut self, channel: &str, end: LegEnd) {
+    pub fn end_leg(&mut self, channel: &str, end: &LegEnd) {
         if let Some(leg) = self.legs.iter_mut().find(|leg| leg.channel.as_str() == channel) {
-            leg.end = Some(end);
+            leg.end = Some(end.clone());
         }
     }
 
@@ -266,6 +290,21 @@ impl Offer {
         })
     }
 
+    /// How it ended, where nothing more can come: by what FreeSWITCH said of it, else by its leg's end.
+    pub fn final_verdict(&self, fate: MemberFate) -> Verdict {
+        if let Some(Readiness::Ready(verdict)) = self.verdict(fate, Timestamp::MAX) {
+            return verdict;
+        }
+        let leg_end = self.leg().and_then(|leg| leg.end.as_ref());
+        match leg_end.and_then(|end| end.cause.as_deref()) {
+            _ if self.answered_at.is_some() => Verdict::AnsweredInVain,
+            Some(LOSE_RACE) => Verdict::LostRace,
+            Some(cause) if cause != ORIGINATOR_CANCEL => Verdict::Missed(cause::missed_reason(cause)),
+            _ if fate == MemberFate::HungUp => Verdict::Missed(MissedReason::Abandoned),
+            _ => Verdict::Missed(MissedReason::Withdrawn),
+        }
+    }
+
     /// Whether the agent's status explains a cancel. With ring-all mod_callcenter cancels nothing when a status changes,
     /// so a change from long before explains nothing.
     fn agent_has_just_left(&self, cancelled_at: Timestamp) -> bool {
@@ -327,10 +366,10 @@ mod tests {
     #[test]
     fn a_failed_offer_waits_for_its_legs_sip_status() {
         let mut offer = failing("CALL_REJECTED");
-        offer.add_leg("leg".into());
+        offer.add_leg(Leg { channel: "leg".into(), end: None });
         assert_eq!(offer.verdict(MemberFate::Waiting, at(1_000)), Some(Readiness::Until(at(1_500))));
         let hangup = Hangup { sip_status: Some(403), ..Hangup::default() };
-        offer.end_leg("leg", LegEnd { at: at(1_010), cause: Some("CALL_REJECTED".into()), hangup });
+        offer.end_leg("leg", &LegEnd { at: at(1_010), cause: Some("CALL_REJECTED".into()), hangup });
         let verdict = offer.verdict(MemberFate::Waiting, at(1_010));
         assert_eq!(verdict, Some(Readiness::Ready(Verdict::Missed(MissedReason::Rejected))));
         assert_eq!(offer.failure(), (Some("CALL_REJECTED".into()), Some(403)));

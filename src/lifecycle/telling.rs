@@ -7,7 +7,7 @@ use super::ending::TransferMark;
 use super::world::Occasion;
 use crate::freeswitch::cause;
 use crate::id::AgentName;
-use crate::moment::value::{MissedReason, Seconds, Time};
+use crate::moment::value::{CancelReason, MissedReason, Seconds, Time};
 use crate::moment::{EventName, Moment, Payload};
 
 impl Attempt {
@@ -25,8 +25,15 @@ impl Attempt {
     }
 
     /// Tells that an offer was missed.
-    pub fn tell_missed(&mut self, occasion: &mut Occasion<'_>, index: usize, reason: MissedReason, at: Timestamp) {
-        let mut payload = self.next_payload(occasion, EventName::Missed, Some(index), at, false);
+    pub fn tell_missed(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        index: usize,
+        reason: MissedReason,
+        at: Timestamp,
+        synthetic: bool,
+    ) {
+        let mut payload = self.next_payload(occasion, EventName::Missed, Some(index), at, synthetic);
         let (cause, status) = self.offers[index].failure();
         payload.missed_reason = Some(reason);
         payload.ring_sec = Some(self.offers[index].ring(at));
@@ -139,7 +146,9 @@ impl Attempt {
         payload.left_at = Some(Time(left_at));
         payload.cc_result = Some(result);
         payload.cc_cancel_reason = reason;
-        payload.exit_key = self.call.exit_key.clone();
+        // The variable outlives the queue that was left by a key.
+        let by_key = self.queue_end.as_ref().is_some_and(|end| end.reason == Some(CancelReason::ExitWithKey));
+        payload.exit_key = self.call.exit_key.clone().filter(|_| by_key);
         payload.hangup_side = self.hangup_side();
         payload.talk_ended_by = self.talk_ended_by();
         let hold = self.bridge.as_ref().map(|bridge| &bridge.hold);

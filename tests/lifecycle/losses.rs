@@ -1,0 +1,247 @@
+//! What is lost, and what is told nevertheless.
+
+use hookswitch::moment::EventName;
+use hookswitch::moment::value::{CancelReason, CcResult, Outcome};
+
+use crate::story::{Ended, Ring, Stay, Story};
+
+/// A conversation of which one event, the first of that name that is left, is lost.
+fn without(name: &str, occurrence: usize) -> Story {
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.pass(2_000);
+    let ring = story.talk(&stay, "agent1");
+    story.caller_ends(&stay, &ring);
+    let place = story.sent.iter().enumerate().filter(|(_, sent)| sent.name == name).nth(occurrence);
+    let place = place.map(|(place, _)| place).expect("there is such an event");
+    story.sent.remove(place);
+    story
+}
+
+const CONVERSATION: [&str; 6] =
+    ["joined", "offering agent1", "answered agent1", "bridged agent1", "processing agent1", "leaving success"];
+
+#[test]
+fn any_one_lost_event_of_a_channel_changes_no_hook() {
+    for (name, occurrence) in [
+        ("CHANNEL_CREATE", 0),
+        ("CHANNEL_CREATE", 1),
+        ("CHANNEL_ANSWER", 0),
+        ("CHANNEL_ANSWER", 1),
+        ("CHANNEL_BRIDGE", 0),
+        ("CHANNEL_HANGUP_COMPLETE", 0),
+        ("CHANNEL_HANGUP_COMPLETE", 1),
+    ] {
+        let told = without(name, occurrence).told();
+        assert_eq!(told.hooks(), CONVERSATION, "{name} {occurrence}");
+        assert_eq!(told.leaving().call_cause.as_deref(), Some("NORMAL_CLEARING"), "{name} {occurrence}");
+    }
+}
+
+#[test]
+fn any_one_lost_event_of_the_queue_changes_no_hook_but_its_own() {
+    for name in ["member-queue-start", "agent-offering", "bridge-agent-start", "member-queue-end"] {
+        let told = without(name, 0).told();
+        let mut hooks = told.hooks();
+        hooks.sort();
+        let mut expected = CONVERSATION.map(str::to_owned);
+        expected.sort();
+        assert_eq!(hooks, expected, "{name}");
+    }
+    let told = without("bridge-agent-end", 0).told();
+    assert_eq!(told.hooks(), ["joined", "offering agent1", "answered agent1", "bridged agent1", "leaving success"]);
+    assert_eq!(told.outcomes(), [Outcome::Bridged]);
+}
+
+#[test]
+fn a_lost_connection_is_read_off_the_channels_and_marked() {
+    let told = without("CHANNEL_BRIDGE", 0).told();
+    let bridged = told.only(EventName::Bridged);
+    assert!(bridged.synthetic);
+    assert_eq!(bridged.wait_sec.0, 3.02);
+    assert_eq!(told.leaving().call_voice_sec.map(|voice| voice.0), Some(5.0));
+}
+
+#[test]
+fn a_lost_offering_is_made_up_and_marked() {
+    let told = without("agent-offering", 0).told();
+    assert!(told.only(EventName::Offering).synthetic);
+
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.lost(|story| story.offering(&stay, "agent1"));
+    let ring = story.ring(&stay, "agent1");
+    story.pass(3_000);
+    story.miss(&stay, &ring, "USER_BUSY", Ended::ByPhone);
+    let told = story.told();
+    assert_eq!(told.hooks(), ["joined", "offering agent1", "missed agent1 busy"]);
+    assert!(told.only(EventName::Offering).synthetic);
+    assert_eq!(
+        told.only(EventName::Missed).agent_channel_id.as_ref().map(|id| id.as_str()),
+        Some(&*story.uuid(ring.leg))
+    );
+}
+
+#[test]
+fn an_answer_of_which_only_the_connection_tells_is_marked() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(1_000);
+    story.lost(|story| {
+        story.pick_up(ring.leg);
+        story.bridge_start(&stay, &ring);
+    });
+    story.bridge(&stay, &ring);
+    let told = story.told();
+    assert!(told.only(EventName::Answered).synthetic);
+    assert!(!told.only(EventName::Bridged).synthetic);
+}
+
+#[test]
+fn agent_and_member_that_are_up_are_not_connected_without_a_connection() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(1_000);
+    story.pick_up(ring.leg);
+    story.bridge_start(&stay, &ring);
+    story.set(stay.leg, "cc_cause", "answered");
+    story.set(stay.leg, "cc_agent_bridged", "true");
+    story.pass(1_000);
+    story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    story.bridge_end(&stay, &ring, true);
+    let told = story.told();
+    assert_eq!(told.hooks(), ["joined", "offering agent1", "answered agent1", "leaving abandoned hangup"]);
+    assert!(told.leaving().synthetic);
+    assert_eq!(told.outcomes(), [Outcome::Failed]);
+}
+
+#[test]
+fn an_offer_whose_end_was_lost_ends_as_its_leg_did() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(1_000);
+    story.hang_up(ring.leg, "USER_BUSY", Ended::ByPhone);
+    story.lost(|story| story.fail(&stay, "agent1", "USER_BUSY"));
+    story.pass(60_000);
+    story.give_up(&stay);
+    let told = story.told();
+    assert_eq!(told.hooks(), ["joined", "offering agent1", "missed agent1 busy", "leaving abandoned hangup"]);
+    assert!(told.only(EventName::Missed).synthetic);
+    assert_eq!(told.only(EventName::Missed).ring_sec.map(|s| s.0), Some(1.0));
+}
+
+#[test]
+fn the_next_offer_to_an_agent_ends_the_one_whose_end_was_lost() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(15_000);
+    story.hang_up(ring.leg, "ALLOTTED_TIMEOUT", Ended::ByFreeSwitch);
+    story.lost(|story| story.fail(&stay, "agent1", "ALLOTTED_TIMEOUT"));
+    story.pass(5_000);
+    let ring = story.talk(&stay, "agent1");
+    story.caller_ends(&stay, &ring);
+    let told = story.told();
+    assert_eq!(
+        told.hooks(),
+        [
+            "joined",
+            "offering agent1",
+            "missed agent1 no_answer",
+            "offering agent1",
+            "answered agent1",
+            "bridged agent1",
+            "processing agent1",
+            "leaving success"
+        ]
+    );
+    assert_eq!(told.leaving().left_at, Some(told.leaving().timestamp));
+}
+
+#[test]
+fn a_loser_whose_end_was_lost_lost_the_race() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let winner = story.offer(&stay, "agent1");
+    let loser = story.offer(&stay, "agent2");
+    story.pass(1_000);
+    story.answer(&stay, &winner);
+    story.lost(|story| story.miss(&stay, &loser, "LOSE_RACE", Ended::ByFreeSwitch));
+    story.pass(1_000);
+    story.caller_ends(&stay, &winner);
+    let told = story.told();
+    assert!(told.all(EventName::Missed).is_empty());
+    assert_eq!(told.offers(), ["agent1 bridged", "agent2 lost_race"]);
+}
+
+/// A caller who hangs up while waiting, with the events around it reordered and lost.
+fn given_up(part: impl FnOnce(&mut Story, &Stay, &Ring)) -> Story {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(1_000);
+    story.ending(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    part(&mut story, &stay, &ring);
+    story
+}
+
+#[test]
+fn a_member_is_told_to_have_left_once_whatever_was_lost_of_the_end() {
+    let stories = [
+        given_up(|story, stay, _| story.leave(stay, Some("BREAK_OUT"))),
+        given_up(|story, stay, _| story.gone(stay.leg)),
+        given_up(|story, stay, ring| {
+            story.gone(stay.leg);
+            story.pass(20);
+            story.miss(stay, ring, "ORIGINATOR_CANCEL", Ended::ByFreeSwitch);
+        }),
+        given_up(|story, stay, ring| {
+            story.miss(stay, ring, "ORIGINATOR_CANCEL", Ended::ByFreeSwitch);
+            story.pass(20);
+            story.leave(stay, Some("BREAK_OUT"));
+        }),
+    ];
+    for story in stories {
+        let told = story.told();
+        assert_eq!(told.hooks(), ["joined", "offering agent1", "missed agent1 abandoned", "leaving abandoned hangup"]);
+        assert_eq!(told.leaving().wait_sec.0, 1.0);
+        assert_eq!(told.lifecycle.next_deadline(), None);
+    }
+}
+
+#[test]
+fn a_conversation_whose_end_freeswitch_forgot_ends_with_the_call() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.talk(&stay, "agent1");
+    story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    let told = story.told();
+    let leaving = told.leaving();
+    assert_eq!((leaving.cc_result, leaving.cc_cancel_reason), (Some(CcResult::Success), None));
+    assert!(leaving.synthetic);
+    assert_eq!(leaving.call_voice_sec.map(|s| s.0), Some(5.0));
+}
+
+#[test]
+fn an_ended_conversation_without_any_word_of_the_call_was_no_kill() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(1_000);
+    story.pick_up(ring.leg);
+    story.bridge_start(&stay, &ring);
+    story.lost(|story| {
+        story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+        story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    });
+    story.bridge_end(&stay, &ring, true);
+    story.leave(&stay, None);
+    let told = story.told();
+    let leaving = told.leaving();
+    assert_eq!((leaving.cc_result, leaving.cc_cancel_reason), (Some(CcResult::Abandoned), Some(CancelReason::Hangup)));
+}

@@ -1,0 +1,17 @@
+//! The lifecycle against its contract: stories told event by event, as FreeSWITCH would, and what hooks they give.
+//!
+//! Recordings of a real FreeSWITCH show what usually happens (`tests/recordings.rs`). Here is what happens rarely: events
+//! that are lost, late or doubled, two ends at once, channels without SIP. [`story`] makes the events; each test tells
+//! one story.
+
+mod delays;
+mod endings;
+mod joining;
+mod losses;
+mod missed;
+mod nodes;
+mod offers;
+mod payloads;
+mod properties;
+mod story;
+mod transfers;

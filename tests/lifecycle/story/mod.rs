@@ -1,0 +1,13 @@
+//! Stories: what happens on a FreeSWITCH, told in order, as the events that it would send.
+//!
+//! - [`plot`]: the steps of a story; [`channel`]: the channels they happen to; [`wire`]: an event's bytes.
+//! - [`told`]: the hooks that the lifecycle makes of a story.
+
+mod channel;
+mod plot;
+mod told;
+mod wire;
+
+pub(crate) use channel::Ended;
+pub(crate) use plot::{Ring, Stay, Story};
+pub(crate) use told::Told;
