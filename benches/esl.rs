@@ -252,7 +252,12 @@ fn our_link(corpus: &Arc<Corpus>) -> usize {
     runtime().block_on(async {
         let address = serve(corpus).to_string();
         let password = Password::new("ClueCon").expect("can be sent");
-        let mut link = link::connect(NodeAddress { name: "bench".into(), address, password });
+        let mut link = link::connect(NodeAddress {
+            name: "bench".into(),
+            address,
+            password,
+            connect_timeout: std::time::Duration::from_secs(10),
+        });
         let (mut items, mut events) = (Vec::new(), 0);
         while events < corpus.events {
             link.events.next_many(&mut items, 256).await;

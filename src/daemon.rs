@@ -33,7 +33,8 @@ use crate::outbox::store::{OpenError, Opened, Settings};
 /// start.
 const RUNS_GRACE: Duration = Duration::from_secs(10);
 
-/// Requests that may be under way to all receivers together.
+/// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
+/// 1,024.
 const REQUESTS_LIMIT: usize = 512;
 
 /// Why the daemon could not start.
@@ -78,7 +79,8 @@ impl Daemon {
     pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
         let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
         let addresses = nodes.iter().map(address).collect::<Result<Vec<_>, _>>()?;
-        let opened = Opened::open(&Settings::at(&config.outbox.path))?;
+        let settings = Settings { keep: config.outbox.keep, ..Settings::at(&config.outbox.path) };
+        let opened = Opened::open(&settings)?;
         let (flows, flows_in) = watch::channel(Arc::new(flows(&config)));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
         let client = Arc::new(Client::new(limits)?);
@@ -128,7 +130,12 @@ impl Daemon {
 fn address(node: &FreeswitchNode) -> Result<NodeAddress, StartError> {
     let password = Password::new(node.password.expose())
         .map_err(|source| StartError::Password { node: node.name.clone(), source })?;
-    Ok(NodeAddress { name: node.name.clone(), address: node.address.clone(), password })
+    Ok(NodeAddress {
+        name: node.name.clone(),
+        address: node.address.clone(),
+        password,
+        connect_timeout: node.connect_timeout,
+    })
 }
 
 fn flows(config: &Config) -> Flows {

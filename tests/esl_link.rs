@@ -92,7 +92,15 @@ fn event(name: &str) -> String {
 async fn listener() -> (TcpListener, NodeAddress) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("is bound").to_string();
-    (listener, NodeAddress { name: "fs1".into(), address, password: Password::new("ClueCon").expect("can be sent") })
+    (
+        listener,
+        NodeAddress {
+            name: "fs1".into(),
+            address,
+            password: Password::new("ClueCon").expect("can be sent"),
+            connect_timeout: Duration::from_secs(10),
+        },
+    )
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {

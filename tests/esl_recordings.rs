@@ -20,7 +20,7 @@ fn recordings() -> Vec<PathBuf> {
         fs::read_dir(folder).expect("the folder is there").map(|e| e.expect("reads").path()).collect();
     found.retain(|path| path.to_string_lossy().ends_with(".esl.zst"));
     found.sort();
-    assert_eq!(found.len(), 39);
+    assert!(found.len() >= 129, "only {} recordings", found.len());
     found
 }
 

@@ -15,6 +15,7 @@ use hookswitch::esl::recording::{self, Item};
 use hookswitch::esl::{Event, recording::decompress};
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::Payload;
+use serde_json::Value;
 use truth::Truth;
 
 /// The events that the daemon subscribes to.
@@ -146,9 +147,69 @@ fn doubled_events_change_nothing() {
     }
 }
 
-fn object(payload: &Payload) -> serde_json::Map<String, serde_json::Value> {
+fn object(payload: &Payload) -> serde_json::Map<String, Value> {
     match serde_json::to_value(payload).expect("serializes") {
-        serde_json::Value::Object(fields) => fields,
+        Value::Object(fields) => fields,
         other => panic!("{other} is no object"),
     }
+}
+
+/// What one payload must carry.
+#[derive(serde::Deserialize)]
+struct Expectation {
+    recording: String,
+    event: String,
+    /// Of this queue, where a recording has several.
+    queue: Option<String>,
+    /// Which of those that remain, from 0.
+    #[serde(default)]
+    nth: usize,
+    #[serde(default)]
+    within: f64,
+    #[serde(default)]
+    expect: serde_json::Map<String, Value>,
+    #[serde(default)]
+    variables: serde_json::Map<String, Value>,
+    #[serde(default)]
+    without: Vec<String>,
+}
+
+impl Expectation {
+    fn differences(&self) -> Vec<String> {
+        let events = events_of(&self.recording, "plain").expect("the recording is there");
+        let payloads: Vec<_> = replay(&events).iter().map(object).collect();
+        let meant = |fields: &&serde_json::Map<String, Value>| {
+            fields["event"] == *self.event && self.queue.as_ref().is_none_or(|queue| fields["queue_name"] == **queue)
+        };
+        let Some(fields) = payloads.iter().filter(meant).nth(self.nth) else {
+            return vec![format!("{}: no {}", self.recording, self.event)];
+        };
+        let carried = self.expect.iter().map(|(name, expected)| (name, expected, &fields[name]));
+        let variables = self.variables.iter().map(|(name, expected)| (name, expected, &fields["variables"][name]));
+        let leaked = self.without.iter().map(|name| (name, &Value::Null, &fields["variables"][name]));
+        let wrong = carried.chain(variables).chain(leaked).filter(|(_, expected, told)| !self.alike(expected, told));
+        wrong
+            .map(|(name, expected, told)| {
+                format!("{} {}: {name} is {told}, on the phones {expected}", self.recording, self.event)
+            })
+            .collect()
+    }
+
+    fn alike(&self, expected: &Value, told: &Value) -> bool {
+        match (expected.as_f64(), told.as_f64()) {
+            (Some(expected), Some(told)) => (expected - told).abs() <= self.within,
+            _ => expected == told,
+        }
+    }
+}
+
+#[test]
+fn every_other_field_agrees_with_what_the_phones_saw() {
+    let text = std::fs::read_to_string(directory().join("fields.json")).expect("a readable list");
+    let list: Vec<Value> = serde_json::from_str(&text).expect("a list");
+    let expectations: Vec<Expectation> =
+        list.into_iter().filter(Value::is_object).map(|v| serde_json::from_value(v).expect("an expectation")).collect();
+    let wrong: Vec<_> = expectations.iter().flat_map(Expectation::differences).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(expectations.len() > 25);
 }

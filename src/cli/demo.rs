@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - [`receiver`]: takes the webhooks and checks their signatures.
-//! - [`line`]: a moment as one line.
+//! - [`mod@line`]: a moment as one line.
 //! - [`tally`]: what all of them add up to.
 //! - [`workplace`]: the directory with the daemon's configuration.
 

@@ -100,10 +100,15 @@ fn is_broken_pipe(failure: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// Says what went wrong, and why, in one line each.
+/// Says what went wrong.
 fn complain(failure: &dyn Error) {
-    let mut err = anstream::stderr().lock();
-    let mut text = format!("hookswitch: {failure}");
+    // Who closed standard error does not want to know.
+    let _ = writeln!(anstream::stderr(), "hookswitch: {}", with_causes(failure));
+}
+
+/// An error and its causes in one line, each said once.
+fn with_causes(failure: &dyn Error) -> String {
+    let mut text = failure.to_string();
     let mut cause = failure.source();
     while let Some(error) = cause {
         let reason = error.to_string();
@@ -113,6 +118,5 @@ fn complain(failure: &dyn Error) {
         }
         cause = error.source();
     }
-    // Who closed standard error does not want to know.
-    let _ = writeln!(err, "{text}");
+    text
 }

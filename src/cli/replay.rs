@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::configuration::ConfigFile;
 use super::line::moment_line;
+use super::with_causes;
 use crate::config::Config;
 use crate::esl::recording::{self, Item};
 use crate::hook;
@@ -145,7 +146,8 @@ impl<W: Write> Replay<W> {
                 Ok(Item::Connected | Item::Disconnected(_) | Item::Mark(_) | Item::Other(_) | Item::Skipped(_)) => {}
                 Err(damage) => {
                     self.damaged = true;
-                    tracing::error!(file = %name.display(), "{damage}");
+                    self.out.flush()?;
+                    writeln!(anstream::stderr(), "hookswitch: {}: {}", name.display(), with_causes(&damage))?;
                 }
             }
             self.print(&mut effects)?;

@@ -12,7 +12,7 @@ use crate::delivery::signature::SigningKeys;
 /// How long one try may take: receivers that answer at all answer within it.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How many requests are under way at once.
+/// How many requests to one receiver are under way at once.
 const CONCURRENCY: usize = 64;
 
 /// The waits of the default schedule in seconds: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h, so that a receiver may be down
@@ -31,7 +31,7 @@ pub struct DeliverySettings {
     pub timeout: Duration,
     /// When failed tries are repeated.
     pub retry: RetrySchedule,
-    /// How many requests are under way at once.
+    /// How many requests to one receiver are under way at once.
     pub concurrency: usize,
 }
 

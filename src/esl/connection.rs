@@ -16,13 +16,14 @@ use super::commands::{Request, Waiter};
 use super::exit::Exit;
 use super::feed::{EventItem, Feed};
 use super::link::{NodeAddress, Tally};
-use super::session::{Anomaly, Purpose, SIGN_IN_LIMIT, Session, Step};
+use super::session::{Anomaly, Purpose, Session, Step};
 
 /// Follows the events until the connection ends; `ready` is called once it is subscribed.
 pub(super) async fn follow_events(node: &NodeAddress, feed: &mut Feed, tally: &Tally, mut ready: impl FnMut()) -> Exit {
     let follow = async {
-        let mut wire = Wire::dial(&node.address).await?;
-        let mut session: Session<Infallible> = Session::new(Purpose::Events, node.password.clone(), now());
+        let mut wire = Wire::dial(node).await?;
+        let mut session: Session<Infallible> =
+            Session::new(Purpose::Events, node.password.clone(), node.connect_timeout, now());
         loop {
             while let Some(decoded) = wire.next_frame()? {
                 match session.receive(decoded, &mut wire.outbound)? {
@@ -55,9 +56,10 @@ pub(super) async fn carry_commands(
     tally: &Tally,
     mut ready: impl FnMut(),
 ) -> Exit {
-    let mut session: Session<Waiter> = Session::new(Purpose::Commands, node.password.clone(), now());
+    let mut session: Session<Waiter> =
+        Session::new(Purpose::Commands, node.password.clone(), node.connect_timeout, now());
     let carry = async {
-        let mut wire = Wire::dial(&node.address).await?;
+        let mut wire = Wire::dial(node).await?;
         loop {
             while let Some(decoded) = wire.next_frame()? {
                 match session.receive(decoded, &mut wire.outbound)? {
@@ -99,8 +101,9 @@ enum Turn {
 }
 
 impl Wire {
-    async fn dial(address: &str) -> Result<Self, Exit> {
-        timeout(SIGN_IN_LIMIT, connect(address)).await.map_err(|_| Exit::ConnectTimeout(SIGN_IN_LIMIT))?
+    async fn dial(node: &NodeAddress) -> Result<Self, Exit> {
+        let limit = node.connect_timeout;
+        timeout(limit, connect(&node.address)).await.map_err(|_| Exit::ConnectTimeout(limit))?
     }
 
     fn next_frame(&mut self) -> Result<Option<Decoded>, Exit> {

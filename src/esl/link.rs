@@ -39,6 +39,8 @@ pub struct NodeAddress {
     pub address: String,
     /// The Event Socket's password.
     pub password: Password,
+    /// How long connecting and signing in may take.
+    pub connect_timeout: Duration,
 }
 
 /// A link to one FreeSWITCH.
@@ -225,7 +227,7 @@ impl Keeper {
     fn ready(&mut self) {
         self.ready_since = Some(Instant::now());
         Tally::add(&self.tally.connections, 1);
-        tracing::info!(node = %self.node.name, purpose = ?self.purpose, "connected to FreeSWITCH");
+        tracing::debug!(node = %self.node.name, purpose = ?self.purpose, "connected to FreeSWITCH");
         self.set(ConnectionState::Ready);
     }
 
@@ -238,18 +240,26 @@ impl Keeper {
             true => self.backoff.longest(),
             false => self.backoff.next(fastrand::f64()),
         };
+        self.complain(&exit, retry_in);
+        self.set(ConnectionState::Waiting { reason: exit, retry_in });
+        retry_in
+    }
+
+    /// Says it once for both connections, which nearly always fail together.
+    fn complain(&self, exit: &Exit, retry_in: Duration) {
+        if self.purpose == Purpose::Commands && !matches!(exit, Exit::CommandTimeout(_)) {
+            tracing::debug!(node = %self.node.name, reason = %exit, "no connection for commands to FreeSWITCH");
+            return;
+        }
         tracing::warn!(
             node = %self.node.name,
-            purpose = ?self.purpose,
             address = %self.node.address,
             reason = %exit,
-            cause = std::error::Error::source(&exit).map(tracing::field::display),
+            cause = std::error::Error::source(exit).map(tracing::field::display),
             advice = exit.advice(),
             retry_in_ms = retry_in.as_millis() as u64,
             "no connection to FreeSWITCH"
         );
-        self.set(ConnectionState::Waiting { reason: exit, retry_in });
-        retry_in
     }
 
     fn set(&self, new: ConnectionState) {

@@ -162,3 +162,30 @@ fn decode(value: &[u8]) -> Cow<'_, str> {
     let bytes: Vec<u8> = percent_decode(value).collect();
     Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Name and value of each header, found a line and a byte at a time.
+    fn by_hand(text: &str) -> Vec<(&str, &str)> {
+        text.split('\n').take_while(|line| !line.is_empty()).filter_map(|line| line.rsplit_once(": ")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_a_plain_reading_finds(text in "[ab: \n]{0,300}") {
+            let headers = PlainHeaders::new(Bytes::copy_from_slice(text.as_bytes()));
+            let expected: Vec<_> = by_hand(&text).into_iter().filter(|(name, _)| !name.is_empty()).collect();
+            let all: Vec<_> = headers.with_prefix("", |_| true).collect();
+            prop_assert_eq!(&all, &expected.iter().map(|(n, v)| (Cow::from(*n), Cow::from(*v))).collect::<Vec<_>>());
+            for (name, _) in &expected {
+                let first = expected.iter().find(|(n, _)| n == name).map(|(_, value)| Cow::from(*value));
+                prop_assert_eq!(headers.get(name), first);
+            }
+            prop_assert_eq!(headers.get("absent"), None);
+        }
+    }
+}

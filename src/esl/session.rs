@@ -11,9 +11,6 @@ use super::event::{Event, MalformedEvent};
 use super::exit::Exit;
 use super::frame::{Frame, FrameKind};
 
-/// From the first byte to the end of the sign-in. FreeSWITCH answers at once, unless it is overloaded.
-pub const SIGN_IN_LIMIT: Duration = Duration::from_secs(10);
-
 /// The longest silence on a connection that gets heartbeats: three of them missed (every 20 s by default).
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -36,6 +33,7 @@ pub struct Session<W> {
     purpose: Purpose,
     password: Password,
     phase: Phase,
+    sign_in_limit: Duration,
     began: Instant,
     last_heard: Instant,
     pending: VecDeque<Pending<W>>,
@@ -97,9 +95,10 @@ pub enum Anomaly {
 }
 
 impl<W> Session<W> {
-    /// A connection that was just made.
-    pub fn new(purpose: Purpose, password: Password, now: Instant) -> Self {
-        Self { purpose, password, phase: Phase::Greeting, began: now, last_heard: now, pending: VecDeque::new() }
+    /// A connection that was just made, and must be signed in within the limit.
+    pub fn new(purpose: Purpose, password: Password, sign_in_limit: Duration, now: Instant) -> Self {
+        let (phase, pending) = (Phase::Greeting, VecDeque::new());
+        Self { purpose, password, phase, sign_in_limit, began: now, last_heard: now, pending }
     }
 
     /// Takes note that bytes came.
@@ -156,7 +155,7 @@ impl<W> Session<W> {
     /// When [`Session::handle_timeout`] must be called, unless something comes before; none: never.
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.phase != Phase::Ready {
-            return Some(self.began + SIGN_IN_LIMIT);
+            return Some(self.began + self.sign_in_limit);
         }
         let silence = (self.purpose == Purpose::Events).then(|| self.last_heard + SILENCE_LIMIT);
         self.pending.iter().map(|pending| pending.deadline).chain(silence).min()
@@ -168,7 +167,7 @@ impl<W> Session<W> {
             return Ok(());
         }
         if self.phase != Phase::Ready {
-            return Err(Exit::ConnectTimeout(SIGN_IN_LIMIT));
+            return Err(Exit::ConnectTimeout(self.sign_in_limit));
         }
         match self.pending.iter().find(|pending| pending.deadline <= now) {
             Some(pending) => Err(Exit::CommandTimeout(pending.name.clone())),
@@ -245,7 +244,11 @@ mod tests {
         fn new(purpose: Purpose) -> Self {
             let start = Instant::now();
             let password = Password::new("ClueCon").expect("can be sent");
-            Self { session: Session::new(purpose, password, start), wire: BytesMut::new(), start }
+            Self {
+                session: Session::new(purpose, password, Duration::from_secs(10), start),
+                wire: BytesMut::new(),
+                start,
+            }
         }
 
         fn ready(purpose: Purpose) -> Self {

@@ -122,7 +122,8 @@ impl<'e> Fact<'e> {
 }
 
 impl<'e> Stamp<'e> {
-    fn read(event: &'e Event) -> Self {
+    /// Reads what the event says of itself.
+    pub fn read(event: &'e Event) -> Self {
         let at = event.header(h::EVENT_DATE_TIMESTAMP).and_then(|text| text.parse().ok());
         Self {
             core: event.header(h::CORE_UUID),

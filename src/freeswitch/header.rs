@@ -47,6 +47,7 @@ headers! {
     CC_SIDE = "variable_cc_side";
     CC_QUEUE_VARIABLE = "variable_cc_queue";
     CC_AGENT_VARIABLE = "variable_cc_agent";
+    CC_AGENT_UUID_VARIABLE = "variable_cc_agent_uuid";
     CC_MEMBER_UUID_VARIABLE = "variable_cc_member_uuid";
     CC_MEMBER_SESSION_UUID_VARIABLE = "variable_cc_member_session_uuid";
     CC_AGENT_ID = "variable_cc_agent_id";

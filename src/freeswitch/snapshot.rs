@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::esl::Event;
 use crate::id::{AgentName, ChannelUuid, CoreUuid, QueueName};
 
 /// What FreeSWITCH has at one time.
@@ -15,6 +18,8 @@ pub struct Snapshot {
     pub channels: BTreeSet<ChannelUuid>,
     /// The members of its queues.
     pub members: Vec<MemberRow>,
+    /// The channel data of members about whom something was not known.
+    pub dumps: BTreeMap<ChannelUuid, Event>,
     /// Its agents.
     pub agents: Vec<AgentRow>,
     /// Which agents serve which queue.
@@ -32,6 +37,18 @@ pub struct MemberRow {
     pub session_uuid: String,
     /// `Waiting`, `Trying`, `Answered`, `Abandoned`.
     pub state: String,
+    /// When the member joined first, in seconds.
+    #[serde(default)]
+    pub joined_epoch: Value,
+    /// When the member resumed, in seconds; 0 if it did not.
+    #[serde(default)]
+    pub rejoined_epoch: Value,
+    /// The caller's name.
+    #[serde(default)]
+    pub cid_name: String,
+    /// The caller's number.
+    #[serde(default)]
+    pub cid_number: String,
 }
 
 impl MemberRow {
@@ -39,6 +56,23 @@ impl MemberRow {
     pub fn identity(&self) -> (&str, &str, &str) {
         (&self.queue, &self.uuid, &self.session_uuid)
     }
+
+    /// Whether mod_callcenter says that an agent was connected.
+    pub fn is_answered(&self) -> bool {
+        self.state == "Answered"
+    }
+
+    /// When this stay began, to the second.
+    pub fn joined_at(&self) -> Option<Timestamp> {
+        let second =
+            number(&self.rejoined_epoch).filter(|second| *second > 0).or_else(|| number(&self.joined_epoch))?;
+        Timestamp::from_second(i64::try_from(second).ok()?).ok()
+    }
+}
+
+/// A number, which FreeSWITCH writes as a text in most of its JSON.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// An agent, as `callcenter_config agent list` tells it.
@@ -48,7 +82,7 @@ pub struct AgentRow {
     pub name: String,
     /// The wrap-up time in seconds: a text in FreeSWITCH's JSON.
     #[serde(default)]
-    pub wrap_up_time: serde_json::Value,
+    pub wrap_up_time: Value,
 }
 
 /// A tier, as `callcenter_config tier list` tells it.
@@ -133,8 +167,8 @@ fn refuse(command: &'static str, answer: &str) -> Result<(), UnreadableAnswer> {
 impl Snapshot {
     /// The wrap-up time of each agent, in seconds.
     pub fn wrap_up_seconds(&self) -> BTreeMap<AgentName, u64> {
-        let seconds = |value: &serde_json::Value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0);
-        self.agents.iter().map(|row| (row.name.as_str().into(), seconds(&row.wrap_up_time))).collect()
+        let seconds = |row: &AgentRow| number(&row.wrap_up_time).unwrap_or(0);
+        self.agents.iter().map(|row| (row.name.as_str().into(), seconds(row))).collect()
     }
 
     /// The agents of each queue.

@@ -192,8 +192,11 @@ impl Attempt {
         self.tell(occasion, EventName::Joined, None, self.joined_at, synthetic);
     }
 
-    /// The attempt is offered to an agent.
+    /// The attempt is offered to an agent. An earlier offer to the same one is over then, even if nobody saw how.
     pub fn offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, standby: bool) {
+        if let Some(stale) = self.open_offer(agent).filter(|index| self.offers[*index].state == OfferState::Open) {
+            self.offers[stale].close(Outcome::Lost, occasion.at);
+        }
         let index = self.add_offer(agent, standby, occasion.at);
         let mine = self.unclaimed_legs.iter().filter(|(of, _)| of.as_str() == agent).map(|(_, leg)| leg.clone());
         let legs: Vec<_> = mine.collect();
@@ -248,6 +251,15 @@ impl Attempt {
         }
     }
 
+    /// Takes over a connection that nobody saw being made; when the agent was called and answered is not known.
+    pub fn take_over_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, at: Timestamp) {
+        let index = self.open_offer(agent).unwrap_or_else(|| self.add_offer(agent, false, at));
+        self.offers[index].choose_leg(leg);
+        self.announce_as(occasion, index, true);
+        self.answer_as(occasion, index, at, true);
+        self.bridge(occasion, index, at, true);
+    }
+
     /// Infers a connection whose event was lost from the time that the channel data of either leg still hold.
     pub fn infer_bridge(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         if self.bridge.is_some() {
@@ -256,18 +268,26 @@ impl Attempt {
         let Some(at) = data.bridged_at() else { return };
         let (Some(uuid), Some(other)) = (data.uuid(), data.other_uuid()) else { return };
         let session = self.key.session.as_str();
-        let leg = if uuid == session {
-            other
-        } else if other == session {
-            uuid
-        } else {
-            return;
+        let is_of_member = uuid == session;
+        let leg = match (is_of_member, other == session) {
+            (true, _) => other,
+            (false, true) => uuid,
+            (false, false) => return,
         };
-        let connected = self.offers.iter().position(|offer| {
-            offer.is_open() && offer.answered_at.is_some() && offer.offered_at <= at && offer.has_leg(&leg)
-        });
+        // Whoever was connected had answered, whether that was seen or not.
+        let connected =
+            self.offers.iter().position(|offer| offer.is_open() && offer.offered_at <= at && offer.has_leg(&leg));
         if let Some(index) = connected {
-            self.bridge(occasion, index, at, true);
+            return self.bridge(occasion, index, at, true);
+        }
+        // Of an offer that nobody saw, the member's own data name the agent.
+        let says = |name, what: &str| data.header(name).is_some_and(|said| said == what);
+        let is_of_stay = is_of_member
+            && self.joined_at <= at
+            && says(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
+            && says(h::CC_AGENT_UUID_VARIABLE, &leg);
+        if is_of_stay && let Some(agent) = data.header(h::CC_AGENT_VARIABLE) {
+            self.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), at);
         }
     }
 
@@ -370,10 +390,15 @@ impl Attempt {
         self.dirty = true;
     }
 
-    /// The member's call has ended.
+    /// The member's call has ended. Where it went on after the queue, its end is none of this stay's.
     pub fn end_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         self.infer_bridge(occasion, data);
-        if self.call.end.is_none() {
+        let is_in_next_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
+        if self.loss.is_some() && self.queue_end.is_none() && is_in_next_queue {
+            // How the member came there was not seen, so how the stay ended is not known.
+            return;
+        }
+        if self.call.end.is_none() && !self.call_went_on(occasion.now) {
             self.call.end = Some(leg_end(occasion.at, data));
             self.call.end_seen_at = Some(occasion.now);
             self.dirty = true;
@@ -426,15 +451,19 @@ impl Attempt {
     }
 
     fn answer(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp) {
+        self.answer_as(occasion, index, at, false);
+    }
+
+    fn answer_as(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
         if self.offers[index].answered_at.is_none() {
             self.announce(occasion, index);
             self.offers[index].answered_at = Some(at);
-            self.tell(occasion, EventName::Answered, Some(index), at, false);
+            self.tell(occasion, EventName::Answered, Some(index), at, synthetic);
         }
     }
 
     fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
-        self.answer(occasion, index, at);
+        self.answer_as(occasion, index, at, true);
         self.offers[index].state = OfferState::Bridged;
         self.bridge =
             Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });

@@ -14,6 +14,7 @@ use crate::esl::Event;
 use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::fact::{ChannelStep, Fact, FactKind, MemberRef, MemberStep, OfferStep, Stamp};
 use crate::freeswitch::header as h;
+use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, CoreUuid};
 use crate::moment::value::Source;
 
@@ -27,6 +28,24 @@ struct Input<'a> {
     source: Source,
     /// Whether the event has waited for its attempt in vain.
     waited: bool,
+}
+
+/// A member for whom an attempt is to be opened.
+struct Newcomer<'a> {
+    member: &'a MemberRef<'a>,
+    name: Option<String>,
+    number: Option<String>,
+    data: ChannelData<'a>,
+    joined_at: Timestamp,
+    synthetic: bool,
+}
+
+impl<'a> Newcomer<'a> {
+    fn of_event(member: &'a MemberRef<'a>, data: ChannelData<'a>, joined_at: Timestamp, synthetic: bool) -> Self {
+        let text = |name| data.header(name).map(Cow::into_owned);
+        let (name, number) = (text(h::CC_MEMBER_CID_NAME), text(h::CC_MEMBER_CID_NUMBER));
+        Self { member, name, number, data, joined_at, synthetic }
+    }
 }
 
 impl Lifecycle {
@@ -240,7 +259,8 @@ impl Lifecycle {
             self.anomalies.count(Anomaly::BeganBefore);
             return None;
         }
-        self.open(input, member, ChannelData(input.event), joined_at, true, effects)
+        let newcomer = Newcomer::of_event(member, ChannelData(input.event), joined_at, true);
+        self.open(input, newcomer, effects)
     }
 
     fn member_joined(
@@ -255,18 +275,28 @@ impl Lifecycle {
             self.anomalies.count(Anomaly::RepeatedJoin);
             return;
         }
-        if self.open(input, member, data, input.at, false, effects).is_none() || !self.early.has(&member.session) {
-            return;
-        }
-        for event in self.early.take(&member.session) {
-            self.apply_kept(&event, false, effects);
+        let newcomer = Newcomer::of_event(member, data, input.at, false);
+        if self.open(input, newcomer, effects).is_some() {
+            self.catch_up(&member.session, effects);
         }
     }
 
     /// An event has waited for its attempt long enough.
     pub(super) fn expire_early_event(&mut self, effects: &mut Effects) {
-        if let Some(early) = self.early.pop() {
-            self.apply_kept(&early.event, true, effects);
+        let Some(early) = self.early.pop() else { return };
+        let before = self.on_session(&early.session).len();
+        self.apply_kept(&early.event, true, effects);
+        if self.on_session(&early.session).len() > before {
+            self.catch_up(&early.session, effects);
+        }
+    }
+
+    /// Applies the events that waited for a member's attempt, before anything newer is told of it.
+    fn catch_up(&mut self, session: &str, effects: &mut Effects) {
+        if self.early.has(session) {
+            for event in self.early.take(session) {
+                self.apply_kept(&event, false, effects);
+            }
         }
     }
 
@@ -277,19 +307,13 @@ impl Lifecycle {
         self.apply(&input, fact.kind, effects);
     }
 
-    fn open(
-        &mut self,
-        input: &Input<'_>,
-        member: &MemberRef<'_>,
-        data: ChannelData<'_>,
-        joined_at: Timestamp,
-        synthetic: bool,
-        effects: &mut Effects,
-    ) -> Option<AttemptHash> {
+    /// Opens an attempt, and tells that the member joined.
+    fn open(&mut self, input: &Input<'_>, newcomer: Newcomer<'_>, effects: &mut Effects) -> Option<AttemptHash> {
         if !self.has_room() {
             return None;
         }
-        let mut attempt = self.new_attempt(member, data, joined_at)?;
+        let mut attempt = self.new_attempt(&newcomer)?;
+        let Newcomer { member, data, synthetic, .. } = newcomer;
         let of_member = data.uuid().is_some_and(|uuid| uuid == member.session);
         if of_member {
             attempt.absorb(data);
@@ -305,7 +329,8 @@ impl Lifecycle {
         Some(hash)
     }
 
-    fn new_attempt(&self, member: &MemberRef<'_>, data: ChannelData<'_>, joined_at: Timestamp) -> Option<Attempt> {
+    fn new_attempt(&self, newcomer: &Newcomer<'_>) -> Option<Attempt> {
+        let Newcomer { member, data, joined_at, .. } = newcomer;
         let earlier = self.find(&member.queue, &member.member, &member.session).and_then(|hash| self.attempt(hash));
         let ordinal = earlier.map(|attempt| attempt.key.ordinal).max(self.memory.settled(&stay(member)));
         let key = AttemptKey {
@@ -315,6 +340,7 @@ impl Lifecycle {
             session: (&*member.session).into(),
             ordinal: ordinal.map_or(0, |ordinal| ordinal + 1),
         };
+        let settings = self.world.config.queue(&key.queue).settings.clone();
         let channel = self.channels.get(&member.session);
         let before = self.memory.abandoned(&key.member);
         let on_channel = channel.and_then(|channel| channel.latest_attempt_id);
@@ -322,10 +348,9 @@ impl Lifecycle {
         let dialers = integer(h::CC_ATTEMPT_ID).filter(|_| on_channel.is_none());
         Some(Attempt {
             attempt_id: dialers.unwrap_or_else(|| key.hash().attempt_id()),
-            settings: self.world.config.queue(&key.queue).settings.clone(),
             member: Member {
-                name: data.header(h::CC_MEMBER_CID_NAME).map(Cow::into_owned),
-                number: data.header(h::CC_MEMBER_CID_NUMBER).map(Cow::into_owned),
+                name: newcomer.name.clone(),
+                number: newcomer.number.clone(),
                 id: None,
                 attempt_seq: integer(h::CC_ATTEMPT_SEQ).unwrap_or_else(|| before.map_or(1, |b| b.attempts + 1)),
                 first_joined_at: before.map(|before| before.first_joined_at),
@@ -334,13 +359,14 @@ impl Lifecycle {
             call: Call {
                 destination: channel
                     .and_then(|channel| channel.destination.as_deref().map(str::to_owned))
-                    .or_else(|| destination(data)),
-                variables: variables::collect(data, &self.world.config.queue(&key.queue).settings),
+                    .or_else(|| destination(*data)),
+                variables: variables::collect(*data, &settings),
                 ..Call::default()
             },
+            settings,
             key,
             node: self.world.node.clone(),
-            joined_at,
+            joined_at: *joined_at,
             // Most are offered once; a vector that grows by itself would begin with room for four.
             offers: Vec::with_capacity(1),
             unclaimed_legs: Vec::new(),
@@ -351,6 +377,45 @@ impl Lifecycle {
             left: false,
             dirty: true,
         })
+    }
+
+    /// Takes over a member that a snapshot shows, and its connection with an agent, as far as they are not known: nobody
+    /// saw them begin.
+    pub(super) fn take_over(&mut self, row: &MemberRow, dump: &Event, effects: &mut Effects) {
+        let (queue, member, session) = row.identity();
+        let member = MemberRef { queue: queue.into(), member: member.into(), session: session.into() };
+        let data = ChannelData(dump);
+        let is_in_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue == member.queue);
+        if !is_in_queue || self.memory.settled(&stay(&member)).is_some() {
+            return;
+        }
+        let at = Stamp::read(dump).at.unwrap_or(self.now);
+        self.now = self.now.max(at);
+        let source = Source { core_uuid: self.world.core.clone(), event_sequence: None };
+        let input = Input { event: dump, at, source, waited: true };
+        let known = self.find(&member.queue, &member.member, &member.session);
+        let opened = known.or_else(|| {
+            let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
+            let joined_at = row.joined_at().unwrap_or(at);
+            let newcomer = Newcomer { member: &member, name, number, data, joined_at, synthetic: true };
+            let opened = self.open(&input, newcomer, effects)?;
+            self.catch_up(&member.session, effects);
+            Some(opened)
+        });
+        let Some(hash) = opened else { return };
+        if self.attempt(hash).is_some_and(|attempt| attempt.bridge.is_some()) || !row.is_answered() {
+            return;
+        }
+        let (Some(agent), Some(leg), Some(bridged_at)) =
+            (data.header(h::CC_AGENT_VARIABLE), data.header(h::CC_AGENT_UUID_VARIABLE), data.bridged_at())
+        else {
+            return;
+        };
+        self.note_offer(&agent, hash);
+        self.note_leg(&leg, hash);
+        self.with_attempt(hash, at, &input.source, effects, |attempt, occasion| {
+            attempt.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), bridged_at);
+        });
     }
 
     /// Where an attended transfer led, the other channel names the person; it may be gone when `leaving` is told.

@@ -115,6 +115,14 @@ impl Attempt {
         })
     }
 
+    /// Whether the member's call has outlived the stay: it was not about to end when the stay did, nor ended right after.
+    pub(super) fn call_went_on(&self, now: Timestamp) -> bool {
+        self.queue_end.as_ref().filter(|end| end.call_goes_on).is_some_and(|end| {
+            let may_be_ending = self.bridge.is_some() && self.transfer_mark().is_none();
+            !may_be_ending || end.seen_at + HANGUP_WAIT < now
+        })
+    }
+
     /// Whether only the end of the agent's leg can tell who hung up.
     fn awaits_agents_leg(&self) -> bool {
         let ended_by_member = self.call.end.as_ref().is_some_and(|end| end.hangup.disposition == Disposition::ByFarEnd);

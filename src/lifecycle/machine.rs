@@ -3,7 +3,7 @@
 //! The machine has one owner and does no I/O. Events go in through [`Lifecycle::handle_event`], time through
 //! [`Lifecycle::advance`]; what is to be committed comes out through [`Effects`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +18,7 @@ use super::world::{Occasion, World};
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
 use crate::freeswitch::snapshot::MemberRow;
-use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeName, QueueName};
+use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeName};
 use crate::moment::Moment;
 use crate::moment::value::{CcResult, Source};
 
@@ -43,6 +43,16 @@ impl Effects {
     pub fn is_empty(&self) -> bool {
         self.moments.is_empty() && self.changed.is_empty()
     }
+}
+
+/// The stays of the live attempts, with what is known of them.
+pub type OpenStays = BTreeMap<Stay, KnownStay>;
+
+/// What is known of a live attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownStay {
+    /// Whether an agent is known to be connected.
+    pub is_bridged: bool,
 }
 
 /// The lifecycle of a node.
@@ -184,14 +194,19 @@ impl Lifecycle {
         self.attempts.keys().copied().collect()
     }
 
-    /// The queues of the live attempts.
-    pub fn open_queues(&self) -> BTreeSet<QueueName> {
-        self.attempts.values().map(|live| live.attempt.key.queue.clone()).collect()
+    /// What a survey needs not ask FreeSWITCH again.
+    pub fn open_stays(&self) -> OpenStays {
+        let known = |live: &Live| {
+            let key = &live.attempt.key;
+            let stay = Stay { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() };
+            (stay, KnownStay { is_bridged: live.attempt.bridge.is_some() })
+        };
+        self.attempts.values().map(known).collect()
     }
 
     /// Compares the attempts that were open when the snapshot was asked for with what FreeSWITCH has: those that it does
-    /// not have any more are lost, unless the events that tell their end are on their way. Takes over what the snapshot
-    /// says of agents.
+    /// not have any more are lost, unless the events that tell their end are on their way. Members of whom nothing is known
+    /// are taken over, as is what the snapshot says of agents.
     pub fn reconcile(&mut self, snapshot: &Snapshot, open: &BTreeSet<AttemptHash>, effects: &mut Effects) {
         if let Some(core) = snapshot.core.as_ref().filter(|core| self.world.core.as_ref() != Some(core)) {
             self.change_core(core.clone(), effects);
@@ -207,6 +222,11 @@ impl Lifecycle {
         let gone = open.iter().copied();
         let gone = gone.filter(|hash| self.attempt(*hash).is_some_and(|attempt| !is_there(&attempt.key))).collect();
         self.lose(gone, LOSS_GRACE, effects);
+        for row in &snapshot.members {
+            if let Some(dump) = snapshot.dumps.get(row.session_uuid.as_str()) {
+                self.take_over(row, dump, effects);
+            }
+        }
     }
 
     /// The FreeSWITCH process is another one than before: all attempts of the old one are over.

@@ -16,6 +16,7 @@ use super::clock::NodeClock;
 use super::live::LiveAttempts;
 use super::survey::{self, SurveyError};
 use crate::config::Config;
+use crate::esl::exit::Exit;
 use crate::esl::feed::{EventItem, EventStream};
 use crate::esl::link::Link;
 use crate::freeswitch::Snapshot;
@@ -118,7 +119,10 @@ impl Follower {
                     self.begin_survey(Duration::ZERO);
                 }
                 EventItem::Lost(exit) => {
-                    warn!(node = %self.node, reason = %exit, "FreeSWITCH is not connected: {}", exit.advice());
+                    if !matches!(exit, Exit::HeartbeatMissed(_)) {
+                        // So long everything was still there.
+                        self.lifecycle.advance(self.clock.read(Instant::now()), &mut effects);
+                    }
                     self.survey = None;
                 }
             }
@@ -140,10 +144,10 @@ impl Follower {
     }
 
     fn begin_survey(&mut self, pause: Duration) {
-        let (commands, queues) = (self.link.commands.clone(), self.lifecycle.open_queues());
+        let (commands, stays) = (self.link.commands.clone(), self.lifecycle.open_stays());
         let task = tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            survey::take(&commands, queues).await
+            survey::take(&commands, stays).await
         });
         self.survey = Some(Survey { open: self.lifecycle.open_attempts(), task });
     }

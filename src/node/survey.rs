@@ -1,15 +1,18 @@
 //! Asking FreeSWITCH what it has: the snapshot with which a node's open attempts are compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::Deserialize;
 
+use crate::esl::Event;
 use crate::esl::command::Command;
 use crate::esl::commands::{CommandError, Commands};
 use crate::freeswitch::Snapshot;
-use crate::freeswitch::snapshot::{UnreadableAnswer, callcenter_rows, channels};
-use crate::id::{CoreUuid, QueueName};
+use crate::freeswitch::snapshot::{MemberRow, UnreadableAnswer, callcenter_rows, channels};
+use crate::id::{ChannelUuid, CoreUuid, QueueName};
+use crate::lifecycle::machine::OpenStays;
+use crate::lifecycle::memory::Stay;
 
 /// Why a survey failed.
 #[derive(Debug, thiserror::Error)]
@@ -27,19 +30,31 @@ struct QueueRow {
     name: String,
 }
 
-/// Takes a snapshot. Queues are asked for one by one: FreeSWITCH lists the members of one queue at a time. `also` names
-/// queues of open attempts, which may have been unloaded meanwhile.
-pub async fn take(commands: &Commands, also: BTreeSet<QueueName>) -> Result<Snapshot, SurveyError> {
+/// Takes a snapshot. Queues are asked for one by one: FreeSWITCH lists the members of one queue at a time; those of
+/// `open` attempts too, which may have been unloaded meanwhile. The channels of members that are not among them, or are
+/// connected with an agent of whom nothing is known, are asked for with all their variables.
+pub async fn take(commands: &Commands, open: OpenStays) -> Result<Snapshot, SurveyError> {
     let core = text(commands.api(Command::core_uuid()).await?);
     let channels = channels(&text(commands.api(Command::show_channels()).await?))?;
     let queues = text(commands.api(Command::queue_list()).await?);
     let queues: Vec<QueueRow> = callcenter_rows("callcenter_config queue list", &queues)?;
     let mut names: BTreeSet<_> = queues.into_iter().map(|row| QueueName::new(row.name)).collect();
-    names.extend(also);
-    let mut members = Vec::new();
+    names.extend(open.keys().map(|stay| stay.queue.clone()));
+    let mut members: Vec<MemberRow> = Vec::new();
     for queue in &names {
         let answer = text(commands.api(Command::queue_members(queue)).await?);
         members.extend(callcenter_rows("callcenter_config queue list members", &answer)?);
+    }
+    let mut dumps = BTreeMap::new();
+    for row in members.iter().filter(|row| channels.contains(row.session_uuid.as_str())) {
+        let known = open.get(&stay(row));
+        if known.is_some_and(|known| known.is_bridged || !row.is_answered()) {
+            continue;
+        }
+        let channel = ChannelUuid::from(row.session_uuid.as_str());
+        if let Some(dump) = dump(commands, &channel).await? {
+            dumps.insert(channel, dump);
+        }
     }
     let agents = text(commands.api(Command::agent_list()).await?);
     let tiers = text(commands.api(Command::tier_list()).await?);
@@ -47,9 +62,25 @@ pub async fn take(commands: &Commands, also: BTreeSet<QueueName>) -> Result<Snap
         core: Some(CoreUuid::new(core.trim())),
         channels,
         members,
+        dumps,
         agents: callcenter_rows("callcenter_config agent list", &agents)?,
         tiers: callcenter_rows("callcenter_config tier list", &tiers)?,
     })
+}
+
+/// A channel with its variables; none if it has gone meanwhile.
+async fn dump(commands: &Commands, channel: &ChannelUuid) -> Result<Option<Event>, SurveyError> {
+    let Ok(command) = Command::uuid_dump(channel) else { return Ok(None) };
+    match commands.api(command).await {
+        Ok(answer) => Ok(Event::from_json(&answer).ok()),
+        Err(CommandError::Refused(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn stay(row: &MemberRow) -> Stay {
+    let (queue, member, session) = row.identity();
+    Stay { queue: queue.into(), member: member.into(), session: session.into() }
 }
 
 fn text(answer: Bytes) -> String {

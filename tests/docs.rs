@@ -1,0 +1,55 @@
+//! The examples in the documentation are what they say they are.
+
+use std::path::Path;
+
+use hookswitch::config::Config;
+
+/// The fenced blocks of that language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("a readable document")
+}
+
+#[test]
+fn every_configuration_in_the_documents_is_good() {
+    let mut checked = 0;
+    for name in ["README.md", "docs/configuration.md"] {
+        let text = read(name);
+        for block in blocks(&text, "toml") {
+            checked += 1;
+            if let Err(problems) = Config::from_toml(name, block) {
+                panic!("{name}: {problems}\n{block}");
+            }
+        }
+    }
+    assert!(checked > 0);
+}
+
+#[test]
+fn every_json_in_the_documents_can_be_read() {
+    let text = read("README.md");
+    let blocks = blocks(&text, "json");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        serde_json::from_str::<serde_json::Value>(block).expect("JSON");
+    }
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    for name in ["README.md", "docs/configuration.md", "docs/hooks.md"] {
+        let text = read(name);
+        let base = Path::new(name).parent().expect("a directory");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if target.is_empty() || target.starts_with("http") {
+                continue;
+            }
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(base).join(target);
+            assert!(path.exists(), "{name} links to {target}");
+        }
+    }
+}
