@@ -1,24 +1,31 @@
-//! What one event costs a client of the Event Socket: CPU time of the thread that reads, decodes and looks at six headers.
+//! What one event costs: CPU time of the thread that reads it, and does with it what a client is about.
 //!
-//! Every client reads the same events, those of `tests/recordings` over and over, from a thread that plays FreeSWITCH on
-//! a loopback socket. The clients take turns, round by round, so that whatever else the machine does hits all alike, and
-//! the median round counts. The last column compares with `read()` alone, which no client can do without.
+//! Every client reads the same events, a call center's at eight agents and five calls a second, from a thread that plays
+//! FreeSWITCH on a loopback socket. The clients take turns, round by round, so that whatever else the machine does hits all
+//! alike, and the median round counts. The last column compares with `read()` alone, which no client can do without.
 //!
 //! `cargo bench --bench esl`, or `cargo bench --bench esl -- codec` for the clients whose names hold a word.
+
+mod load;
 
 use std::hint::black_box;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
 use bytes::BytesMut;
 use freeswitch_esl_tokio::{EslClient, EslConnectOptions, EventFormat, EventOverflow};
+use hookswitch::cli::replay::{Format, Output, Replay};
+use hookswitch::config::Config;
 use hookswitch::esl::codec::{Decoded, FrameCodec, READ_BUFFER, make_room};
 use hookswitch::esl::command::Password;
 use hookswitch::esl::link;
 use hookswitch::esl::recording::{self, Item};
 use hookswitch::esl::{Event, EventItem, NodeAddress};
+use hookswitch::lifecycle::{Effects, Lifecycle};
+use load::Load;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::AsyncReadExt;
 
@@ -26,35 +33,39 @@ use tokio::io::AsyncReadExt;
 const SIX_HEADERS: [&str; 6] =
     ["Event-Name", "Event-Date-Timestamp", "Event-Sequence", "Unique-ID", "CC-Action", "variable_cc_queue"];
 
+/// The recording, of the daemon's own subscription: 150 calls in half a minute.
+const RECORDING: &str = "tests/recordings/20h_load_5cps_8agents.sub.esl.zst";
+
+/// How often it is read in one round.
+const COPIES: u64 = 16;
+
 /// Rounds, of which the median counts.
 const ROUNDS: usize = 5;
 
-/// Events that each client reads in all rounds together, at least.
-const EVENTS: usize = 200_000;
-
 fn main() -> io::Result<()> {
-    let corpus = Arc::new(Corpus::read()?);
-    let json = Arc::new(corpus.as_json());
-    let repeats = EVENTS.div_ceil(ROUNDS * corpus.events);
+    let plain = Arc::new(Corpus::read()?);
+    let json = Arc::new(plain.as_json());
     println!(
         "{} events of {:.1} kB on average, in each of {ROUNDS} rounds\n",
-        repeats * corpus.events,
-        corpus.bytes.len() as f64 / corpus.events as f64 / 1000.0
+        plain.events,
+        plain.bytes.len() as f64 / plain.events as f64 / 1000.0
     );
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let mut clients: Vec<Client> = vec![
-        ("read() into 256 KiB", bare_read, &corpus),
-        ("hookswitch: codec, six headers", our_codec, &corpus),
-        ("hookswitch: whole link, six headers", our_link, &corpus),
-        ("hookswitch: replay, six headers (from memory)", our_replay, &corpus),
-        ("freeswitch-esl-tokio 2.8.0, six headers", esl_tokio, &corpus),
+        ("read() into 256 KiB", bare_read, &plain),
+        ("hookswitch: codec, six headers", our_codec, &plain),
+        ("hookswitch: whole link, six headers", our_link, &plain),
+        ("hookswitch: codec, typing and lifecycle", our_lifecycle, &plain),
+        ("hookswitch: recording, six headers (from memory)", our_recording, &plain),
+        ("hookswitch: replay to JSON lines (from memory)", our_replay, &plain),
+        ("freeswitch-esl-tokio 2.8.0, six headers", esl_tokio, &plain),
         ("freeswitch-esl 0.1.0 (JSON; it hands out no events)", freeswitch_esl, &json),
     ];
     clients.retain(|(name, ..)| name.starts_with("read()") || name.contains(&wanted));
     let mut rounds = vec![Vec::new(); clients.len()];
     for _ in 0..ROUNDS {
         for ((_, client, corpus), times) in clients.iter().zip(&mut rounds) {
-            times.push(measure(*client, corpus, repeats));
+            times.push(measure(*client, corpus));
         }
     }
     let medians: Vec<f64> = rounds.iter_mut().map(|times| median(times)).collect();
@@ -65,16 +76,16 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-type Client<'a> = (&'a str, fn(&Arc<Corpus>, usize) -> usize, &'a Arc<Corpus>);
+type Client<'a> = (&'a str, fn(&Arc<Corpus>) -> usize, &'a Arc<Corpus>);
 
 /// CPU microseconds per event of one client's round, on a thread of its own.
-fn measure(client: fn(&Arc<Corpus>, usize) -> usize, corpus: &Arc<Corpus>, repeats: usize) -> f64 {
+fn measure(client: fn(&Arc<Corpus>) -> usize, corpus: &Arc<Corpus>) -> f64 {
     let corpus = Arc::clone(corpus);
     let round = thread::spawn(move || {
         let before = clock_gettime(ClockId::ThreadCPUTime);
-        let events = client(&corpus, repeats);
+        let events = client(&corpus);
         let after = clock_gettime(ClockId::ThreadCPUTime);
-        assert_eq!(events, corpus.events * repeats, "every event is read");
+        assert_eq!(events, corpus.events, "every event is read");
         let nanos = (after.tv_sec - before.tv_sec) * 1_000_000_000 + (after.tv_nsec - before.tv_nsec);
         nanos as f64 / 1000.0 / events as f64
     });
@@ -93,25 +104,13 @@ struct Corpus {
 }
 
 impl Corpus {
-    /// The events of all plain recordings.
+    /// The events of the recording's copies.
     fn read() -> io::Result<Self> {
-        let mut corpus = Self { bytes: Vec::new(), events: 0 };
-        let mut paths: Vec<_> =
-            std::fs::read_dir("tests/recordings")?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
-        paths.sort();
-        for path in
-            paths.iter().filter(|p| [".plain.esl.zst", ".sub.esl.zst"].iter().any(|e| p.to_string_lossy().ends_with(e)))
-        {
-            let mut bytes = BytesMut::new();
-            let mut whole = Vec::new();
-            recording::open(path)?.read_to_end(&mut whole)?;
-            bytes.extend_from_slice(&whole);
-            let mut codec = FrameCodec::default();
-            while let Some(Decoded::Frame(frame)) = codec.next_frame(&mut bytes).map_err(io::Error::other)? {
-                if frame.kind == hookswitch::esl::frame::FrameKind::EventPlain {
-                    corpus.add("plain", &frame.body);
-                }
-            }
+        let mut load = Load::new(Path::new(RECORDING), COPIES, 1)?;
+        let (mut corpus, mut body) = (Self { bytes: Vec::new(), events: 0 }, Vec::new());
+        while load.next(&mut body) {
+            corpus.add("plain", &body);
+            body.clear();
         }
         Ok(corpus)
     }
@@ -139,7 +138,7 @@ impl Corpus {
 
 /// Plays FreeSWITCH for one connection after another: signs in whoever comes, sends the events to those who ask for any,
 /// and answers other commands afterwards.
-fn serve(corpus: &Arc<Corpus>, repeats: usize) -> SocketAddr {
+fn serve(corpus: &Arc<Corpus>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = listener.local_addr().expect("is bound");
     let corpus = Arc::clone(corpus);
@@ -147,13 +146,13 @@ fn serve(corpus: &Arc<Corpus>, repeats: usize) -> SocketAddr {
         for stream in listener.incoming() {
             let (stream, corpus) = (stream.expect("accepts"), Arc::clone(&corpus));
             // A client that has what it wants goes away in the middle of things.
-            thread::spawn(move || drop(converse(stream, &corpus, repeats)));
+            thread::spawn(move || drop(converse(stream, &corpus)));
         }
     });
     address
 }
 
-fn converse(mut stream: TcpStream, corpus: &Corpus, repeats: usize) -> io::Result<()> {
+fn converse(mut stream: TcpStream, corpus: &Corpus) -> io::Result<()> {
     stream.write_all(b"Content-Type: auth/request\n\n")?;
     let mut lines = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
@@ -163,7 +162,7 @@ fn converse(mut stream: TcpStream, corpus: &Corpus, repeats: usize) -> io::Resul
             Some("api") => stream.write_all(b"Content-Type: api/response\nContent-Length: 8\n\n+OK done")?,
             Some("event") => {
                 stream.write_all(b"Content-Type: command/reply\nReply-Text: +OK event listener enabled\n\n")?;
-                (0..repeats).try_for_each(|_| stream.write_all(&corpus.bytes))?;
+                stream.write_all(&corpus.bytes)?;
             }
             Some(_) => stream.write_all(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n")?,
         }
@@ -183,8 +182,8 @@ fn look_at(event: &Event) {
 }
 
 /// A connection with the events on their way, all but the first frames of which were not yet read.
-fn subscribed(corpus: &Arc<Corpus>, repeats: usize) -> TcpStream {
-    let mut stream = TcpStream::connect(serve(corpus, repeats)).expect("connects");
+fn subscribed(corpus: &Arc<Corpus>) -> TcpStream {
+    let mut stream = TcpStream::connect(serve(corpus)).expect("connects");
     stream.write_all(b"auth ClueCon\n\nevent plain ALL\n\n").expect("writes");
     stream
 }
@@ -193,31 +192,32 @@ fn subscribed(corpus: &Arc<Corpus>, repeats: usize) -> TcpStream {
 const PREAMBLE: &str = "Content-Type: auth/request\n\nContent-Type: command/reply\nReply-Text: +OK accepted\n\n\
                         Content-Type: command/reply\nReply-Text: +OK event listener enabled\n\n";
 
-fn bare_read(corpus: &Arc<Corpus>, repeats: usize) -> usize {
-    let mut stream = subscribed(corpus, repeats);
+fn bare_read(corpus: &Arc<Corpus>) -> usize {
+    let mut stream = subscribed(corpus);
     let mut buffer = vec![0; READ_BUFFER];
-    let mut left = PREAMBLE.len() + corpus.bytes.len() * repeats;
+    let mut left = PREAMBLE.len() + corpus.bytes.len();
     while left > 0 {
         left -= stream.read(&mut buffer).expect("reads");
         black_box(&buffer);
     }
-    corpus.events * repeats
+    corpus.events
 }
 
-fn our_codec(corpus: &Arc<Corpus>, repeats: usize) -> usize {
+/// Reads the events from a socket as the link does, and gives each to `look`.
+fn decoded(corpus: &Arc<Corpus>, mut look: impl FnMut(Event)) -> usize {
     runtime().block_on(async {
-        let stream = subscribed(corpus, repeats);
+        let stream = subscribed(corpus);
         stream.set_nonblocking(true).expect("is a socket");
         let mut stream = tokio::net::TcpStream::from_std(stream).expect("is a socket");
         let (mut codec, mut buffer, mut events) = (FrameCodec::default(), BytesMut::new(), 0);
-        while events < corpus.events * repeats {
+        while events < corpus.events {
             make_room(&mut buffer);
             stream.read_buf(&mut buffer).await.expect("reads");
             while let Some(decoded) = codec.next_frame(&mut buffer).expect("are frames") {
                 if let Decoded::Frame(frame) = decoded
                     && !frame.body.is_empty()
                 {
-                    look_at(&Event::from_plain(frame.body));
+                    look(Event::from_plain(frame.body));
                     events += 1;
                 }
             }
@@ -226,9 +226,31 @@ fn our_codec(corpus: &Arc<Corpus>, repeats: usize) -> usize {
     })
 }
 
-fn our_link(corpus: &Arc<Corpus>, repeats: usize) -> usize {
+fn our_codec(corpus: &Arc<Corpus>) -> usize {
+    decoded(corpus, |event| look_at(&event))
+}
+
+fn our_lifecycle(corpus: &Arc<Corpus>) -> usize {
+    let mut lifecycle = Lifecycle::new("bench".into(), Arc::new(Config::default()));
+    let (mut effects, mut moments) = (Effects::default(), 0);
+    let events = decoded(corpus, |event| {
+        lifecycle.handle_event(&event, &mut effects);
+        effects.changed.clear();
+        moments += effects.moments.drain(..).count();
+    });
+    assert_moments(moments, corpus);
+    assert!(lifecycle.anomalies().iter().next().is_none(), "{:?}", lifecycle.anomalies());
+    events
+}
+
+/// That every copy told its moments, rather than being dropped as a repeat of the first.
+fn assert_moments(moments: usize, corpus: &Corpus) {
+    assert!(moments * 4 > corpus.events, "{moments} moments of {} events", corpus.events);
+}
+
+fn our_link(corpus: &Arc<Corpus>) -> usize {
     runtime().block_on(async {
-        let address = serve(corpus, repeats).to_string();
+        let address = serve(corpus).to_string();
         let password = Password::new("ClueCon").expect("can be sent");
         let mut link = link::connect(NodeAddress {
             name: "bench".into(),
@@ -237,7 +259,7 @@ fn our_link(corpus: &Arc<Corpus>, repeats: usize) -> usize {
             connect_timeout: std::time::Duration::from_secs(10),
         });
         let (mut items, mut events) = (Vec::new(), 0);
-        while events < corpus.events * repeats {
+        while events < corpus.events {
             link.events.next_many(&mut items, 256).await;
             for item in items.drain(..) {
                 match item {
@@ -254,22 +276,44 @@ fn our_link(corpus: &Arc<Corpus>, repeats: usize) -> usize {
     })
 }
 
-fn our_replay(corpus: &Arc<Corpus>, repeats: usize) -> usize {
+fn our_recording(corpus: &Arc<Corpus>) -> usize {
     let mut events = 0;
-    for _ in 0..repeats {
-        for item in recording::events(&corpus.bytes[..]) {
-            if let Ok(Item::Event(event)) = item {
-                look_at(&event);
-                events += 1;
-            }
+    for item in recording::events(&corpus.bytes[..]) {
+        if let Ok(Item::Event(event)) = item {
+            look_at(&event);
+            events += 1;
         }
     }
     events
 }
 
-fn esl_tokio(corpus: &Arc<Corpus>, repeats: usize) -> usize {
+fn our_replay(corpus: &Arc<Corpus>) -> usize {
+    let output = Output { format: Format::Jsonl, flows: false, only_subscribed: false };
+    let mut lines = Lines(0);
+    let mut replay = Replay::new(Arc::new(Config::default()), output, &mut lines);
+    replay.play(&corpus.bytes[..], Path::new("corpus")).expect("plays");
+    replay.finish().expect("is written");
+    assert_moments(lines.0, corpus);
+    corpus.events
+}
+
+/// Counts lines.
+struct Lines(usize);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += memchr::memchr_iter(b'\n', bytes).count();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn esl_tokio(corpus: &Arc<Corpus>) -> usize {
     runtime().block_on(Box::pin(async {
-        let port = serve(corpus, repeats).port();
+        let port = serve(corpus).port();
         // It would rather drop events than hold up its reader; here it is to read them all.
         let options =
             EslConnectOptions::new().with_event_overflow(EventOverflow::BlockFor(std::time::Duration::from_secs(60)));
@@ -277,7 +321,7 @@ fn esl_tokio(corpus: &Arc<Corpus>, repeats: usize) -> usize {
         let (client, mut stream) = connecting.await.expect("signs in");
         client.subscribe_all_events(EventFormat::Plain).await.expect("subscribes");
         let mut events = 0;
-        while events < corpus.events * repeats {
+        while events < corpus.events {
             let event = stream.recv().await.expect("more events").expect("an event");
             for name in SIX_HEADERS {
                 black_box(event.header_str(name));
@@ -289,11 +333,11 @@ fn esl_tokio(corpus: &Arc<Corpus>, repeats: usize) -> usize {
 }
 
 /// It reads and parses events, but keeps them to itself: the answer to a command after the last event is its end.
-fn freeswitch_esl(corpus: &Arc<Corpus>, repeats: usize) -> usize {
+fn freeswitch_esl(corpus: &Arc<Corpus>) -> usize {
     runtime().block_on(async {
-        let address = serve(corpus, repeats);
+        let address = serve(corpus);
         let client = freeswitch_esl::Esl::inbound(address, "ClueCon").await.expect("signs in");
         client.api("done").await.expect("is answered");
-        corpus.events * repeats
+        corpus.events
     })
 }

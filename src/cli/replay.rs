@@ -1,6 +1,6 @@
 //! `hookswitch replay`: which hooks a recording of the Event Socket gives.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use crate::hook;
 use crate::id::{FlowName, NodeName};
 use crate::lifecycle::{Effects, Lifecycle};
 use crate::moment::{Moment, Payload};
+
+/// How much is printed at once: some thirty hooks for one system call.
+const OUT_BUFFER: usize = 64 * 1024;
 
 /// The arguments of `replay`.
 #[derive(Clone, Debug, clap::Args)]
@@ -69,26 +72,45 @@ pub fn run(args: &Args) -> Result<ExitCode, ReplayError> {
             Err(code) => return Ok(code),
         },
     };
-    let config = Arc::new(config);
-    let node = config.freeswitch.first().map_or_else(|| NodeName::from("fs1"), |node| node.name.clone());
-    let mut replay = Replay {
-        args,
-        lifecycle: Lifecycle::new(node, config.clone()),
-        config,
-        out: BufWriter::new(Box::new(anstream::stdout())),
-        damaged: false,
-    };
+    let mut replay = Replay::new(Arc::new(config), args.output(), stdout(args.format));
     for file in &args.files {
-        replay.play(file)?;
+        replay.play_file(file)?;
     }
     replay.finish()
 }
 
-struct Replay<'a> {
-    args: &'a Args,
+/// Standard output. JSON has no colours to be taken out where nobody would see them.
+fn stdout(format: Format) -> Box<dyn Write> {
+    match format {
+        Format::Table => Box::new(anstream::stdout()),
+        Format::Jsonl => Box::new(io::stdout()),
+    }
+}
+
+impl Args {
+    fn output(&self) -> Output {
+        Output { format: self.format, flows: self.config.is_some(), only_subscribed: self.subscribed }
+    }
+}
+
+/// What of a hook is printed, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// The form of a line.
+    pub format: Format,
+    /// Whether it names the flows that the hook would start.
+    pub flows: bool,
+    /// Whether hooks that would start none are left out.
+    pub only_subscribed: bool,
+}
+
+/// The replay of one node's recordings.
+#[derive(Debug)]
+pub struct Replay<W: Write> {
     lifecycle: Lifecycle,
     config: Arc<Config>,
-    out: BufWriter<Box<dyn Write>>,
+    output: Output,
+    out: BufWriter<W>,
     damaged: bool,
 }
 
@@ -101,9 +123,21 @@ struct Hook<'a> {
     flows: Option<Vec<&'a FlowName>>,
 }
 
-impl Replay<'_> {
-    fn play(&mut self, file: &Path) -> Result<(), ReplayError> {
+impl<W: Write> Replay<W> {
+    /// A replay that prints to `out`.
+    pub fn new(config: Arc<Config>, output: Output, out: W) -> Self {
+        let node = config.freeswitch.first().map_or_else(|| NodeName::from("fs1"), |node| node.name.clone());
+        let lifecycle = Lifecycle::new(node, Arc::clone(&config));
+        Self { lifecycle, config, output, out: BufWriter::with_capacity(OUT_BUFFER, out), damaged: false }
+    }
+
+    fn play_file(&mut self, file: &Path) -> Result<(), ReplayError> {
         let reader = recording::open(file).map_err(|source| ReplayError::Open { file: file.to_owned(), source })?;
+        self.play(reader, file)
+    }
+
+    /// Replays one recording, which problems call `name`.
+    pub fn play(&mut self, reader: impl Read, name: &Path) -> Result<(), ReplayError> {
         self.lifecycle.begin_connection();
         let mut effects = Effects::default();
         for item in recording::events(reader) {
@@ -113,7 +147,7 @@ impl Replay<'_> {
                 Err(damage) => {
                     self.damaged = true;
                     self.out.flush()?;
-                    writeln!(anstream::stderr(), "hookswitch: {}: {}", file.display(), with_causes(&damage))?;
+                    writeln!(anstream::stderr(), "hookswitch: {}: {}", name.display(), with_causes(&damage))?;
                 }
             }
             self.print(&mut effects)?;
@@ -124,12 +158,13 @@ impl Replay<'_> {
     fn print(&mut self, effects: &mut Effects) -> Result<(), ReplayError> {
         effects.changed.clear();
         for moment in effects.moments.drain(..) {
-            print(self.args, &self.config, moment, &mut self.out)?;
+            print(self.output, &self.config, moment, &mut self.out)?;
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<ExitCode, ReplayError> {
+    /// Prints the moments of attempts whose end was seen, and tells how many are still open.
+    pub fn finish(mut self) -> Result<ExitCode, ReplayError> {
         let mut effects = Effects::default();
         self.lifecycle.finish(&mut effects);
         self.print(&mut effects)?;
@@ -147,14 +182,14 @@ impl Replay<'_> {
     }
 }
 
-fn print(args: &Args, config: &Config, moment: Moment, out: &mut impl Write) -> Result<(), ReplayError> {
+fn print(output: Output, config: &Config, moment: Moment, out: &mut impl Write) -> Result<(), ReplayError> {
     for (moment, runs) in hook::plan(config, moment) {
-        if args.subscribed && runs.is_empty() {
+        if output.only_subscribed && runs.is_empty() {
             continue;
         }
-        let flows = args.config.is_some().then(|| runs.iter().map(|run| &run.flow.name).collect());
+        let flows = output.flows.then(|| runs.iter().map(|run| &run.flow.name).collect());
         let hook = Hook { payload: &moment.payload, flows };
-        match args.format {
+        match output.format {
             Format::Table => {
                 write!(out, "{}", moment_line(&moment.payload))?;
                 for flow in hook.flows.iter().flatten() {

@@ -59,17 +59,19 @@ impl Event {
 
     /// Every header, decoded, in the order in which they came; repeated names and undefined values included.
     pub fn headers(&self) -> Box<dyn Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + '_> {
-        self.headers_with_prefix("")
+        self.headers_with_prefix("", |_| true)
     }
 
-    /// Every header whose name begins with `prefix`, without that prefix, decoded, in the order in which they came.
+    /// Every header whose name begins with `prefix`, in the order in which they came; its name is given without that
+    /// prefix. Only values of whose name `wanted` approves are decoded.
     pub fn headers_with_prefix<'a>(
         &'a self,
         prefix: &'a str,
+        wanted: impl Fn(&str) -> bool + 'a,
     ) -> Box<dyn Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + 'a> {
         match &self.form {
-            Form::Plain(headers) => Box::new(headers.with_prefix(prefix)),
-            Form::Json(headers) => Box::new(headers.with_prefix(prefix)),
+            Form::Plain(headers) => Box::new(headers.with_prefix(prefix, wanted)),
+            Form::Json(headers) => Box::new(headers.with_prefix(prefix, wanted)),
         }
     }
 
@@ -122,8 +124,11 @@ mod tests {
         let event = plain("variable_x-Odd Name: with colon: odd%20header\nvariable_x: y\n\n");
         assert_eq!(event.header("variable_x-Odd Name: with colon").as_deref(), Some("odd header"));
         assert_eq!(event.header("variable_x-Odd Name"), None);
-        let names: Vec<_> = event.headers_with_prefix("variable_").map(|(name, _)| name.into_owned()).collect();
+        let names: Vec<_> =
+            event.headers_with_prefix("variable_", |_| true).map(|(name, _)| name.into_owned()).collect();
         assert_eq!(names, ["x-Odd Name: with colon", "x"]);
+        let wanted: Vec<_> = event.headers_with_prefix("variable_", |name| name == "x").collect();
+        assert_eq!(wanted, [("x".into(), "y".into())]);
     }
 
     #[test]

@@ -24,13 +24,15 @@ impl JsonHeaders {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// The headers whose name begins with `prefix`, without it.
+    /// The headers whose name begins with `prefix`, and of whose name without it `wanted` approves.
     pub(super) fn with_prefix<'a>(
         &'a self,
         prefix: &'a str,
+        wanted: impl Fn(&str) -> bool + 'a,
     ) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + 'a {
         self.0.iter().filter(|(name, _)| name != BODY).filter_map(move |(name, value)| {
-            Some((Cow::Borrowed(name.strip_prefix(prefix)?), Cow::Borrowed(value.as_str())))
+            let name = name.strip_prefix(prefix).filter(|name| wanted(name))?;
+            Some((Cow::Borrowed(name), Cow::Borrowed(value.as_str())))
         })
     }
 

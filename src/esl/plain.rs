@@ -1,4 +1,4 @@
-//! The headers of `event plain`: lines of `name: value`, found by an index of where each line begins.
+//! The headers of `event plain`: lines of `name: value`, found by an index of names and values.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use memchr::{memchr, memchr_iter};
 use percent_encoding::percent_decode;
 
 /// The longest event that the index can address; what is beyond it is cut off. The codec's cap is far below.
-const ADDRESSABLE: usize = u32::MAX as usize - 1;
+const ADDRESSABLE: usize = u32::MAX as usize;
 
 /// The length of a common header line, to guess how many there are: the average of a channel's event.
 const USUAL_LINE: usize = 32;
@@ -17,99 +17,175 @@ const USUAL_LINE: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct PlainHeaders {
     text: Bytes,
-    /// Where each header line begins, then where the line after the last one does. Made on the first look-up, because
-    /// many events are let go by after a single glance or none.
-    lines: OnceLock<Vec<u32>>,
+    /// Made on the first look-up, because some events are let go by without any.
+    index: OnceLock<Index>,
+}
+
+/// Where the headers are.
+///
+/// A look-up compares tags before names: most headers that are asked for are absent from most events, and a few dozen bytes
+/// say so where a few hundred names would have to be read.
+#[derive(Clone, Debug)]
+struct Index {
+    /// Of each header, a byte made of its name.
+    tags: Vec<u8>,
+    headers: Vec<Header>,
+    /// Where the first line that is no header begins.
+    end: usize,
+}
+
+/// Where a header's name begins, where the separator behind it does, and where the value ends.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    start: u32,
+    separator: u32,
+    end: u32,
 }
 
 impl PlainHeaders {
     pub(super) fn new(mut text: Bytes) -> Self {
         text.truncate(ADDRESSABLE);
-        Self { text, lines: OnceLock::new() }
+        Self { text, index: OnceLock::new() }
     }
 
     /// The first header of that name.
     pub(super) fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.lines().find_map(|line| value_of(line, name.as_bytes())).map(decode)
+        let index = self.index();
+        let alike = memchr_iter(tag(name.as_bytes()), &index.tags).map(|place| index.headers[place]);
+        alike.map(|header| self.parts(header)).find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| decode(value))
     }
 
-    /// The headers whose name begins with `prefix`, without it.
+    /// The headers whose name begins with `prefix`, and of whose name without it `wanted` approves.
     pub(super) fn with_prefix<'a>(
         &'a self,
         prefix: &'a str,
+        wanted: impl Fn(&str) -> bool + 'a,
     ) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + 'a {
-        self.lines().filter(|line| line.starts_with(prefix.as_bytes())).filter_map(|line| {
-            let (name, value) = split(line)?;
-            Some((String::from_utf8_lossy(name.strip_prefix(prefix.as_bytes())?), decode(value)))
+        self.index().headers.iter().filter_map(move |header| {
+            let (name, value) = self.parts(*header);
+            let name = lossy(name.strip_prefix(prefix.as_bytes())?);
+            wanted(&name).then(|| (name, decode(value)))
         })
     }
 
     /// What follows the blank line, as long as the header `Content-Length` says.
     pub(super) fn body(&self) -> Option<&[u8]> {
         let length: usize = self.get("Content-Length")?.parse().ok()?;
-        let blank = *self.index().last()? as usize;
-        let rest = self.text.get(blank + 1..)?;
+        let rest = self.text.get(self.index().end + 1..)?;
         Some(&rest[..length.min(rest.len())])
     }
 
-    fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.index().windows(2).map(|pair| &self.text[pair[0] as usize..pair[1] as usize - 1])
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(&self.text))
     }
 
-    fn index(&self) -> &[u32] {
-        self.lines.get_or_init(|| index(&self.text))
+    /// Name and value.
+    fn parts(&self, header: Header) -> (&[u8], &[u8]) {
+        let Header { start, separator, end } = header;
+        (&self.text[start as usize..separator as usize], &self.text[separator as usize + SEPARATOR.len()..end as usize])
     }
 }
 
-/// Where each line before the first blank one begins, then where the next would.
-fn index(text: &[u8]) -> Vec<u32> {
-    let mut starts = Vec::with_capacity(text.len() / USUAL_LINE + 16);
-    let mut start = 0;
-    starts.push(0);
-    for newline in memchr_iter(b'\n', text) {
-        if newline == start {
-            return starts;
+/// What stands between name and value.
+const SEPARATOR: &[u8] = b": ";
+
+impl Index {
+    /// Of the lines before the first blank one.
+    ///
+    /// Names are written as they are and can hold the separator (`X-Odd: name: value`); in values FreeSWITCH encodes every
+    /// colon and every space. So a line's last separator is the one, and plain and JSON events agree.
+    fn new(text: &[u8]) -> Self {
+        let guess = text.len() / USUAL_LINE + 16;
+        let mut index = Self { tags: Vec::with_capacity(guess), headers: Vec::with_capacity(guess), end: text.len() };
+        let (mut start, mut separator) = (0, 0);
+        for at in spaces_and_newlines(text).chain([text.len()]) {
+            if text.get(at) == Some(&b' ') {
+                if at > 0 && text[at - 1] == b':' {
+                    separator = at - 1;
+                }
+            } else if at == start {
+                index.end = start;
+                break;
+            } else {
+                if separator > start {
+                    index.tags.push(tag(&text[start..separator]));
+                    index.headers.push(Header { start: start as u32, separator: separator as u32, end: at as u32 });
+                }
+                start = at + 1;
+            }
         }
-        start = newline + 1;
-        starts.push(start as u32);
+        index
     }
-    if start < text.len() {
-        starts.push(text.len() as u32 + 1);
-    }
-    starts
 }
 
-/// The value of the line, if the line's name is `name`.
-///
-/// Where the separator must stand and what must stand before it is looked at first: that passes over nearly all lines
-/// without a call to compare them, `variable_…` after `variable_…` too.
-fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let (at, last) = (name.len(), *name.last()?);
-    if line.len() < at + 2 || line[at] != b':' || line[at - 1] != last || line[at + 1] != b' ' || line[..at] != *name {
-        return None;
-    }
-    let value = &line[at + 2..];
-    separator(value).is_none().then_some(value)
+/// Where the spaces and newlines are. Two of them stand in every line, which is so near to each other that a search for
+/// each would cost more than one look at all bytes.
+fn spaces_and_newlines(text: &[u8]) -> impl Iterator<Item = usize> {
+    let (blocks, rest) = text.as_chunks();
+    let mut last = [0; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    let bits = blocks.iter().copied().chain([last]).map(|block| marks(&block));
+    bits.enumerate().flat_map(|(place, bits)| {
+        std::iter::successors(Some(bits), |bits| Some(bits & bits.wrapping_sub(1)))
+            .take_while(|bits| *bits != 0)
+            .map(move |bits| place * BLOCK + bits.trailing_zeros() as usize)
+    })
 }
 
-/// Name and value of a line.
-///
-/// Names are written as they are and can hold the separator (`X-Odd: name: value`); in values FreeSWITCH encodes every
-/// colon and every space. So the last separator is the one, and plain and JSON events agree.
-fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = separator(line).filter(|at| *at > 0)?;
-    Some((&line[..at], &line[at + 2..]))
+/// How many bytes are looked at together: as many as there are bits to say what was found.
+const BLOCK: usize = 64;
+
+/// A bit for each byte that is a space or a newline.
+fn marks(block: &[u8; BLOCK]) -> u64 {
+    /// Gathers the lowest bits of eight bytes in the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let found = block.map(|byte| u8::from(byte == b' ' || byte == b'\n'));
+    let (eights, _) = found.as_chunks();
+    eights.iter().rev().fold(0, |bits, eight| bits << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
 }
 
-/// Where the last `: ` begins.
-fn separator(line: &[u8]) -> Option<usize> {
-    memchr_iter(b' ', line).rev().find(|&space| space > 0 && line[space - 1] == b':').map(|space| space - 1)
+/// A byte made of a name's end and length, in which few names of one event agree.
+fn tag(name: &[u8]) -> u8 {
+    let [.., a, b] = name else { return name.len() as u8 };
+    (name.len() as u8).wrapping_mul(37) ^ a.wrapping_mul(5) ^ b
+}
+
+/// The text, with what is not UTF-8 replaced. Nearly all of it is ASCII, for which the check is much the quicker way.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 fn decode(value: &[u8]) -> Cow<'_, str> {
     if memchr(b'%', value).is_none() {
-        return String::from_utf8_lossy(value);
+        return lossy(value);
     }
     let bytes: Vec<u8> = percent_decode(value).collect();
     Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Name and value of each header, found a line and a byte at a time.
+    fn by_hand(text: &str) -> Vec<(&str, &str)> {
+        text.split('\n').take_while(|line| !line.is_empty()).filter_map(|line| line.rsplit_once(": ")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_a_plain_reading_finds(text in "[ab: \n]{0,300}") {
+            let headers = PlainHeaders::new(Bytes::copy_from_slice(text.as_bytes()));
+            let expected: Vec<_> = by_hand(&text).into_iter().filter(|(name, _)| !name.is_empty()).collect();
+            let all: Vec<_> = headers.with_prefix("", |_| true).collect();
+            prop_assert_eq!(&all, &expected.iter().map(|(n, v)| (Cow::from(*n), Cow::from(*v))).collect::<Vec<_>>());
+            for (name, _) in &expected {
+                let first = expected.iter().find(|(n, _)| n == name).map(|(_, value)| Cow::from(*value));
+                prop_assert_eq!(headers.get(name), first);
+            }
+            prop_assert_eq!(headers.get("absent"), None);
+        }
+    }
 }

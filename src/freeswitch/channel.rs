@@ -17,6 +17,14 @@ impl<'e> ChannelData<'e> {
         self.0.header(name)
     }
 
+    /// The channel's variables of whose name `wanted` approves.
+    pub fn variables(
+        self,
+        wanted: impl Fn(&str) -> bool + 'e,
+    ) -> impl Iterator<Item = (Cow<'e, str>, Cow<'e, str>)> + 'e {
+        self.0.headers_with_prefix(h::VARIABLE_PREFIX, wanted)
+    }
+
     /// The channel's UUID.
     pub fn uuid(self) -> Option<Cow<'e, str>> {
         self.0.header(h::UNIQUE_ID)

@@ -418,7 +418,8 @@ impl Lifecycle {
             key,
             node: self.world.node.clone(),
             joined_at: *joined_at,
-            offers: Vec::new(),
+            // Most are offered once; a vector that grows by itself would begin with room for four.
+            offers: Vec::with_capacity(1),
             unclaimed_legs: Vec::new(),
             bridge: None,
             queue_end: None,

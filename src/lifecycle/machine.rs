@@ -23,7 +23,7 @@ use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeN
 use crate::moment::Moment;
 use crate::moment::value::{CcResult, Source};
 
-/// The most attempts that live at once. An attempt takes about two kilobytes; no FreeSWITCH has so many calls.
+/// The most attempts that live at once. An attempt and its two channels take less than three kilobytes; no FreeSWITCH has so many calls.
 const ATTEMPTS_LIMIT: usize = 200_000;
 
 /// How long, after FreeSWITCH was found not to have an attempt any more, the events that tell its end may still come:
@@ -342,7 +342,7 @@ impl Lifecycle {
     ) {
         let Some(live) = self.attempts.get_mut(&hash) else { return };
         let moments = &mut effects.moments;
-        let mut occasion = Occasion { world: &self.world, at, now: self.now, source, moments };
+        let mut occasion = Occasion { world: &self.world, hash, at, now: self.now, source, moments };
         change(&mut live.attempt, &mut occasion);
         let deadline = live.attempt.settle(&mut occasion);
         if live.deadline != deadline {

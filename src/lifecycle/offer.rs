@@ -166,7 +166,8 @@ impl Offer {
             inferred: false,
             offered_at,
             announced: false,
-            legs: Vec::new(),
+            // Most agents have one device; a vector that grows by itself would begin with room for four.
+            legs: Vec::with_capacity(1),
             answered_at: None,
             agent_left_at: None,
             identity: LegIdentity::default(),

@@ -45,7 +45,7 @@ impl Attempt {
     fn push(&mut self, occasion: &mut Occasion<'_>, mut payload: Payload) {
         payload.clear_inapplicable();
         self.dirty = true;
-        occasion.moments.push(Moment { attempt: self.hash(), payload });
+        occasion.moments.push(Moment { attempt: occasion.hash, payload });
     }
 
     fn next_payload(
@@ -58,7 +58,7 @@ impl Attempt {
     ) -> Payload {
         self.sequence += 1;
         let told_of = offer.map(|index| (&self.offers[index].agent, self.offers[index].ordinal));
-        let id = self.hash().moment(event.as_str(), told_of.filter(|_| event.is_of_offer()));
+        let id = occasion.hash.moment(event.as_str(), told_of.filter(|_| event.is_of_offer()));
         let end = self.left_at().filter(|left| *left < at).unwrap_or(at);
         let waited_until = self.bridge.as_ref().map_or(end, |bridge| bridge.at.min(end));
         let mut payload = Payload {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::id::{AgentName, CoreUuid, NodeName, QueueName};
+use crate::id::{AgentName, AttemptHash, CoreUuid, NodeName, QueueName};
 use crate::moment::Moment;
 use crate::moment::value::Source;
 
@@ -42,6 +42,8 @@ impl World {
 pub struct Occasion<'a> {
     /// What all attempts share.
     pub world: &'a World,
+    /// The attempt's name.
+    pub hash: AttemptHash,
     /// When the fact happened; for a deadline, the node's clock.
     pub at: Timestamp,
     /// The node's clock: the latest time seen. Deadlines are measured by it.
