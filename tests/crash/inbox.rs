@@ -1,8 +1,7 @@
 //! The webhooks that arrived, in the order of their arrival.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 use hookswitch::moment::Payload;
 use serde::Deserialize;
@@ -20,8 +19,16 @@ const BREAKING_OFF: f64 = 0.04;
 /// A receiver, and what it got.
 pub(crate) struct Inbox {
     receiver: Receiver,
-    forged: Arc<AtomicUsize>,
+    desk: Arc<Mutex<Desk>>,
     taken: Arrivals,
+}
+
+/// What answers, and what it answered.
+struct Desk {
+    key: Webhook,
+    chance: fastrand::Rng,
+    accepted: HashSet<String>,
+    forged: usize,
 }
 
 /// What arrived.
@@ -33,7 +40,9 @@ pub(crate) struct Arrivals {
     pub(crate) repeats: usize,
     /// Webhooks whose body was another one when they came again.
     pub(crate) changed: Vec<String>,
-    /// Requests whose signature was wrong.
+    /// Webhooks that were accepted, once or more often.
+    pub(crate) accepted: HashSet<String>,
+    /// How many requests had a wrong signature.
     pub(crate) forged: usize,
     by_id: HashMap<String, usize>,
 }
@@ -59,20 +68,11 @@ impl Inbox {
     /// Listens on a free port. A request with a good signature is refused now and then all the same.
     pub(crate) async fn open(seed: u64) -> Self {
         let key = Webhook::new(SECRET).expect("a secret");
-        let forged = Arc::new(AtomicUsize::new(0));
-        let (count, chance) = (forged.clone(), std::sync::Mutex::new(fastrand::Rng::with_seed(seed)));
-        let receiver = Receiver::start(move |received| {
-            if key.verify(&received.body, &received.headers).is_err() {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-            let drawn = chance.lock().expect("no draw panics").f64();
-            match drawn {
-                _ if drawn < FAILING => Answer::Status("500 Internal Server Error", String::new()),
-                _ if drawn < FAILING + BREAKING_OFF => Answer::Reset,
-                _ => Answer::ok(),
-            }
-        });
-        Self { receiver: receiver.await, forged, taken: Arrivals::default() }
+        let chance = fastrand::Rng::with_seed(seed);
+        let desk = Arc::new(Mutex::new(Desk { key, chance, accepted: HashSet::new(), forged: 0 }));
+        let answering = desk.clone();
+        let receiver = Receiver::start(move |received| answering.lock().expect("no answer panics").answer(received));
+        Self { receiver: receiver.await, desk, taken: Arrivals::default() }
     }
 
     /// Where a flow sends to.
@@ -85,8 +85,25 @@ impl Inbox {
         while let Ok(received) = self.receiver.requests.try_recv() {
             self.taken.take(received);
         }
-        self.taken.forged = self.forged.load(Ordering::Relaxed);
+        let desk = self.desk.lock().expect("no answer panics");
+        self.taken.forged = desk.forged;
+        self.taken.accepted.clone_from(&desk.accepted);
         &self.taken
+    }
+}
+
+impl Desk {
+    fn answer(&mut self, received: &Received) -> Answer {
+        self.forged += usize::from(self.key.verify(&received.body, &received.headers).is_err());
+        let drawn = self.chance.f64();
+        if drawn < FAILING {
+            return Answer::Status("500 Internal Server Error", String::new());
+        }
+        if drawn < FAILING + BREAKING_OFF {
+            return Answer::Reset;
+        }
+        self.accepted.insert(received.header("webhook-id").to_owned());
+        Answer::ok()
     }
 }
 

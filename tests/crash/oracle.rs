@@ -113,7 +113,7 @@ impl Evidence<'_> {
         let runs: HashMap<_, _> = self.runs.iter().map(|run| (run.id.as_str(), run)).collect();
         // What arrived without being in the outbox is a difference already.
         let known = self.arrivals.webhooks.iter();
-        let known: Vec<_> = known.filter_map(|arrived| Some((arrived, *runs.get(run_of(arrived))?))).collect();
+        let known: Vec<_> = known.filter_map(|arrived| Some((arrived, *runs.get(run_of(&arrived.id))?))).collect();
         findings.differences.extend(story::disordered(
             known.iter().map(|(arrived, run)| (&*arrived.path, &*run.attempt, arrived.moment.sequence)),
         ));
@@ -154,13 +154,14 @@ impl Evidence<'_> {
         found
     }
 
-    /// Every run of the outbox is delivered and has arrived; nothing arrived that is not in the outbox.
+    /// Every run of the outbox is delivered and was accepted; nothing arrived that is not in the outbox.
     fn deliveries(&self) -> Vec<String> {
-        let arrived: BTreeSet<_> = self.arrivals.webhooks.iter().map(run_of).collect();
+        let accepted: BTreeSet<_> = self.arrivals.accepted.iter().map(|id| run_of(id)).collect();
+        let arrived: BTreeSet<_> = self.arrivals.webhooks.iter().map(|arrived| run_of(&arrived.id)).collect();
         let known: BTreeSet<_> = self.runs.iter().map(|run| run.id.as_str()).collect();
         let open = self.runs.iter().filter(|run| run.state != "delivered");
         let open = open.map(|run| format!("run {} is {}", run.id, run.state));
-        let missing = known.difference(&arrived).map(|run| format!("run {run} never arrived"));
+        let missing = known.difference(&accepted).map(|run| format!("run {run} was never accepted"));
         let strange = arrived.difference(&known).map(|run| format!("run {run} arrived and is not in the outbox"));
         open.chain(missing).chain(strange).collect()
     }
@@ -267,8 +268,8 @@ fn exact(line: &Value, told: &Told<'_>) -> Vec<String> {
 }
 
 /// The run, whose identifier is the webhook's middle: `whr_RUN_STEP`.
-fn run_of(arrived: &Arrived) -> &str {
-    arrived.id.split('_').nth(1).unwrap_or_default()
+fn run_of(webhook: &str) -> &str {
+    webhook.split('_').nth(1).unwrap_or_default()
 }
 
 fn stay_of(moment: &Payload) -> StayName {
