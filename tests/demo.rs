@@ -106,3 +106,21 @@ async fn a_panicking_daemon_ends_the_demonstration() {
     };
     assert!(matches!(demo::run(args(), daemon).await, Err(DemoError::Daemon(Some(_)))));
 }
+
+/// The whole program, as a person starts it.
+#[test]
+fn the_program_shows_every_event_and_ends_well() {
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_hookswitch"))
+        .args(["demo", "--for", "8s", "--speed", "40"])
+        .env_remove("RUST_LOG")
+        .output()
+        .expect("it runs");
+    let (said, complained) = (String::from_utf8_lossy(&program.stdout), String::from_utf8_lossy(&program.stderr));
+    assert!(program.status.success(), "{}: {said}{complained}", program.status);
+    // `active` is `answered` under another name, and left out.
+    for event in EventName::ALL.into_iter().filter(|event| *event != EventName::Active) {
+        let shows = |line: &str| line.split_whitespace().nth(2) == Some(event.as_str());
+        assert!(said.lines().any(shows), "no {event}: {said}");
+    }
+    assert!(said.contains("0 signature failures"), "{said}");
+}

@@ -196,7 +196,7 @@ impl Attempt {
         self.tell(occasion, EventName::Joined, None, self.joined_at, synthetic);
     }
 
-    /// The attempt is offered to an agent.
+    /// The attempt is offered to an agent. An earlier offer to the same one is over then, even if nobody saw how.
     pub fn offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, standby: bool) {
         let latest = self.offers.iter_mut().rfind(|offer| offer.agent.as_str() == agent);
         if let Some(overtaken) = latest.filter(|offer| offer.inferred && occasion.at <= offer.offered_at) {
@@ -286,9 +286,9 @@ impl Attempt {
         } else {
             return;
         };
-        let connected = self.offers.iter().position(|offer| {
-            offer.is_open() && offer.answered_at.is_some() && offer.offered_at <= at && offer.has_leg(&leg)
-        });
+        // Whoever was connected had answered, whether that was seen or not.
+        let connected =
+            self.offers.iter().position(|offer| offer.is_open() && offer.offered_at <= at && offer.has_leg(&leg));
         if let Some(index) = connected {
             self.bridge(occasion, index, at, true);
         }
