@@ -58,11 +58,11 @@ impl Attempt {
         }
     }
 
-    /// Closes the offer to an agent to whom the attempt is offered anew: its end was lost.
+    /// Closes the offer to an agent to whom the attempt is offered anew: its end was lost, or is known by its leg alone.
     pub fn close_forgotten_offer(&mut self, occasion: &mut Occasion<'_>, agent: &str) {
         if let Some(index) = self.open_offer(agent, occasion.at) {
             let (at, fate) = (occasion.at, self.member_fate());
-            self.close_open_offer(occasion, index, at, fate);
+            self.close_open_offer(occasion, index, at, fate, true);
         }
     }
 
@@ -178,15 +178,23 @@ impl Attempt {
 
     /// Closes the offers whose end did not come, by what is known of their legs.
     fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
-        let fate = self.member_fate();
+        let (fate, was_lost) = (self.member_fate(), self.was_lost());
         for index in 0..self.offers.len() {
             if self.offers[index].is_open() {
-                self.close_open_offer(occasion, index, left_at, fate);
+                self.close_open_offer(occasion, index, left_at, fate, was_lost);
             }
         }
     }
 
-    fn close_open_offer(&mut self, occasion: &mut Occasion<'_>, index: usize, now: Timestamp, fate: MemberFate) {
+    /// Closes an offer by what is known of it. Where the story has a gap, what is not known of it was lost.
+    fn close_open_offer(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        index: usize,
+        now: Timestamp,
+        fate: MemberFate,
+        has_gap: bool,
+    ) {
         let offer = &self.offers[index];
         let leg_end = offer.leg().and_then(|leg| leg.end.as_ref()).map(|end| end.at);
         let at = leg_end.unwrap_or(now);
@@ -197,7 +205,7 @@ impl Attempt {
             OfferState::Bridged => self.offers[index].close(Outcome::Bridged, at),
             OfferState::Failing { at, .. } => self.conclude_offer(occasion, index, offer.final_verdict(fate), *at),
             OfferState::Open if has_winner => self.offers[index].close(Outcome::LostRace, at),
-            OfferState::Open if self.was_lost() && leg_end.is_none() => self.offers[index].close(Outcome::Lost, at),
+            OfferState::Open if has_gap && leg_end.is_none() => self.offers[index].close(Outcome::Lost, at),
             OfferState::Open => self.conclude_offer(occasion, index, offer.final_verdict(fate), at),
         }
     }
