@@ -291,13 +291,17 @@ impl Attempt {
         if let Some(index) = connected {
             return self.bridge(occasion, index, at, true);
         }
-        // Of an offer that nobody saw, the member's own data name the agent.
+        // Of an offer that nobody saw, the data of either leg name the other side.
         let says = |name, what: &str| data.header(name).is_some_and(|said| said == what);
-        let is_of_stay = is_of_member
+        let names_other_side = if is_of_member {
+            says(h::CC_AGENT_UUID_VARIABLE, &leg)
+        } else {
+            says(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
+        };
+        let is_of_stay = names_other_side
             && self.joined_at <= at
             && !self.offers.iter().any(|offer| offer.has_leg(&leg))
-            && says(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
-            && says(h::CC_AGENT_UUID_VARIABLE, &leg);
+            && says(h::CC_QUEUE_VARIABLE, self.key.queue.as_str());
         if is_of_stay && let Some(agent) = data.header(h::CC_AGENT_VARIABLE) {
             self.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), at);
         }

@@ -14,6 +14,7 @@ const LIFE_MS: u64 = 4_000;
 const AWAY_MS: u64 = 1_500;
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "random and slow: `cargo test --test crash -- --ignored`, HOOKSWITCH_KILL_ROUNDS for more rounds"]
 async fn what_the_daemon_saw_is_told_once_and_truly_however_often_it_is_killed() {
     let rounds = setting("HOOKSWITCH_KILL_ROUNDS").unwrap_or(ROUNDS);
     let seed = setting("HOOKSWITCH_KILL_SEED").unwrap_or_else(|| fastrand::u64(..));
