@@ -15,6 +15,7 @@ use hookswitch::esl::recording::{self, Item};
 use hookswitch::esl::{Event, recording::decompress};
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::Payload;
+use hookswitch::moment::value::{CcResult, Outcome};
 use serde_json::Value;
 use truth::Truth;
 
@@ -212,4 +213,50 @@ fn every_other_field_agrees_with_what_the_phones_saw() {
     let wrong: Vec<_> = expectations.iter().flat_map(Expectation::differences).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(expectations.len() > 25);
+}
+
+/// The recording's moments without the events that `is_missed` names, as words; what was inferred bears a star.
+fn story_without(name: &str, is_missed: impl Fn(&Event) -> bool) -> (Vec<String>, Payload) {
+    let events = events_of(name, "plain").expect("the recording is there");
+    let moments = replay(events.iter().filter(|event| !is_missed(event)));
+    let word = |moment: &Payload| format!("{}{}", moment.event, if moment.synthetic { "*" } else { "" });
+    (moments.iter().map(word).collect(), moments.last().expect("moments").clone())
+}
+
+fn says(event: &Event, header: &str, value: &str) -> bool {
+    event.header(header).is_some_and(|said| said == value)
+}
+
+#[test]
+fn a_connection_is_inferred_although_the_answer_was_missed_too() {
+    let (story, leaving) = story_without("01_answered", |event| {
+        says(event, "Event-Name", "CHANNEL_BRIDGE")
+            || says(event, "CC-Action", "bridge-agent-start")
+            || (says(event, "Event-Name", "CHANNEL_ANSWER") && says(event, "variable_cc_side", "agent"))
+    });
+    assert_eq!(story, ["joined", "offering", "answered*", "bridged*", "processing", "leaving"]);
+    assert_eq!(leaving.cc_result, Some(CcResult::Success));
+}
+
+#[test]
+fn a_connection_is_inferred_although_nothing_was_seen_of_the_agent_before() {
+    let (story, leaving) = story_without("01_answered", |event| {
+        let is_of_agent = says(event, "variable_cc_side", "agent") && !says(event, "CC-Action", "bridge-agent-end");
+        says(event, "Event-Name", "CHANNEL_BRIDGE") || says(event, "CC-Action", "agent-offering") || is_of_agent
+    });
+    assert_eq!(story, ["joined", "offering*", "answered*", "bridged*", "processing", "leaving"]);
+    assert_eq!(leaving.cc_result, Some(CcResult::Success));
+    assert_eq!(leaving.agent_name.as_ref().map(|agent| agent.as_str()), Some("agent1"));
+}
+
+#[test]
+fn an_offer_whose_end_was_missed_is_over_when_the_agent_is_called_again() {
+    let ends = std::cell::Cell::new(0);
+    let (story, leaving) = story_without("05c_max_no_answer", |event| {
+        let is_end = says(event, "CC-Action", "bridge-agent-fail");
+        is_end && ends.replace(ends.get() + 1) == 0
+    });
+    assert_eq!(story, ["joined", "offering", "offering", "missed", "leaving"]);
+    let outcomes: Vec<_> = leaving.offers.iter().flatten().map(|offer| offer.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Lost, Outcome::NoAnswer]);
 }
