@@ -114,6 +114,17 @@ impl Config {
         self.queues.count()
     }
 
+    /// The keys that a daemon started with this configuration takes from `later` only when it is started again.
+    pub fn keys_for_restart(&self, later: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("freeswitch", self.freeswitch != later.freeswitch),
+            ("outbox.path", self.outbox.path != later.outbox.path),
+            ("outbox.keep", self.outbox.keep != later.outbox.keep),
+            ("delivery.concurrency", self.delivery.concurrency != later.delivery.concurrency),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
     /// The nodes to follow, of which the daemon needs at least one.
     pub fn require_freeswitch(&self) -> Result<&[FreeswitchNode], Problem> {
         match self.freeswitch.as_slice() {

@@ -11,7 +11,7 @@ use super::report::Report;
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The directory beside the configuration whose files are merged into it.
-const DIRECTORY: &str = "conf.d";
+pub(super) const DIRECTORY: &str = "conf.d";
 
 /// A file's text, and its name as problems show it.
 #[derive(Debug)]

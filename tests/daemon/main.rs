@@ -1,0 +1,4 @@
+//! The daemon as a process: what an operator does to it, and what it says.
+
+mod process;
+mod reload;
