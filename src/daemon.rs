@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,10 +27,6 @@ use crate::id::NodeName;
 use crate::lifecycle::attempt::Attempt;
 use crate::node::{Follower, LiveAttempts};
 use crate::outbox::store::{OpenError, Opened, Settings};
-
-/// How long runs that are under way may take to finish when the daemon ends. What does not is begun again at the next
-/// start.
-const RUNS_GRACE: Duration = Duration::from_secs(10);
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
 /// 1,024.
@@ -87,7 +82,7 @@ impl Daemon {
         let client = Arc::new(Client::new(limits)?);
         let runner = Runner { outbox: opened.outbox.clone(), client, flows: flows_in };
         let runner_end = CancellationToken::new();
-        let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), RUNS_GRACE)]);
+        let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
         info!(
             outbox = %config.outbox.path.display(),
             open_attempts = opened.recovered.attempts.len(),

@@ -13,6 +13,10 @@ use super::configuration::ConfigFile;
 use super::exit;
 use crate::config::{Config, ConfigWatch, Problems};
 use crate::daemon::{Daemon, StartError};
+use crate::service::{self, Watchdog};
+
+/// What the service manager shows while all is well.
+const STATUS: &str = "following FreeSWITCH";
 
 /// The arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,6 +58,8 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
     let (mut signals, mut hangup) = (Signals::listen()?, signal(SignalKind::hangup())?);
     let mut watch = watch(&args.file.config);
     let mut daemon = Daemon::start(config)?;
+    let _watchdog = Watchdog::begin();
+    service::ready(STATUS);
     loop {
         tokio::select! {
             () = signals.end() => break,
@@ -65,6 +71,7 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
             () = changed(&mut watch) => reload(&daemon, &args.file.config),
         }
     }
+    service::stopping();
     info!("ending: runs under way are finished");
     tokio::select! {
         () = daemon.stop() => Ok(ExitCode::SUCCESS),
@@ -77,10 +84,13 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
 
 /// Reads the configuration again. A bad one is refused as a whole, and the former one stays.
 fn reload(daemon: &Daemon, path: &Path) {
+    service::reloading();
     if let Err(problems) = Config::load(path).and_then(|config| daemon.reload(config)) {
         problems.log();
         error!(problems = problems.count(), "the configuration is refused, and the former one stays");
+        return service::ready("the latest configuration is refused, and the former one holds");
     }
+    service::ready(STATUS);
 }
 
 /// Watches the configuration's files. Where that can't be, SIGHUP is left.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 
 use super::agent::AgentCard;
+use super::daemon::DaemonSettings;
 use super::delivery::DeliverySettings;
 use super::document;
 use super::fault::Fault;
@@ -33,6 +34,8 @@ const MAX_RESOLVED: usize = 10_000;
 /// Everything that is configured, checked.
 #[derive(Debug, Default)]
 pub struct Config {
+    /// How the program itself behaves.
+    pub daemon: DaemonSettings,
     /// The nodes to follow.
     pub freeswitch: Vec<FreeswitchNode>,
     /// Where moments and runs are kept.
@@ -117,6 +120,7 @@ impl Config {
     /// The keys that a daemon started with this configuration takes from `later` only when it is started again.
     pub fn keys_for_restart(&self, later: &Self) -> Vec<&'static str> {
         let differs = [
+            ("daemon.drain", self.daemon.drain != later.daemon.drain),
             ("freeswitch", self.freeswitch != later.freeswitch),
             ("outbox.path", self.outbox.path != later.outbox.path),
             ("outbox.keep", self.outbox.keep != later.outbox.keep),
@@ -136,6 +140,7 @@ impl Config {
 
 /// Reads every section, in the order in which they need each other.
 fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
+    let daemon = root.optional("daemon", |value| value.section(DaemonSettings::read));
     let freeswitch = root.optional("freeswitch", |value| nodes(value, lookup));
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
     let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
@@ -144,6 +149,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let flows = root.optional("flows", |value| flows(value, &delivery, lookup)).unwrap_or_default();
     let queues = root.optional("queues", |value| Queues::read(value, &flows));
     Some(Config {
+        daemon: daemon.unwrap_or_default(),
         freeswitch: freeswitch.unwrap_or_default(),
         outbox: outbox.unwrap_or_default(),
         delivery,

@@ -14,6 +14,7 @@
 
 pub mod agent;
 pub mod configuration;
+pub mod daemon;
 pub mod delivery;
 mod document;
 pub mod fault;
@@ -37,6 +38,7 @@ pub mod watch;
 
 pub use agent::AgentCard;
 pub use configuration::Config;
+pub use daemon::{DaemonSettings, WaitingAtStart};
 pub use problem::{Problem, Problems};
 pub use queue::{QueueSettings, ResolvedQueue};
 pub use watch::ConfigWatch;
