@@ -6,8 +6,10 @@ pub mod deliveries;
 pub mod demo;
 pub mod exit;
 pub mod hooks;
+pub mod init;
 mod interrupt;
 mod line;
+mod paths;
 pub mod replay;
 pub mod run;
 pub mod simulate;
@@ -34,6 +36,8 @@ enum Command {
     Run(run::Args),
     /// Shows everything at once, with nothing to install: a simulated FreeSWITCH, the daemon, and each webhook.
     Demo(demo::Args),
+    /// Writes a commented configuration and a signing secret to begin with.
+    Init(init::Args),
     /// Tells all problems of a configuration at once.
     Check(check::Args),
     /// Tells which hooks a recording of the Event Socket gives.
@@ -51,7 +55,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(args) => {
-            telemetry::log::begin("info");
+            telemetry::log::begin_as(args.log_format, "info");
             blocking(run::run(&args))
         }
         Command::Demo(args) => {
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
             telemetry::log::begin("info");
             blocking(simulate::run(args))
         }
+        Command::Init(args) => ended(init::run(args)),
         Command::Check(args) => ended(check::run(&args)),
         Command::Replay(args) => ended(replay::run(&args)),
         Command::Hooks(args) => ended(hooks::run(&args)),

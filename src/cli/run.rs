@@ -14,6 +14,7 @@ use super::exit;
 use crate::config::{Config, ConfigWatch, Problems};
 use crate::daemon::{Daemon, StartError};
 use crate::service::{self, Watchdog};
+use crate::telemetry::log::LogFormat;
 
 /// What the service manager shows while all is well.
 const STATUS: &str = "following FreeSWITCH";
@@ -23,6 +24,9 @@ const STATUS: &str = "following FreeSWITCH";
 pub struct Args {
     #[command(flatten)]
     file: ConfigFile,
+    /// How log lines are written.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(super) log_format: LogFormat,
 }
 
 /// Why the daemon ended.

@@ -16,6 +16,8 @@ const MAX_DRAIN: Duration = Duration::from_secs(60);
 pub struct DaemonSettings {
     /// How long runs that are under way may take to finish when the daemon ends.
     pub drain: Duration,
+    /// Whether hooks only log what they would start.
+    pub dry_run: bool,
     /// What becomes of members who already wait when the daemon first sees them.
     pub waiting_at_start: WaitingAtStart,
 }
@@ -41,6 +43,7 @@ impl DaemonSettings {
         let waiting = |value: Value<'_>| value.word("way", &WAYS);
         Some(Self {
             drain: section.optional("drain", drain).unwrap_or(default.drain),
+            dry_run: section.optional("dry_run", Value::boolean).unwrap_or_default(),
             waiting_at_start: section.optional("waiting_at_start", waiting).unwrap_or(default.waiting_at_start),
         })
     }
@@ -48,6 +51,6 @@ impl DaemonSettings {
 
 impl Default for DaemonSettings {
     fn default() -> Self {
-        Self { drain: DRAIN, waiting_at_start: WaitingAtStart::default() }
+        Self { drain: DRAIN, dry_run: false, waiting_at_start: WaitingAtStart::default() }
     }
 }
