@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod init;
 mod interrupt;
 mod line;
+pub mod outbox;
 mod paths;
 pub mod replay;
 pub mod run;
@@ -48,6 +49,8 @@ enum Command {
     Hooks(hooks::Args),
     /// Shows what became of hooks, and sends them again.
     Deliveries(deliveries::Args),
+    /// Backs up and restores what is stored, and erases a person from it.
+    Outbox(outbox::Args),
 }
 
 /// Does what the arguments say.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => ended(replay::run(&args)),
         Command::Hooks(args) => ended(hooks::run(&args)),
         Command::Deliveries(args) => ended(deliveries::run(args)),
+        Command::Outbox(args) => ended(outbox::run(args)),
     };
     done.unwrap_or_else(|failure| {
         complain(&*failure);
