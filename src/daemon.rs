@@ -158,7 +158,8 @@ impl Daemon {
     }
 }
 
-fn address(node: &FreeswitchNode) -> Result<NodeAddress, StartError> {
+/// Where a configured node is, and how to get in.
+pub(crate) fn address(node: &FreeswitchNode) -> Result<NodeAddress, StartError> {
     let password = Password::new(node.password.expose())
         .map_err(|source| StartError::Password { node: node.name.clone(), source })?;
     Ok(NodeAddress {

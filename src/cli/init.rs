@@ -115,7 +115,7 @@ fn tell(paths: &Paths, secret: &Path, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Wrote {config} and a new signing secret, {}.", secret.display())?;
     writeln!(out, "\nNext:")?;
     writeln!(out, "  1. Write FreeSWITCH's address and password, your queues and your receivers into {config}.")?;
-    writeln!(out, "  2. hookswitch check --config {config}")?;
+    writeln!(out, "  2. hookswitch check --connect --config {config}")?;
     writeln!(out, "  3. hookswitch run --config {config}")?;
     writeln!(out, "     It only logs what it would start, until `dry_run = false`.")?;
     if rustix::process::geteuid().is_root() {

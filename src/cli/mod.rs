@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
             blocking(simulate::run(args))
         }
         Command::Init(args) => ended(init::run(args)),
-        Command::Check(args) => ended(check::run(&args)),
+        Command::Check(args) => blocking(check::run(&args)),
         Command::Replay(args) => ended(replay::run(&args)),
         Command::Hooks(args) => ended(hooks::run(&args)),
         Command::Deliveries(args) => ended(deliveries::run(args)),

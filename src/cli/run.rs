@@ -61,6 +61,7 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
     };
     let (mut signals, mut hangup) = (Signals::listen()?, signal(SignalKind::hangup())?);
     let mut watch = watch(&args.file.config);
+    warn_of_exposure(&config);
     let mut daemon = Daemon::start(config)?;
     let _watchdog = Watchdog::begin();
     service::ready(STATUS);
@@ -89,12 +90,20 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
 /// Reads the configuration again. A bad one is refused as a whole, and the former one stays.
 fn reload(daemon: &Daemon, path: &Path) {
     service::reloading();
-    if let Err(problems) = Config::load(path).and_then(|config| daemon.reload(config)) {
+    let loaded = Config::load(path).inspect(warn_of_exposure);
+    if let Err(problems) = loaded.and_then(|config| daemon.reload(config)) {
         problems.log();
         error!(problems = problems.count(), "the configuration is refused, and the former one stays");
         return service::ready("the latest configuration is refused, and the former one holds");
     }
     service::ready(STATUS);
+}
+
+/// Secrets are better looked up elsewhere, or kept from other users.
+fn warn_of_exposure(config: &Config) {
+    for file in config.exposed_files() {
+        warn!(file = %file.display(), "a configuration file that holds a secret may be read by everybody");
+    }
 }
 
 /// Watches the configuration's files. Where that can't be, SIGHUP is left.

@@ -1,6 +1,6 @@
 //! The configuration as the program uses it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +46,7 @@ pub struct Config {
     flows: BTreeMap<FlowName, Arc<Flow>>,
     queues: Queues,
     resolved: DashMap<QueueName, Arc<ResolvedQueue>>,
+    files_with_secrets: BTreeSet<String>,
 }
 
 impl Config {
@@ -77,7 +78,8 @@ impl Config {
         // What could not be parsed would look like missing keys.
         let whole = document.filter(|_| report.is_empty());
         let config = whole.and_then(|whole| Value::new(&whole, &report).section(|root| read_root(root, lookup)));
-        report.finish(config)
+        let files_with_secrets = report.files_with_secrets();
+        report.finish(config.map(|config| Self { files_with_secrets, ..config }))
     }
 
     /// What is configured for a queue, by all patterns that match its name.
@@ -115,6 +117,16 @@ impl Config {
     /// How many queue names and patterns are configured.
     pub fn queue_pattern_count(&self) -> usize {
         self.queues.count()
+    }
+
+    /// The queues that are configured by their names, rather than by patterns.
+    pub fn queue_names(&self) -> impl Iterator<Item = &str> {
+        self.queues.names()
+    }
+
+    /// The files that hold a secret as a text and may be read by everybody.
+    pub fn exposed_files(&self) -> impl Iterator<Item = &Path> {
+        self.files_with_secrets.iter().map(Path::new).filter(|path| file::is_readable_by_everybody(path))
     }
 
     /// The keys that a daemon started with this configuration takes from `later` only when it is started again.
@@ -157,6 +169,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),
         queues: queues.unwrap_or_default(),
         resolved: DashMap::new(),
+        files_with_secrets: BTreeSet::new(),
     })
 }
 

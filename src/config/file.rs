@@ -40,6 +40,13 @@ pub(super) fn read(path: &Path, report: &Report) -> Vec<SourceFile> {
     std::iter::once(path.to_owned()).chain(further).filter_map(read).collect()
 }
 
+/// Whether every user of the machine may read the file.
+pub(super) fn is_readable_by_everybody(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
 /// Reads a text file of at most `limit` bytes, even where the path names something endless.
 pub(super) fn read_bounded(path: &Path, limit: u64) -> io::Result<String> {
     let mut text = String::new();

@@ -80,6 +80,11 @@ impl Queues {
         self.globs.len() + self.exact.len()
     }
 
+    /// The names that are no patterns.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.exact.keys().map(String::as_str)
+    }
+
     /// Every hook, by its pattern.
     pub(super) fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
         self.globs.iter().map(|(_, entry)| entry).chain(self.exact.values()).flat_map(|entry| &entry.hooks)
