@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::freeswitch::FreeswitchNode;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, Problems};
 use crate::delivery::Client;
 use crate::delivery::limits::Limits;
 use crate::esl::command::{InvalidCommand, Password};
@@ -28,10 +27,6 @@ use crate::id::NodeName;
 use crate::lifecycle::attempt::Attempt;
 use crate::node::{Follower, LiveAttempts};
 use crate::outbox::store::{OpenError, Opened, Settings};
-
-/// How long runs that are under way may take to finish when the daemon ends. What does not is begun again at the next
-/// start.
-const RUNS_GRACE: Duration = Duration::from_secs(10);
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
 /// 1,024.
@@ -66,12 +61,13 @@ pub struct Daemon {
     pub live: LiveAttempts,
     end: CancellationToken,
     nodes: JoinSet<()>,
-    runner: tokio::task::JoinHandle<()>,
+    runner: JoinSet<()>,
     runner_end: CancellationToken,
     outbox_ending: crate::outbox::store::Ending,
-    /// Keeps the configuration's channels open.
-    _config: watch::Sender<Arc<Config>>,
-    _flows: watch::Sender<Arc<Flows>>,
+    /// What the daemon was started with, and what holds now.
+    started_with: Arc<Config>,
+    config: watch::Sender<Arc<Config>>,
+    flows: watch::Sender<Arc<Flows>>,
 }
 
 impl Daemon {
@@ -86,7 +82,7 @@ impl Daemon {
         let client = Arc::new(Client::new(limits)?);
         let runner = Runner { outbox: opened.outbox.clone(), client, flows: flows_in };
         let runner_end = CancellationToken::new();
-        let runner = tokio::spawn(runner.run(opened.runs, runner_end.clone(), RUNS_GRACE));
+        let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
         info!(
             outbox = %config.outbox.path.display(),
             open_attempts = opened.recovered.attempts.len(),
@@ -95,6 +91,7 @@ impl Daemon {
         );
         let mut open = open_attempts(opened.recovered.attempts);
         let (live, end) = (LiveAttempts::default(), CancellationToken::new());
+        let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
         let mut nodes = JoinSet::new();
         for address in addresses {
@@ -108,7 +105,41 @@ impl Daemon {
         for (node, attempts) in open {
             warn!(%node, attempts = attempts.len(), "attempts are open on a node that is not configured any more");
         }
-        Ok(Self { live, end, nodes, runner, runner_end, outbox_ending: opened.ending, _config: config, _flows: flows })
+        let outbox_ending = opened.ending;
+        Ok(Self { live, end, nodes, runner, runner_end, outbox_ending, started_with, config, flows })
+    }
+
+    /// Uses another configuration from now on. Attempts that are under way keep the settings they began with, and runs in
+    /// memory their flow; what can't be changed without another start is told and stays.
+    pub fn reload(&self, config: Config) -> Result<(), Problems> {
+        config.require_freeswitch()?;
+        for key in self.started_with.keys_for_restart(&config) {
+            warn!(key, "this change takes effect when hookswitch is started again");
+        }
+        info!(
+            queue_patterns = config.queue_pattern_count(),
+            hooks = config.hooks().count(),
+            flows = config.flows().len(),
+            "the new configuration holds",
+        );
+        // Flows first: a hook's flow is there when the hook is.
+        self.flows.send_replace(Arc::new(flows(&config)));
+        self.config.send_replace(Arc::new(config));
+        Ok(())
+    }
+
+    /// Waits until a part ends by itself, which none should: then the daemon is of no use any more.
+    pub async fn failed(&mut self) {
+        tokio::select! {
+            Some(ended) = self.nodes.join_next() => match ended {
+                Ok(()) => error!("a node is not followed any more"),
+                Err(failure) => error!(%failure, "a node's task failed"),
+            },
+            Some(ended) = self.runner.join_next() => match ended {
+                Ok(()) => error!("the runner has ended"),
+                Err(failure) => error!(%failure, "the runner failed"),
+            },
+        }
     }
 
     /// Ends in order: first nothing new comes in, then runs under way are finished, then the outbox is closed.
@@ -120,14 +151,15 @@ impl Daemon {
             }
         }
         self.runner_end.cancel();
-        if let Err(failure) = self.runner.await {
+        if let Some(Err(failure)) = self.runner.join_next().await {
             error!(%failure, "the runner failed");
         }
         self.outbox_ending.ended().await;
     }
 }
 
-fn address(node: &FreeswitchNode) -> Result<NodeAddress, StartError> {
+/// Where a configured node is, and how to get in.
+pub(crate) fn address(node: &FreeswitchNode) -> Result<NodeAddress, StartError> {
     let password = Password::new(node.password.expose())
         .map_err(|source| StartError::Password { node: node.name.clone(), source })?;
     Ok(NodeAddress {

@@ -30,7 +30,8 @@
 //! # Beside the line
 //!
 //! [`config`] reads the one TOML file; [`cli`] has a file for each command; [`simulator`] is a FreeSWITCH that never was, for
-//! the demonstration and for tests; [`telemetry`] is what the daemon says of itself; [`failpoint`] is where tests end it.
+//! the demonstration and for tests; [`telemetry`] is what the daemon says of itself, and
+//! [`service`] what it says to systemd; [`failpoint`] is where tests end it.
 
 pub mod cli;
 pub mod config;
@@ -46,5 +47,6 @@ pub mod lifecycle;
 pub mod moment;
 pub mod node;
 pub mod outbox;
+pub mod service;
 pub mod simulator;
 pub mod telemetry;

@@ -1,5 +1,7 @@
 //! `hookswitch check`: all problems of a configuration at once.
 
+mod connect;
+
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
@@ -13,14 +15,22 @@ use crate::config::{Config, Problems};
 pub struct Args {
     #[command(flatten)]
     file: ConfigFile,
+    /// Signs in to each FreeSWITCH as well, tells what is wrong there, and which configured queues it does not have.
+    #[arg(long)]
+    connect: bool,
 }
 
-/// Prints the problems, or in a few words what the configuration holds. Exits with 2 if there are problems.
-pub fn run(args: &Args) -> io::Result<ExitCode> {
-    let mut out = io::stdout().lock();
+/// Prints the problems, or in a few words what the configuration holds. Exits with 2 if there are problems, and with 1 if
+/// something is wrong with a FreeSWITCH.
+pub async fn run(args: &Args) -> io::Result<ExitCode> {
+    let mut out = io::stdout();
     let drawing = if out.is_terminal() { Drawing::Terminal } else { Drawing::Plain };
     match Config::load(&args.file.config) {
-        Ok(config) => summarize(&config, &mut out).map(|()| ExitCode::SUCCESS),
+        Ok(config) => {
+            summarize(&config, &mut out)?;
+            let is_well = !args.connect || connect::connect(&config, &mut out).await?;
+            Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILURE) })
+        }
         Err(problems) => show(&problems, drawing, &mut out).map(|()| ExitCode::from(exit::CONFIGURATION)),
     }
 }
@@ -39,6 +49,9 @@ fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "The configuration is good: {}.", counts.join(", "))?;
     if let Err(problem) = config.require_freeswitch() {
         writeln!(out, "But {problem}, which is enough to replay and not to run: {}.", problem.fault.remedy())?;
+    }
+    for file in config.exposed_files() {
+        writeln!(out, "But {} holds a secret and may be read by everybody: chmod o-r it.", file.display())?;
     }
     Ok(())
 }

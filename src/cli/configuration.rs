@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::exit;
+use super::{exit, paths};
 use crate::config::problem::Drawing;
 use crate::config::{Config, Problems};
 
@@ -12,7 +12,7 @@ use crate::config::{Config, Problems};
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConfigFile {
     /// The configuration; conf.d/*.toml beside it belongs to it.
-    #[arg(long, short, value_name = "FILE", default_value = "/etc/hookswitch/hookswitch.toml")]
+    #[arg(long, short, value_name = "FILE", default_value_os_t = paths::configuration())]
     pub config: PathBuf,
 }
 

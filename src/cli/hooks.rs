@@ -53,7 +53,11 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
 /// Writes a line for each hook: its identifier, event, flow, and whether it is enabled.
 fn list(config: &Config, out: &mut impl Write) -> io::Result<()> {
     config.hooks().try_for_each(|hook| {
-        let state = if hook.enabled { "" } else { "\tdisabled" };
+        let state = match (hook.enabled, hook.dry_run) {
+            (false, _) => "\tdisabled",
+            (true, true) => "\tdry run",
+            (true, false) => "",
+        };
         writeln!(out, "{}\t{}\t{}{state}", hook.id, hook.event, hook.flow.name)
     })
 }

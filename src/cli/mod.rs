@@ -6,8 +6,11 @@ pub mod deliveries;
 pub mod demo;
 pub mod exit;
 pub mod hooks;
+pub mod init;
 mod interrupt;
 mod line;
+pub mod outbox;
+mod paths;
 pub mod replay;
 pub mod run;
 pub mod simulate;
@@ -34,6 +37,8 @@ enum Command {
     Run(run::Args),
     /// Shows everything at once, with nothing to install: a simulated FreeSWITCH, the daemon, and each webhook.
     Demo(demo::Args),
+    /// Writes a commented configuration and a signing secret to begin with.
+    Init(init::Args),
     /// Tells all problems of a configuration at once.
     Check(check::Args),
     /// Tells which hooks a recording of the Event Socket gives.
@@ -44,6 +49,8 @@ enum Command {
     Hooks(hooks::Args),
     /// Shows what became of hooks, and sends them again.
     Deliveries(deliveries::Args),
+    /// Backs up and restores what is stored, and erases a person from it.
+    Outbox(outbox::Args),
 }
 
 /// Does what the arguments say.
@@ -51,7 +58,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(args) => {
-            telemetry::log::begin("info");
+            telemetry::log::begin_as(args.log_format, "info");
             blocking(run::run(&args))
         }
         Command::Demo(args) => {
@@ -62,10 +69,12 @@ pub fn main() -> ExitCode {
             telemetry::log::begin("info");
             blocking(simulate::run(args))
         }
-        Command::Check(args) => ended(check::run(&args)),
+        Command::Init(args) => ended(init::run(args)),
+        Command::Check(args) => blocking(check::run(&args)),
         Command::Replay(args) => ended(replay::run(&args)),
         Command::Hooks(args) => ended(hooks::run(&args)),
         Command::Deliveries(args) => ended(deliveries::run(args)),
+        Command::Outbox(args) => ended(outbox::run(args)),
     };
     done.unwrap_or_else(|failure| {
         complain(&*failure);

@@ -1,23 +1,32 @@
 //! `hookswitch run`: the daemon.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info, warn};
 
 use super::configuration::ConfigFile;
-use crate::config::{Config, Problems};
+use super::exit;
+use crate::config::{Config, ConfigWatch, Problems};
 use crate::daemon::{Daemon, StartError};
+use crate::service::{self, Watchdog};
+use crate::telemetry::log::LogFormat;
+
+/// What the service manager shows while all is well.
+const STATUS: &str = "following FreeSWITCH";
 
 /// The arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     file: ConfigFile,
+    /// How log lines are written.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(super) log_format: LogFormat,
 }
 
 /// Why the daemon ended.
@@ -43,19 +52,91 @@ pub async fn until_cancelled(config: PathBuf, end: CancellationToken) -> Result<
     Ok(())
 }
 
-/// Runs until SIGINT or SIGTERM.
+/// Runs until SIGINT or SIGTERM; on the way, reads the configuration again on SIGHUP and when its files change. A second
+/// signal ends the daemon at once.
 pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
     let config = match args.file.load() {
         Ok(config) => Arc::new(config),
         Err(code) => return Ok(code),
     };
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let daemon = Daemon::start(config)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let (mut signals, mut hangup) = (Signals::listen()?, signal(SignalKind::hangup())?);
+    let mut watch = watch(&args.file.config);
+    warn_of_exposure(&config);
+    let mut daemon = Daemon::start(config)?;
+    let _watchdog = Watchdog::begin();
+    service::ready(STATUS);
+    loop {
+        tokio::select! {
+            () = signals.end() => break,
+            () = daemon.failed() => {
+                daemon.stop().await;
+                return Ok(ExitCode::from(exit::FAILURE));
+            }
+            _ = hangup.recv() => reload(&daemon, &args.file.config),
+            () = changed(&mut watch) => reload(&daemon, &args.file.config),
+        }
     }
+    service::stopping();
     info!("ending: runs under way are finished");
-    daemon.stop().await;
-    Ok(ExitCode::SUCCESS)
+    tokio::select! {
+        () = daemon.stop() => Ok(ExitCode::SUCCESS),
+        () = signals.end() => {
+            warn!("ended at once; runs under way begin again at the next start");
+            Ok(ExitCode::from(exit::FAILURE))
+        }
+    }
+}
+
+/// Reads the configuration again. A bad one is refused as a whole, and the former one stays.
+fn reload(daemon: &Daemon, path: &Path) {
+    service::reloading();
+    let loaded = Config::load(path).inspect(warn_of_exposure);
+    if let Err(problems) = loaded.and_then(|config| daemon.reload(config)) {
+        problems.log();
+        error!(problems = problems.count(), "the configuration is refused, and the former one stays");
+        return service::ready("the latest configuration is refused, and the former one holds");
+    }
+    service::ready(STATUS);
+}
+
+/// Secrets are better looked up elsewhere, or kept from other users.
+fn warn_of_exposure(config: &Config) {
+    for file in config.exposed_files() {
+        warn!(file = %file.display(), "a configuration file that holds a secret may be read by everybody");
+    }
+}
+
+/// Watches the configuration's files. Where that can't be, SIGHUP is left.
+fn watch(path: &Path) -> Option<ConfigWatch> {
+    ConfigWatch::begin(path)
+        .inspect_err(|error| warn!(%error, "the configuration can't be watched; send SIGHUP after a change"))
+        .ok()
+}
+
+/// Waits for a change; for ever, where nothing is watched.
+async fn changed(watch: &mut Option<ConfigWatch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that end the daemon.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for one.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

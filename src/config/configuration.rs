@@ -1,12 +1,13 @@
 //! The configuration as the program uses it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use dashmap::DashMap;
 
 use super::agent::AgentCard;
+use super::daemon::DaemonSettings;
 use super::delivery::DeliverySettings;
 use super::document;
 use super::fault::Fault;
@@ -33,6 +34,8 @@ const MAX_RESOLVED: usize = 10_000;
 /// Everything that is configured, checked.
 #[derive(Debug, Default)]
 pub struct Config {
+    /// How the program itself behaves.
+    pub daemon: DaemonSettings,
     /// The nodes to follow.
     pub freeswitch: Vec<FreeswitchNode>,
     /// Where moments and runs are kept.
@@ -43,6 +46,7 @@ pub struct Config {
     flows: BTreeMap<FlowName, Arc<Flow>>,
     queues: Queues,
     resolved: DashMap<QueueName, Arc<ResolvedQueue>>,
+    files_with_secrets: BTreeSet<String>,
 }
 
 impl Config {
@@ -74,7 +78,8 @@ impl Config {
         // What could not be parsed would look like missing keys.
         let whole = document.filter(|_| report.is_empty());
         let config = whole.and_then(|whole| Value::new(&whole, &report).section(|root| read_root(root, lookup)));
-        report.finish(config)
+        let files_with_secrets = report.files_with_secrets();
+        report.finish(config.map(|config| Self { files_with_secrets, ..config }))
     }
 
     /// What is configured for a queue, by all patterns that match its name.
@@ -114,6 +119,28 @@ impl Config {
         self.queues.count()
     }
 
+    /// The queues that are configured by their names, rather than by patterns.
+    pub fn queue_names(&self) -> impl Iterator<Item = &str> {
+        self.queues.names()
+    }
+
+    /// The files that hold a secret as a text and may be read by everybody.
+    pub fn exposed_files(&self) -> impl Iterator<Item = &Path> {
+        self.files_with_secrets.iter().map(Path::new).filter(|path| file::is_readable_by_everybody(path))
+    }
+
+    /// The keys that a daemon started with this configuration takes from `later` only when it is started again.
+    pub fn keys_for_restart(&self, later: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("daemon.drain", self.daemon.drain != later.daemon.drain),
+            ("freeswitch", self.freeswitch != later.freeswitch),
+            ("outbox.path", self.outbox.path != later.outbox.path),
+            ("outbox.keep", self.outbox.keep != later.outbox.keep),
+            ("delivery.concurrency", self.delivery.concurrency != later.delivery.concurrency),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
     /// The nodes to follow, of which the daemon needs at least one.
     pub fn require_freeswitch(&self) -> Result<&[FreeswitchNode], Problem> {
         match self.freeswitch.as_slice() {
@@ -125,6 +152,7 @@ impl Config {
 
 /// Reads every section, in the order in which they need each other.
 fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
+    let daemon = root.optional("daemon", |value| value.section(DaemonSettings::read));
     let freeswitch = root.optional("freeswitch", |value| nodes(value, lookup));
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
     let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
@@ -133,6 +161,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let flows = root.optional("flows", |value| flows(value, &delivery, lookup)).unwrap_or_default();
     let queues = root.optional("queues", |value| Queues::read(value, &flows));
     Some(Config {
+        daemon: daemon.unwrap_or_default(),
         freeswitch: freeswitch.unwrap_or_default(),
         outbox: outbox.unwrap_or_default(),
         delivery,
@@ -140,6 +169,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),
         queues: queues.unwrap_or_default(),
         resolved: DashMap::new(),
+        files_with_secrets: BTreeSet::new(),
     })
 }
 

@@ -11,7 +11,7 @@ use super::report::Report;
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The directory beside the configuration whose files are merged into it.
-const DIRECTORY: &str = "conf.d";
+pub(super) const DIRECTORY: &str = "conf.d";
 
 /// A file's text, and its name as problems show it.
 #[derive(Debug)]
@@ -38,6 +38,13 @@ pub(super) fn read(path: &Path, report: &Report) -> Vec<SourceFile> {
         }
     };
     std::iter::once(path.to_owned()).chain(further).filter_map(read).collect()
+}
+
+/// Whether every user of the machine may read the file.
+pub(super) fn is_readable_by_everybody(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
 /// Reads a text file of at most `limit` bytes, even where the path names something endless.

@@ -40,10 +40,13 @@ fn read(id: String, section: &mut Section<'_>, flows: &Flows) -> Option<Hook> {
     let has_condition = section.has("when");
     let when = section.optional("when", |value| value.compiled(Expression::compile));
     let enabled = section.optional("enabled", Value::boolean).unwrap_or(true);
+    let dry_run = section.optional("dry_run", Value::boolean).unwrap_or_default();
     if has_condition && when.is_none() {
         return None;
     }
-    Some(Hook::new(id, event?, flow?, when, enabled))
+    let mut hook = Hook::new(id, event?, flow?);
+    (hook.when, hook.enabled, hook.dry_run) = (when, enabled, dry_run);
+    Some(hook)
 }
 
 fn name(value: Value<'_>) -> Option<String> {

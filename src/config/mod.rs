@@ -9,9 +9,12 @@
 //!
 //! Nothing here stops at the first problem: a reader records it in the report and goes on, so a person who runs
 //! `hookswitch check` sees all of them at once, each with its file, line and remedy.
+//!
+//! [`watch`] notices that the files have changed; the daemon then reads all of them again.
 
 pub mod agent;
 pub mod configuration;
+pub mod daemon;
 pub mod delivery;
 mod document;
 pub mod fault;
@@ -31,8 +34,11 @@ pub mod secret;
 mod section;
 mod suggestion;
 mod value;
+pub mod watch;
 
 pub use agent::AgentCard;
 pub use configuration::Config;
+pub use daemon::{DaemonSettings, WaitingAtStart};
 pub use problem::{Problem, Problems};
 pub use queue::{QueueSettings, ResolvedQueue};
+pub use watch::ConfigWatch;

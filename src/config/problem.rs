@@ -103,6 +103,14 @@ impl Problems {
         if problems.is_empty() { None } else { Some(Self(problems)) }
     }
 
+    /// Tells each in a log line of its own, with its place and remedy.
+    pub fn log(&self) {
+        for problem in self.iter().take(MAX_DRAWN) {
+            let (place, remedy) = (problem.location().unwrap_or_default(), problem.fault.remedy());
+            tracing::error!(place, remedy, "{problem}");
+        }
+    }
+
     /// The problems, in the order of their files and places.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
@@ -150,3 +158,9 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}

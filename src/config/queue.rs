@@ -43,6 +43,8 @@ pub struct VariableFilter {
 pub struct ResolvedQueue {
     /// What its attempts' story depends on.
     pub settings: Arc<QueueSettings>,
+    /// Whether its hooks only log what they would start.
+    pub dry_run: bool,
     /// The longest wait that was promised to its members.
     pub sla: Option<Duration>,
     /// Its hooks: of the most general pattern first, in the order of the file.
@@ -55,6 +57,7 @@ pub(super) struct PartialSettings {
     queue_type: Option<QueueType>,
     processing: Option<bool>,
     sla: Option<Duration>,
+    dry_run: Option<bool>,
     variables: Map<String, Json>,
     include: Option<Vec<String>>,
     exclude: Option<Vec<String>>,
@@ -82,6 +85,7 @@ impl PartialSettings {
             queue_type: section.optional("type", |value| value.word("queue type", &TYPES)),
             processing: section.optional("processing", Value::boolean),
             sla: section.optional("sla", |value| value.duration_within("`sla`", Duration::from_millis(1), MAX_SLA)),
+            dry_run: section.optional("dry_run", Value::boolean),
             variables: section.optional("variables", Value::json_object).unwrap_or_default(),
             include: section.optional("include", patterns),
             exclude: section.optional("exclude", patterns),
@@ -90,7 +94,7 @@ impl PartialSettings {
     }
 
     /// Sets what is set here, over what more general patterns have set.
-    pub(super) fn apply(&self, settings: &mut QueueSettings, sla: &mut Option<Duration>) {
+    pub(super) fn apply(&self, queue: &mut ResolvedQueue, settings: &mut QueueSettings) {
         settings.queue_type = self.queue_type.unwrap_or(settings.queue_type);
         settings.processing = self.processing.or(settings.processing);
         settings.timeout_is_abandoned = self.timeout_is_abandoned.unwrap_or(settings.timeout_is_abandoned);
@@ -98,7 +102,8 @@ impl PartialSettings {
         let VariableFilter { include, exclude } = &mut settings.variable_filter;
         *include = self.include.clone().unwrap_or(std::mem::take(include));
         *exclude = self.exclude.clone().unwrap_or(std::mem::take(exclude));
-        *sla = self.sla.or(*sla);
+        queue.sla = self.sla.or(queue.sla);
+        queue.dry_run = self.dry_run.unwrap_or(queue.dry_run);
     }
 }
 

@@ -68,7 +68,7 @@ impl Queues {
         let mut queue = ResolvedQueue::default();
         let globs = self.globs.iter().filter(|(glob, _)| pattern::matches(glob, name)).map(|(_, entry)| entry);
         for entry in globs.chain(self.exact.get(name)) {
-            entry.settings.apply(&mut settings, &mut queue.sla);
+            entry.settings.apply(&mut queue, &mut settings);
             queue.hooks.extend(entry.hooks.iter().cloned());
         }
         queue.settings = Arc::new(settings);
@@ -78,6 +78,11 @@ impl Queues {
     /// How many patterns and names there are.
     pub(super) fn count(&self) -> usize {
         self.globs.len() + self.exact.len()
+    }
+
+    /// The names that are no patterns.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.exact.keys().map(String::as_str)
     }
 
     /// Every hook, by its pattern.

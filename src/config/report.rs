@@ -1,6 +1,7 @@
 //! Where readers record what is wrong, so that none of them has to stop.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use super::fault::Fault;
 use super::problem::{Place, Problem, Problems};
@@ -12,6 +13,7 @@ const MAX_PROBLEMS: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
+    files_with_secrets: RefCell<BTreeSet<String>>,
 }
 
 impl Report {
@@ -30,6 +32,16 @@ impl Report {
         if problems.len() < MAX_PROBLEMS {
             problems.push(problem);
         }
+    }
+
+    /// Records that a secret is written here, rather than looked up elsewhere.
+    pub(super) fn note_secret(&self, place: &Place) {
+        self.files_with_secrets.borrow_mut().insert(place.file.name().to_owned());
+    }
+
+    /// The files in which secrets are written.
+    pub(super) fn files_with_secrets(&self) -> BTreeSet<String> {
+        self.files_with_secrets.take()
     }
 
     /// All problems, or what was read if there are none.

@@ -50,6 +50,7 @@ impl Lookup {
     /// Reads a secret: a text, `{ env = "NAME" }` or `{ file = "PATH" }`.
     pub(super) fn secret(&self, value: Value<'_>) -> Option<Secret> {
         if !value.is_table() {
+            value.note_secret();
             return value.text().map(Secret::new);
         }
         value.section(|section| {

@@ -35,6 +35,11 @@ impl<'a> Value<'a> {
         self.report.refuse(fault, place);
     }
 
+    /// Records that this value is a secret.
+    pub(super) fn note_secret(self) {
+        self.report.note_secret(&self.node.place);
+    }
+
     pub(super) fn text(self) -> Option<&'a str> {
         match &self.node.kind {
             Kind::Text(text) => Some(text),

@@ -117,6 +117,11 @@ impl Command {
         Self::callcenter(json!({ "arguments": "agent list" }))
     }
 
+    /// FreeSWITCH's version, in a line.
+    pub fn version() -> Self {
+        Self { line: "api version".into() }
+    }
+
     /// All tiers: which agents serve which queue.
     pub fn tier_list() -> Self {
         Self::callcenter(json!({ "arguments": "tier list" }))

@@ -6,5 +6,5 @@
 pub mod plan;
 pub mod subscription;
 
-pub use plan::plan;
+pub use plan::{plan, start};
 pub use subscription::Hook;

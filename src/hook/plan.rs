@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use minijinja::Value;
 use serde::Deserialize as _;
+use tracing::info;
 
 use super::subscription::Hook;
 use crate::config::Config;
@@ -15,9 +16,31 @@ use crate::outbox::PlannedRun;
 /// `answered` has a second name, `active`: where a hook of that name fires, the moment has a twin with an identifier of its
 /// own and the same sequence number.
 pub fn plan(config: &Config, moment: Moment) -> Vec<(Moment, Vec<PlannedRun>)> {
+    plan_those(config, moment, |_, _| true)
+}
+
+/// The same, without what is only rehearsed: where the hook, its queue or the daemon has `dry_run`, a log line tells what
+/// would have started.
+pub fn start(config: &Config, moment: Moment) -> Vec<(Moment, Vec<PlannedRun>)> {
+    plan_those(config, moment, |hook, payload| {
+        let rehearsed = hook.dry_run || config.daemon.dry_run || config.queue(&payload.queue_name).dry_run;
+        if rehearsed {
+            let (queue, flow, event) = (&payload.queue_name, &hook.flow.name, payload.event);
+            info!(%queue, attempt = payload.attempt_id, hook = hook.id, %flow, "dry run: {event} would start a flow");
+        }
+        !rehearsed
+    })
+}
+
+fn plan_those(
+    config: &Config,
+    moment: Moment,
+    takes: impl Fn(&Hook, &Payload) -> bool,
+) -> Vec<(Moment, Vec<PlannedRun>)> {
+    let runs = |payload: &Payload| runs(config, payload, &takes);
     let twin = (moment.payload.event == EventName::Answered).then(|| twin(&moment));
-    let twin = twin.map(|twin| (runs(config, &twin.payload), twin)).filter(|(runs, _)| !runs.is_empty());
-    let mut planned = vec![(runs(config, &moment.payload), moment)];
+    let twin = twin.map(|twin| (runs(&twin.payload), twin)).filter(|(runs, _)| !runs.is_empty());
+    let mut planned = vec![(runs(&moment.payload), moment)];
     planned.extend(twin);
     planned.into_iter().map(|(runs, moment)| (moment, runs)).collect()
 }
@@ -29,13 +52,14 @@ fn twin(moment: &Moment) -> Moment {
     twin
 }
 
-fn runs(config: &Config, payload: &Payload) -> Vec<PlannedRun> {
+fn runs(config: &Config, payload: &Payload, takes: impl Fn(&Hook, &Payload) -> bool) -> Vec<PlannedRun> {
     let fields = OnceCell::new();
     let queue = config.queue(&payload.queue_name);
     let fires = |hook: &Hook| {
         hook.enabled
             && hook.event == payload.event
             && hook.when.as_ref().is_none_or(|when| hook.holds(when, fields.get_or_init(|| fields_of(payload))))
+            && takes(hook, payload)
     };
     let run = |hook: &Hook| PlannedRun {
         id: payload.id.run(&hook.id, &hook.flow.name),
@@ -98,6 +122,24 @@ mod tests {
             EventName::Leaving,
         );
         assert_eq!(hooks(&planned), [(EventName::Leaving, vec!["support@*/2"])]);
+    }
+
+    #[test]
+    fn what_is_only_rehearsed_starts_nothing_and_is_planned_all_the_same() {
+        let hooks = "[{ name = 'a', event = 'joined', flow = 'f', dry_run = true }, \
+                      { name = 'b', event = 'joined', flow = 'f' }]";
+        let started = |more: &str, of_queue: &str| {
+            let text = format!("{more}{FLOWS}[queues.\"*\"]\nhooks = {hooks}\n{of_queue}\n");
+            let config = Config::from_toml("test.toml", &text).expect("a good configuration");
+            let moment = Moment { attempt: Default::default(), payload: Payload::sample(EventName::Joined) };
+            assert_eq!(plan(&config, moment.clone())[0].1.len(), 2);
+            let started = start(&config, moment);
+            started[0].1.iter().map(|run| run.hook.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(started("", ""), ["*/b"]);
+        assert!(started("[daemon]\ndry_run = true\n", "").is_empty());
+        assert!(started("", "dry_run = true").is_empty());
+        assert_eq!(started("", "dry_run = true\n[queues.\"support@default\"]\ndry_run = false"), ["*/b"]);
     }
 
     #[test]

@@ -21,13 +21,15 @@ pub struct Hook {
     pub when: Option<Expression>,
     /// Whether it does at all.
     pub enabled: bool,
+    /// Whether it only logs what it would start.
+    pub dry_run: bool,
     condition_failures: AtomicU64,
 }
 
 impl Hook {
-    /// A hook as it is configured.
-    pub fn new(id: String, event: EventName, flow: Arc<Flow>, when: Option<Expression>, enabled: bool) -> Self {
-        Self { id, event, flow, when, enabled, condition_failures: AtomicU64::new(0) }
+    /// A hook that fires whenever its event happens.
+    pub fn new(id: String, event: EventName, flow: Arc<Flow>) -> Self {
+        Self { id, event, flow, when: None, enabled: true, dry_run: false, condition_failures: AtomicU64::new(0) }
     }
 
     /// How often the condition could not be evaluated, so that the hook did not fire.

@@ -10,6 +10,7 @@ use super::ending::TransferMark;
 use super::machine::{Effects, Lifecycle};
 use super::memory::Stay;
 use super::variables;
+use crate::config::WaitingAtStart;
 use crate::esl::Event;
 use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::fact::{ChannelStep, Fact, FactKind, MemberRef, MemberStep, OfferStep, Stamp};
@@ -82,6 +83,7 @@ impl Lifecycle {
         }
         self.now = self.now.max(at);
         self.connected_at.get_or_insert(at);
+        self.followed_since.get_or_insert(at);
         Some(Input { event, at, source: self.source(stamp), waited: false })
     }
 
@@ -445,6 +447,9 @@ impl Lifecycle {
         let source = Source { core_uuid: self.world.core.clone(), event_sequence: None };
         let input = Input { event: dump, at, source, waited: true };
         let known = self.find(&member.queue, &member.member, &member.session);
+        if known.is_none() && self.is_left_alone(row) {
+            return;
+        }
         let opened = known.or_else(|| {
             let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
             let joined_at = row.joined_at().unwrap_or(at);
@@ -467,6 +472,14 @@ impl Lifecycle {
         self.with_attempt(hash, at, &input.source, effects, |attempt, occasion| {
             attempt.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), bridged_at);
         });
+    }
+
+    /// Whether the member waited at the start already, and the configuration leaves those alone. Where no event has come yet,
+    /// whoever is there did.
+    fn is_left_alone(&self, row: &MemberRow) -> bool {
+        let joined_before = |start| row.joined_at().is_none_or(|joined_at| joined_at <= start);
+        self.world.config.daemon.waiting_at_start == WaitingAtStart::Ignore
+            && self.followed_since.is_none_or(joined_before)
     }
 
     /// Where an attended transfer led, the other channel names the person; it may be gone when `leaving` is told.

@@ -67,6 +67,8 @@ pub struct Lifecycle {
     pub(super) anomalies: Anomalies,
     /// The node's clock: the latest time that an event carried, moved on by [`Self::advance`] while none come.
     pub(super) now: Timestamp,
+    /// When the first event of all happened.
+    pub(super) followed_since: Option<Timestamp>,
     /// When the connection's first event happened.
     pub(super) connected_at: Option<Timestamp>,
     attempts: HashMap<AttemptHash, Live>,
@@ -98,6 +100,7 @@ impl Lifecycle {
             seen: Seen::default(),
             anomalies: Anomalies::default(),
             now: Timestamp::UNIX_EPOCH,
+            followed_since: None,
             connected_at: None,
             attempts: HashMap::new(),
             by_session: HashMap::new(),
@@ -207,7 +210,8 @@ impl Lifecycle {
 
     /// Compares the attempts that were open when the snapshot was asked for with what FreeSWITCH has: those that it does
     /// not have any more are lost, unless the events that tell their end are on their way. Members of whom nothing is known
-    /// are taken over, as is what the snapshot says of agents.
+    /// are taken over, unless the configuration leaves those alone who waited at the start; so is what the snapshot says of
+    /// agents.
     pub fn reconcile(&mut self, snapshot: &Snapshot, open: &BTreeSet<AttemptHash>, effects: &mut Effects) {
         if let Some(core) = snapshot.core.as_ref().filter(|core| self.world.core.as_ref() != Some(core)) {
             self.change_core(core.clone(), effects);

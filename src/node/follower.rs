@@ -200,7 +200,7 @@ impl Follower {
         let config = self.config.borrow();
         Entry {
             attempts: effects.changed.iter().map(|hash| self.change(*hash)).collect(),
-            moments: effects.moments.into_iter().flat_map(|moment| hook::plan(&config, moment)).collect(),
+            moments: effects.moments.into_iter().flat_map(|moment| hook::start(&config, moment)).collect(),
         }
     }
 

@@ -36,9 +36,7 @@ struct QueueRow {
 pub async fn take(commands: &Commands, open: OpenStays) -> Result<Snapshot, SurveyError> {
     let core = text(commands.api(Command::core_uuid()).await?);
     let channels = channels(&text(commands.api(Command::show_channels()).await?))?;
-    let queues = text(commands.api(Command::queue_list()).await?);
-    let queues: Vec<QueueRow> = callcenter_rows("callcenter_config queue list", &queues)?;
-    let mut names: BTreeSet<_> = queues.into_iter().map(|row| QueueName::new(row.name)).collect();
+    let mut names = queues(commands).await?;
     names.extend(open.keys().map(|stay| stay.queue.clone()));
     let mut members: Vec<MemberRow> = Vec::new();
     for queue in &names {
@@ -66,6 +64,13 @@ pub async fn take(commands: &Commands, open: OpenStays) -> Result<Snapshot, Surv
         agents: callcenter_rows("callcenter_config agent list", &agents)?,
         tiers: callcenter_rows("callcenter_config tier list", &tiers)?,
     })
+}
+
+/// The queues that mod_callcenter has loaded.
+pub async fn queues(commands: &Commands) -> Result<BTreeSet<QueueName>, SurveyError> {
+    let answer = text(commands.api(Command::queue_list()).await?);
+    let rows: Vec<QueueRow> = callcenter_rows("callcenter_config queue list", &answer)?;
+    Ok(rows.into_iter().map(|row| QueueName::new(row.name)).collect())
 }
 
 /// A channel with its variables; none if it has gone meanwhile.

@@ -17,13 +17,16 @@
 //! - [`run`]: a run in memory, and what is reported of it.
 //! - [`store`] opens the file.
 //! - [`deliveries`]: reading and retrying runs, beside the daemon.
+//! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
 //! - `retention`: the way out of it.
 //! - `schema`, `lock`: the file.
 
+pub mod archive;
 pub mod deliveries;
 mod desk;
 pub mod entry;
+pub mod erasure;
 mod lock;
 #[expect(clippy::module_inception, reason = "the handle bears the module's name")]
 pub mod outbox;

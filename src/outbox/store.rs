@@ -145,7 +145,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let mut desk = Desk::new(settings.seats_per_flow);
     let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
         Err(SchemaError::Sqlite(damage)) if is_damage(&damage) => {
-            let set_aside = match set_aside(&settings.path) {
+            let set_aside = match set_aside(&settings.path, "damaged") {
                 Ok(set_aside) => set_aside,
                 Err(source) => return Err(OpenErrorCause::SetAside { damage, source }),
             };
@@ -182,6 +182,9 @@ fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connecti
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // What is freed within a page is overwritten, so that nothing lingers there that is later erased; costs no reading or
+    // writing. This one answers with its value as well.
+    connection.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
     if let Some(max_pages) = settings.max_pages {
         // This one answers with the value that it has set.
         connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(()))?;
@@ -260,9 +263,9 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Renames the database and what belongs to it, so that SQLite's own tools can still read it under the new name.
-fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let aside = beside(path, &format!("damaged-{}", Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ")));
+/// Renames the database and what belongs to it, by the reason and the time, so that SQLite's own tools can still read it under the new name.
+pub(super) fn set_aside(path: &Path, reason: &str) -> std::io::Result<PathBuf> {
+    let aside = beside(path, &format!("{reason}-{}", Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ")));
     for suffix in ["-wal", "-shm", ""] {
         let with_suffix = |path: &Path| {
             let mut name = path.as_os_str().to_owned();

@@ -1,5 +1,6 @@
 //! The outbox from outside: what is committed is delivered at least once, in order, or visible as failed.
 
+mod archive;
 #[cfg(unix)]
 mod crash;
 mod deliveries;

@@ -12,20 +12,20 @@ use tempfile::TempDir;
 
 use crate::sample::{entry, flow, key, large_entry, log, moment_id};
 
-struct Place {
+pub(crate) struct Place {
     directory: TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: TempDir::new().expect("a directory") }
     }
 
-    fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         Settings::at(self.directory.path().join("outbox.db"))
     }
 
-    fn open(&self) -> Opened {
+    pub(crate) fn open(&self) -> Opened {
         Opened::open(&self.settings()).expect("opens")
     }
 
@@ -35,13 +35,13 @@ impl Place {
     }
 }
 
-async fn close(opened: Opened) {
+pub(crate) async fn close(opened: Opened) {
     let Opened { outbox, runs, ending, .. } = opened;
     drop((outbox, runs));
     ending.ended().await;
 }
 
-fn flows() -> [Arc<Flow>; 1] {
+pub(crate) fn flows() -> [Arc<Flow>; 1] {
     [flow("crm", vec![log("{{ event }}")])]
 }
 

@@ -1,0 +1,52 @@
+//! `check --connect`, against a simulated FreeSWITCH.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::process::{Place, tells};
+
+/// What the command prints, and its exit code.
+async fn check(place: &Place) -> (String, Option<i32>) {
+    let mut command = place.command(&["check", "--connect"]);
+    let done = tokio::task::spawn_blocking(move || command.output().expect("runs")).await.expect("ends");
+    (String::from_utf8(done.stdout).expect("UTF-8"), done.status.code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_tells_version_and_queues_and_which_queue_is_not_there() {
+    let place = Place::new().await;
+    place.write(&tells("x"));
+    let (said, code) = check(&place).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("FreeSWITCH"), "{said}");
+    assert!(said.contains("support@default"), "{said}");
+    place.write(&format!("{}[queues.\"suport@default\"]\n", tells("x")));
+    let (said, code) = check(&place).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("No FreeSWITCH has the queue `suport@default`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_why_there_is_no_connection_and_what_to_do() {
+    let place = Place::new().await;
+    place.write("");
+    let text = fs::read_to_string(place.config()).expect("reads");
+    fs::write(place.config(), text.replace("password = \"ClueCon\"", "password = \"wrong\"")).expect("writes");
+    let (said, code) = check(&place).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("refused the password") && said.contains("event_socket.conf.xml"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_a_file_that_everybody_may_read_is_told() {
+    let place = Place::new().await;
+    place.write(&tells("x"));
+    let told = "may be read by everybody";
+    for (mode, is_told) in [(0o644, true), (0o640, false)] {
+        fs::set_permissions(place.config(), fs::Permissions::from_mode(mode)).expect("sets");
+        let (said, _) = check(&place).await;
+        assert_eq!(said.contains(told), is_told, "{said}");
+    }
+    fs::set_permissions(place.config(), fs::Permissions::from_mode(0o644)).expect("sets");
+    place.run().says(told);
+}

@@ -1,0 +1,8 @@
+//! The daemon as a process: what an operator does to it, and what it says.
+
+mod check;
+mod disk;
+mod init;
+mod process;
+mod reload;
+mod service;
