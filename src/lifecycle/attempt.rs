@@ -176,6 +176,8 @@ impl Attempt {
     pub fn absorb(&mut self, data: ChannelData<'_>) {
         self.call.created_at = self.call.created_at.or_else(|| data.created_at());
         self.call.answered_at = self.call.answered_at.or_else(|| data.answered_at());
+        // A joining that was not seen is known to the second only; the call was answered before it.
+        self.joined_at = self.call.answered_at.map_or(self.joined_at, |at| at.max(self.joined_at));
         if let Some(mark) = data.header(h::TRANSFER_SOURCE) {
             self.call.transfer_mark = Some(mark.into_owned());
         }
@@ -196,20 +198,25 @@ impl Attempt {
         self.tell(occasion, EventName::Joined, None, self.joined_at, synthetic);
     }
 
-    /// The attempt is offered to an agent. An earlier offer to the same one is over then, even if nobody saw how.
-    pub fn offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, standby: bool) {
+    /// The attempt is offered to an agent; false if it has been offered to the same one again meanwhile. An earlier offer
+    /// is over then, even if nobody saw how.
+    pub fn offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, standby: bool) -> bool {
         let latest = self.offers.iter_mut().rfind(|offer| offer.agent.as_str() == agent);
-        if let Some(overtaken) = latest.filter(|offer| offer.inferred && occasion.at <= offer.offered_at) {
-            overtaken.inferred = false;
-            overtaken.standby = standby;
-            overtaken.offered_at = occasion.at;
-            return;
+        if let Some(latest) = latest.filter(|latest| latest.inferred && occasion.at <= latest.offered_at) {
+            latest.inferred = false;
+            latest.standby = standby;
+            latest.offered_at = occasion.at;
+            return true;
+        }
+        if self.offers.iter().any(|offer| offer.agent.as_str() == agent && occasion.at < offer.offered_at) {
+            return false;
         }
         self.close_forgotten_offer(occasion, agent);
         let index = self.add_offer(agent, standby, occasion.at);
         if standby || self.offers[index].leg().is_some() {
             self.announce(occasion, index);
         }
+        true
     }
 
     /// A leg was made, or answered, on which an agent is called.
@@ -257,6 +264,9 @@ impl Attempt {
     /// The member's channel was connected with `other`.
     pub fn connect(&mut self, occasion: &mut Occasion<'_>, other: &str) {
         let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(other)) else { return };
+        if self.ended_at().is_some_and(|ended_at| ended_at < occasion.at) {
+            return;
+        }
         match &mut self.bridge {
             Some(bridge) if bridge.offer == index => bridge.disconnected_at = None,
             Some(bridge) if self.offers[bridge.offer].is_open() => {}
@@ -277,6 +287,9 @@ impl Attempt {
             return;
         }
         let Some(at) = data.bridged_at() else { return };
+        if self.ended_at().is_some_and(|ended_at| ended_at < at) {
+            return;
+        }
         let (Some(uuid), Some(other)) = (data.uuid(), data.other_uuid()) else { return };
         let session = self.key.session.as_str();
         let is_of_member = uuid == session;
@@ -325,7 +338,10 @@ impl Attempt {
             offer.end_leg(leg.as_str(), &leg_end(occasion.at, data));
         }
         if offer.state != OfferState::Bridged {
-            offer.close(Outcome::Failed, occasion.at);
+            // Only who has answered gets so far, whether that was seen or not.
+            let answered_at = data.answered_at().filter(|_| !data.needs_confirmation());
+            self.answer_as(occasion, index, answered_at.unwrap_or(occasion.at), true);
+            self.offers[index].close(Outcome::Failed, occasion.at);
             return true;
         }
         offer.close(Outcome::Bridged, occasion.at);

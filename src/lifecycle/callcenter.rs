@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::anomaly::Anomaly;
 use super::attempt::{Attempt, Call, Member};
 use super::ending::TransferMark;
-use super::machine::{Effects, Lifecycle};
+use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
 use super::variables;
 use crate::config::WaitingAtStart;
@@ -98,13 +98,18 @@ impl Lifecycle {
                 self.member_joined(input, step, &member, data, effects);
             }
             FactKind::Member(MemberStep::End, member, data) => {
-                let Some(hash) = self.attempt_of(input, &member, effects) else { return };
+                let ending = self.find_ending(&member, input.at);
+                let Some(hash) = ending.or_else(|| self.attempt_of(input, &member, effects)) else { return };
+                if self.attempt(hash).is_some_and(|attempt| input.at < attempt.joined_at) {
+                    // It is the end of an earlier stay on the same channel.
+                    self.anomalies.count(Anomaly::AfterLeaving);
+                    return;
+                }
                 self.note_transfer_target(hash, data);
                 self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
                     attempt.absorb(data);
                     attempt.end_queue(occasion, data);
                 });
-                self.apply_early(&member.session, effects);
             }
             FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
             FactKind::AgentStatus { agent, status } => {
@@ -177,7 +182,7 @@ impl Lifecycle {
             self.keep(input, uuid);
             return;
         }
-        for hash in on_session {
+        for hash in on_session.into_iter().filter(|hash| self.is_latest(*hash)).collect::<Vec<_>>() {
             self.note_transfer_target(hash, data);
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
                 attempt.end_call(occasion, data);
@@ -233,9 +238,14 @@ impl Lifecycle {
             _ => self.find_offered(member, agent, input.at),
         };
         let Some(hash) = under_way.or_else(|| self.attempt_of(input, member, effects)) else { return };
-        let left_at = self.attempt(hash).and_then(Attempt::left_at);
-        if matches!(step, OfferStep::Offering { .. }) && left_at.is_some_and(|left_at| left_at < input.at) {
-            self.anomalies.count(Anomaly::AfterLeaving);
+        let ended_at = self.attempt(hash).and_then(Attempt::ended_at);
+        if matches!(step, OfferStep::Offering { .. }) && ended_at.is_some_and(|ended_at| ended_at < input.at) {
+            // Unless the member comes back on the same channel, it has left.
+            if input.waited {
+                self.anomalies.count(Anomaly::AfterLeaving);
+            } else {
+                self.keep(input, &member.session);
+            }
             return;
         }
         if step == OfferStep::BridgeStart
@@ -245,7 +255,7 @@ impl Lifecycle {
         }
         let mut fits = true;
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
-            OfferStep::Offering { standby } => attempt.offer(occasion, agent, standby),
+            OfferStep::Offering { standby } => fits = attempt.offer(occasion, agent, standby),
             OfferStep::BridgeStart => fits = attempt.start_bridge(occasion, agent, data),
             OfferStep::BridgeEnd { bridged } => fits = attempt.end_bridge(occasion, agent, bridged, data),
             OfferStep::Fail { cause } => fits = attempt.fail_offer(occasion, agent, &cause),
@@ -307,12 +317,8 @@ impl Lifecycle {
                 return;
             }
             // Nobody resumes who has not left: the end is on its way, or is lost.
-            if !input.waited {
-                self.keep(input, &member.session);
-                return;
-            }
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-                attempt.lose(occasion.at, occasion.at);
+                attempt.lose(occasion.at, occasion.now + LOSS_GRACE);
             });
         }
         if self.left_before(member).is_some_and(|left_at| input.at < left_at) {
@@ -342,10 +348,24 @@ impl Lifecycle {
     /// An event has waited for its attempt long enough.
     pub(super) fn expire_early_event(&mut self, effects: &mut Effects) {
         let Some(early) = self.early.pop() else { return };
-        let before = self.on_session(&early.session).len();
+        if joined_time(&early.event).is_none()
+            && let Some(witness) = self.early.find(&early.session, |event| joined_time(event).is_some())
+        {
+            // The event does not say when the member joined, but one that came after it does.
+            self.make_up(&witness, effects);
+        }
         self.apply_kept(&early.event, true, effects);
-        if self.on_session(&early.session).len() > before {
+        if !self.on_session(&early.session).is_empty() {
             self.apply_early(&early.session, effects);
+        }
+    }
+
+    /// Makes up the attempt that an event is about, without applying the event.
+    fn make_up(&mut self, event: &Event, effects: &mut Effects) {
+        let Ok(Fact { stamp, kind }) = Fact::read(event) else { return };
+        if let FactKind::Member(_, member, _) | FactKind::Offer(_, member, _, _) = kind {
+            let at = stamp.at.unwrap_or(self.now);
+            self.attempt_of(&Input { event, at, source: self.source(&stamp), waited: true }, &member, effects);
         }
     }
 
@@ -367,8 +387,6 @@ impl Lifecycle {
         if of_member {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
-            // A time that is known to the second only is not before the answer that it followed.
-            attempt.joined_at = attempt.call.answered_at.map_or(attempt.joined_at, |at| at.max(attempt.joined_at));
         }
         if let Some(channel) = self.channels.entry(&member.session, &mut self.anomalies) {
             channel.latest_attempt_id = Some(attempt.attempt_id);

@@ -55,6 +55,12 @@ impl EarlyEvents {
         taken.into_iter().map(|early| early.event).collect()
     }
 
+    /// The first event about a member's channel of which that holds.
+    pub fn find(&self, session: &str, holds: impl Fn(&Event) -> bool) -> Option<Event> {
+        let about = self.0.iter().filter(|early| *early.session == *session).map(|early| &early.event);
+        about.into_iter().find(|event| holds(event)).cloned()
+    }
+
     /// Whether an event about a member's channel waits.
     pub fn has(&self, session: &str) -> bool {
         self.0.iter().any(|early| *early.session == *session)

@@ -212,8 +212,12 @@ impl Attempt {
 
     /// When the member left: the first end that was seen, whatever was waited for later.
     pub fn left_at(&self) -> Option<Timestamp> {
-        let seen = earlier(self.queue_end.as_ref().map(|end| end.at), self.call.end.as_ref().map(|end| end.at));
-        seen.or(self.loss.as_ref().map(|loss| loss.at))
+        self.ended_at().or(self.loss.as_ref().map(|loss| loss.at))
+    }
+
+    /// The first end that was seen.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        earlier(self.queue_end.as_ref().map(|end| end.at), self.call.end.as_ref().map(|end| end.at))
     }
 
     /// When the conversation ended: with the agent's part, or markedly before it where the two were parted by a transfer

@@ -28,7 +28,7 @@ const ATTEMPTS_LIMIT: usize = 200_000;
 
 /// How long, after FreeSWITCH was found not to have an attempt any more, the events that tell its end may still come:
 /// they can be on their way while the snapshot is taken.
-const LOSS_GRACE: SignedDuration = SignedDuration::from_secs(2);
+pub(super) const LOSS_GRACE: SignedDuration = SignedDuration::from_secs(2);
 
 /// What one input brought forth: to be committed as a whole.
 #[derive(Debug, Default)]
@@ -273,6 +273,27 @@ impl Lifecycle {
         };
         let on_channel = self.by_session.get(&*member.session)?;
         on_channel.iter().rev().copied().find(|hash| self.attempt(*hash).is_some_and(is_offered))
+    }
+
+    /// The live attempt with these UUIDs whose end an event at that time tells: the first whose end is still to come.
+    pub(super) fn find_ending(&self, member: &MemberRef<'_>, at: Timestamp) -> Option<AttemptHash> {
+        let is_ending = |attempt: &Attempt| {
+            let is_gone_by_then = attempt.loss.as_ref().is_some_and(|loss| loss.at < at);
+            attempt.key.queue.as_str() == member.queue
+                && attempt.key.member.as_str() == member.member
+                && attempt.queue_end.is_none()
+                && attempt.joined_at <= at
+                && !is_gone_by_then
+        };
+        let on_channel = self.by_session.get(&*member.session)?;
+        on_channel.iter().copied().find(|hash| self.attempt(*hash).is_some_and(is_ending))
+    }
+
+    /// Whether the member has not come back on the same channel since this attempt.
+    pub(super) fn is_latest(&self, hash: AttemptHash) -> bool {
+        self.attempt(hash).is_some_and(|Attempt { key, .. }| {
+            self.find(key.queue.as_str(), key.member.as_str(), key.session.as_str()) == Some(hash)
+        })
     }
 
     /// The live attempts on a member's channel.

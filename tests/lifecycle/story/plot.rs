@@ -82,6 +82,16 @@ impl Story {
         self.now += millis * 1_000;
     }
 
+    /// What time it is, in microseconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// The story goes on at another time: with another call, beside those that were told.
+    pub(crate) fn go_to(&mut self, now: i64) {
+        self.now = now;
+    }
+
     /// What happens in `part` is never heard of.
     pub(crate) fn lost<T>(&mut self, part: impl FnOnce(&mut Self) -> T) -> T {
         self.is_lost = true;
