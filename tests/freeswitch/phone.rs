@@ -42,14 +42,25 @@ pub(crate) enum Sender {
 impl Phone {
     /// Starts SIPp with a scenario of `tests/sipp` on a port, with further arguments.
     pub(crate) fn start(place: &Place, who: &str, scenario: &str, port: u16, more: &[&str]) -> Self {
-        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp");
+        Self::start_file(place, who, &scenario_file(scenario), port, more)
+    }
+
+    /// Starts a phone that refuses with a status, such as `486 Busy Here`.
+    pub(crate) fn start_refusing(place: &Place, who: &str, status: &str, port: u16) -> Self {
+        let scenario = fs::read_to_string(scenario_file("refuses")).expect("a scenario");
+        let copy = place.directory().join("phones").join(format!("refuses {status}.xml"));
+        fs::write(&copy, scenario.replace("486 Busy Here", status)).expect("writes");
+        Self::start_file(place, who, &copy, port, &["-m", "1"])
+    }
+
+    fn start_file(place: &Place, who: &str, scenario: &Path, port: u16, more: &[&str]) -> Self {
         let directory = place.directory().join("phones");
-        let number = fs::read_dir(&directory).expect("a directory").count();
-        let file = |kind: &str| directory.join(format!("{number:03}-{who}-{scenario}.{kind}"));
+        let name = format!("{:03} {who} {}", place.count_phone(), scenario.file_stem().unwrap_or_default().display());
+        let file = |kind: &str| directory.join(format!("{name}.{kind}"));
         let ports = [port, free_udp_port(), free_udp_port()].map(|port| port.to_string());
         let process = Command::new("sipp")
             .arg("-sf")
-            .arg(scenarios.join(scenario).with_extension("xml"))
+            .arg(scenario)
             .args(["-i", "127.0.0.1", "-p", &ports[0], "-mi", "127.0.0.1", "-mp", &ports[1], "-cp", &ports[2]])
             .args(["-nostdin", "-trace_shortmsg", "-shortmessage_file"])
             .arg(file("log"))
@@ -97,6 +108,10 @@ impl Drop for Phone {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn scenario_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(name).with_extension("xml")
 }
 
 impl Call {

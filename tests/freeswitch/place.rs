@@ -17,6 +17,7 @@ pub(crate) const PASSWORD: &str = "of-this-run-alone";
 pub(crate) struct Place {
     directory: TempDir,
     kept: Cell<bool>,
+    phones_started: Cell<usize>,
     /// The FreeSWITCH to run.
     pub(crate) program: PathBuf,
     /// The Event Socket's port.
@@ -35,6 +36,7 @@ impl Place {
         let place = Self {
             directory,
             kept: Cell::new(false),
+            phones_started: Cell::new(0),
             program,
             event_socket,
             sip: free_udp_port(),
@@ -59,6 +61,12 @@ impl Place {
     pub(crate) fn phone(&self, extension: &str) -> u16 {
         let place = EXTENSIONS.iter().position(|known| *known == extension);
         self.phones[place.unwrap_or_else(|| panic!("no phone has the extension {extension}"))]
+    }
+
+    /// The number of the next phone, for the names of its logs.
+    pub(crate) fn count_phone(&self) -> usize {
+        self.phones_started.set(self.phones_started.get() + 1);
+        self.phones_started.get()
     }
 
     fn write_configuration(&self) {

@@ -19,6 +19,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// An answer's wait that no scenario reaches: who has it hangs up only when the other side does.
 const STAYS: Duration = Duration::from_secs(120);
 
+/// SIPp says nowhere that it listens, and FreeSWITCH gives up at once where nobody does.
+const PHONE_STARTS: Duration = Duration::from_millis(300);
+
 /// Everything that runs. The order of the fields is that in which they end.
 pub(crate) struct Stage<'a> {
     phones: Vec<Phone>,
@@ -140,8 +143,13 @@ impl<'a> Stage<'a> {
         arguments.extend(if more.contains(&"-m") { &[][..] } else { &["-m", "1"] });
         arguments.extend(more);
         self.phones.push(Phone::start(self.place, extension, scenario, self.place.phone(extension), &arguments));
-        // SIPp says nowhere that it listens; INVITE is sent again after half a second if it does not yet.
-        sleep(Duration::from_millis(100));
+        sleep(PHONE_STARTS);
+    }
+
+    /// A phone that refuses a call with a status, such as `486 Busy Here`.
+    pub(crate) fn refusing_phone(&mut self, extension: &str, status: &str) {
+        self.phones.push(Phone::start_refusing(self.place, extension, status, self.place.phone(extension)));
+        sleep(PHONE_STARTS);
     }
 
     /// Logs an agent in.

@@ -128,9 +128,10 @@ fn against_phone(moment: &Value, call: &Call) -> Vec<String> {
 /// Whether `leaving` and the agent's phone agree that this agent hung up.
 fn agent_hung_up(leaving: &Value, last: &Value, call: &Call) -> Option<String> {
     let told = leaving["talk_ended_by"] == "agent";
-    let bridged = matches!(text(last, "event").as_str(), "bridged" | "processing");
+    // Who transfers a call ends the conversation too, and FreeSWITCH his call.
+    let ended = matches!(text(last, "event").as_str(), "bridged" | "processing") && leaving["transferred_to"].is_null();
     let seen = matches!(call.bye, Some((Sender::Phone, _)));
-    (bridged && told != seen)
+    (ended && told != seen)
         .then(|| format!("talk_ended_by is {}, but the agent's BYE: {:?}", leaving["talk_ended_by"], call.bye))
 }
 

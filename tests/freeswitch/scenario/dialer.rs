@@ -49,7 +49,7 @@ const REFUSALS: [(&str, &str); 6] = [
 /// Nobody is reached, so nobody joins a queue.
 pub(super) const NOT_REACHED: Scenario = Scenario::new("originate 404 486 480 408 503 603", &[], |stage| {
     for (status, cause) in REFUSALS {
-        stage.phone("refuses", "1010", None, &["-key", "status", status]);
+        stage.refusing_phone("1010", status);
         let answer = originate(stage, "amd_result=HUMAN");
         if answer != format!("-ERR {cause}") {
             stage.remark(format!("{status}: originate answered {answer}, not {cause}"));

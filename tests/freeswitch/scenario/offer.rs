@@ -76,19 +76,18 @@ pub(super) const RING_ALL: Scenario = Scenario::new(
     },
 );
 
-pub(super) const UUID_STANDBY: Scenario = Scenario::new(
-    "uuid-standby",
-    &["support: joined, success by member | 1004: offering answered bridged processing"],
-    |stage| {
+/// Without wrap-up time there is no post-processing.
+pub(super) const UUID_STANDBY: Scenario =
+    Scenario::new("uuid-standby", &["support: joined, success by member | 1004: offering answered bridged"], |stage| {
         stage.calling("1004 standing by", "2092", "caller", None, &[]);
         std::thread::sleep(seconds(1));
         stage.caller("2000", seconds(3));
         stage.until_over("caller");
-    },
-);
+    });
 
 fn refused_with(stage: &mut Stage<'_>, status: &str) {
-    stage.agent_who("refuses", "1000", None, &["-key", "status", status]);
+    stage.refusing_phone("1000", status);
+    stage.log_in("1000");
     next_agent_answers(stage);
 }
 

@@ -58,14 +58,15 @@ pub(super) const HOLD: Scenario = Scenario::new(
     },
 );
 
+/// Another agent than the scenario before had: nobody is in post-processing, and the times are as planned.
 pub(super) const WHISPER_CALLER_LEAVES: Scenario = Scenario::new(
     "whisper, the caller leaves",
-    &["support: joined, abandoned/hangup by member | 1000: offering answered (failed)"],
+    &["support: joined, abandoned/hangup by member | 1001: offering answered (failed)"],
     |stage| {
-        stage.agent("1000");
+        stage.agent("1001");
         stage.caller("2007", Duration::from_millis(2_500));
         stage.until_over("caller");
-        stage.until_over("1000");
+        stage.until_over("1001");
     },
 );
 
