@@ -62,6 +62,6 @@ fn originate(stage: &mut Stage<'_>, variables: &str) -> String {
     let (number, phone) = (stage.number(), stage.phone_address("1010"));
     stage.api(&format!(
         "originate {{ignore_early_media=true,originate_timeout=30,origination_caller_id_number=40219990000,\
-         {variables}}}sofia/internal/{number}@{phone} 5000 XML default"
+         {variables}}}sofia/internal/{number}@{phone} 4500 XML default"
     ))
 }

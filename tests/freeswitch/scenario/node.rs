@@ -32,8 +32,8 @@ pub(super) const CRASH: Scenario = Scenario {
 
 fn one_talks_one_waits(stage: &mut Stage<'_>) {
     stage.agent("1000");
-    stage.patient_caller("2000");
+    stage.patient_caller("4000");
     stage.until("bridged");
-    stage.patient_caller("2000");
+    stage.patient_caller("4000");
     std::thread::sleep(seconds(2));
 }

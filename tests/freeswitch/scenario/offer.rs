@@ -9,7 +9,7 @@ pub(super) const ANSWERED: Scenario = Scenario {
     also: |stories| {
         let mut found = carries(stories, &["variables", "customer_tier"], json!("gold"));
         found.extend(carries(stories, &["member_id"], json!(42)));
-        found.extend(carries(stories, &["destination"], json!("2000")));
+        found.extend(carries(stories, &["destination"], json!("4000")));
         found.extend(carries(stories, &["member_name"], json!("Zoë Müller")));
         found
     },
@@ -18,7 +18,7 @@ pub(super) const ANSWERED: Scenario = Scenario {
         &["support: joined, success by member | 1000: offering answered bridged processing"],
         |stage| {
             stage.agent("1000");
-            stage.caller("2000", seconds(3));
+            stage.caller("4000", seconds(3));
             stage.until_over("caller");
         },
     )
@@ -28,8 +28,10 @@ pub(super) const AGENT_HANGS_UP: Scenario = Scenario::new(
     "agent hangs up",
     &["support: joined, success by agent | 1000: offering answered bridged processing"],
     |stage| {
-        stage.agent_who("agent", "1000", Some(seconds(2)), &[]);
-        stage.patient_caller("2000");
+        stage.phone("agent", "1000", Some(seconds(2)), &[]);
+        stage.calling("1000 logging in", "4091", "caller", None, &[]);
+        stage.until_over("1000 logging in");
+        stage.patient_caller("4000");
         stage.until_over("caller");
     },
 );
@@ -71,7 +73,7 @@ pub(super) const RING_ALL: Scenario = Scenario::new(
     |stage| {
         stage.agent("1000");
         stage.agent_who("agent_rings", "1001", None, &[]);
-        stage.caller("2001", seconds(4));
+        stage.caller("4001", seconds(4));
         stage.until_over("caller");
     },
 );
@@ -79,9 +81,9 @@ pub(super) const RING_ALL: Scenario = Scenario::new(
 /// Without wrap-up time there is no post-processing.
 pub(super) const UUID_STANDBY: Scenario =
     Scenario::new("uuid-standby", &["support: joined, success by member | 1004: offering answered bridged"], |stage| {
-        stage.calling("1004 standing by", "2092", "caller", None, &[]);
+        stage.calling("1004 standing by", "4092", "caller", None, &[]);
         std::thread::sleep(seconds(1));
-        stage.caller("2000", seconds(3));
+        stage.caller("4000", seconds(3));
         stage.until_over("caller");
     });
 
@@ -94,7 +96,7 @@ fn refused_with(stage: &mut Stage<'_>, status: &str) {
 /// The first agent's offer is missed; he leaves, and the second one takes the call.
 fn next_agent_answers(stage: &mut Stage<'_>) {
     stage.phone("agent", "1001", None, &[]);
-    stage.caller("2000", seconds(7));
+    stage.caller("4000", seconds(7));
     stage.until("missed");
     stage.log_out("1000");
     stage.log_in("1001");

@@ -11,7 +11,7 @@ pub(super) const BLIND_TRANSFER: Scenario = Scenario::new(
     |stage| {
         stage.phone("agent", "1010", None, &[]);
         refers_to(stage, "1010");
-        stage.caller("2000", seconds(6));
+        stage.caller("4000", seconds(6));
         stage.until_over("caller");
     },
 );
@@ -19,13 +19,13 @@ pub(super) const BLIND_TRANSFER: Scenario = Scenario::new(
 pub(super) const BLIND_TRANSFER_TO_QUEUE: Scenario = Scenario::new(
     "blind transfer into a queue",
     &[
-        "support: joined, success to 2001 | 1000: offering answered bridged processing",
+        "support: joined, success to 4001 | 1000: offering answered bridged processing",
         "sales: joined, success by member | 1001: offering answered bridged processing",
     ],
     |stage| {
         stage.phone("agent", "1001", None, &[]);
-        refers_to(stage, "2001");
-        stage.caller("2000", seconds(7));
+        refers_to(stage, "4001");
+        stage.caller("4000", seconds(7));
         stage.until("bridged");
         stage.log_out("1000");
         stage.log_in("1001");
@@ -39,7 +39,7 @@ pub(super) const ATTENDED_TRANSFER: Scenario = Scenario::new(
     |stage| {
         stage.phone("agent", "1010", None, &[]);
         stage.agent_who("agent", "1000", Some(seconds(4)), &[]);
-        stage.caller("2000", seconds(9));
+        stage.caller("4000", seconds(9));
         let bridged = stage.until("bridged");
         let agent = bridged["agent_channel_id"].as_str().unwrap_or_default();
         // The agent asks a colleague, and by hanging up connects him with the caller.
@@ -53,7 +53,7 @@ pub(super) const HOLD: Scenario = Scenario::new(
     &["support: joined, success by member, held 1 times | 1000: offering answered bridged processing"],
     |stage| {
         stage.agent_who("agent_holds", "1000", None, &["-d", "1000"]);
-        stage.caller("2000", seconds(5));
+        stage.caller("4000", seconds(5));
         stage.until_over("caller");
     },
 );
@@ -64,7 +64,7 @@ pub(super) const WHISPER_CALLER_LEAVES: Scenario = Scenario::new(
     &["support: joined, abandoned/hangup by member | 1001: offering answered (failed)"],
     |stage| {
         stage.agent("1001");
-        stage.caller("2007", Duration::from_millis(2_500));
+        stage.caller("4007", Duration::from_millis(2_500));
         stage.until_over("caller");
         stage.until_over("1001");
     },
@@ -76,7 +76,7 @@ pub(super) const WHISPER_AGENT_LEAVES: Scenario = Scenario::new(
     &["support: joined, abandoned/hangup by member | 1000: offering answered offering missed(abandoned 487) (failed)"],
     |stage| {
         stage.agent_who("agent", "1000", Some(seconds(1)), &["-m", "2"]);
-        stage.caller("2007", Duration::from_millis(2_700));
+        stage.caller("4007", Duration::from_millis(2_700));
         stage.until_over("caller");
         sleep(seconds(1));
     },

@@ -6,7 +6,7 @@ use super::{Scenario, carries, seconds};
 
 pub(super) const ABANDONED: Scenario =
     Scenario::new("abandoned while waiting", &["support: joined, abandoned/hangup by member"], |stage| {
-        stage.caller("2000", seconds(2));
+        stage.caller("4000", seconds(2));
         stage.until_over("caller");
     });
 
@@ -15,26 +15,26 @@ pub(super) const ABANDONED_WHILE_RINGING: Scenario = Scenario::new(
     &["support: joined, abandoned/hangup by member | 1000: offering missed(abandoned 487)"],
     |stage| {
         stage.agent_who("agent_rings", "1000", None, &[]);
-        stage.caller("2000", seconds(2));
+        stage.caller("4000", seconds(2));
         stage.until_over("caller");
     },
 );
 
 pub(super) const QUEUE_TIMEOUT: Scenario =
     Scenario::new("queue timeout", &["frontdesk: joined, cancel/timeout"], |stage| {
-        stage.patient_caller("2004");
+        stage.patient_caller("4004");
         stage.until_over("caller");
     });
 
 pub(super) const NO_AGENT_TIMEOUT: Scenario =
     Scenario::new("no-agent timeout", &["night: joined, cancel/no_agent_timeout"], |stage| {
-        stage.patient_caller("2005");
+        stage.patient_caller("4005");
         stage.until_over("caller");
     });
 
 pub(super) const EXIT_KEY: Scenario =
     Scenario::new("exit key", &["support: joined, cancel/exit_with_key by key 9"], |stage| {
-        stage.caller_who_presses("2002", "9", seconds(2), None);
+        stage.caller_who_presses("4002", "9", seconds(2), None);
         stage.until_over("caller");
     });
 
@@ -45,11 +45,11 @@ pub(super) const RESUMED: Scenario = Scenario::new(
         "patient: joined, success by member, resumed | 1000: offering answered bridged processing",
     ],
     |stage| {
-        stage.caller("2006", seconds(2));
+        stage.caller("4006", seconds(2));
         stage.until_over("caller");
         stage.until("leaving");
         stage.agent("1000");
-        stage.caller("2006", seconds(4));
+        stage.caller("4006", seconds(4));
         stage.until_over("caller");
     },
 );
@@ -62,7 +62,7 @@ pub(super) const TWO_QUEUES: Scenario = Scenario::new(
     ],
     |stage| {
         stage.agent("1000");
-        stage.caller("2003", seconds(7));
+        stage.caller("4003", seconds(7));
         stage.until_over("caller");
     },
 );
@@ -74,7 +74,7 @@ pub(super) const MENU: Scenario = Scenario {
         &["sales: joined, success by member | 1000: offering answered bridged processing"],
         |stage| {
             stage.agent("1000");
-            stage.caller_who_presses("2010", "2", seconds(1), Some(seconds(4)));
+            stage.caller_who_presses("4010", "2", seconds(1), Some(seconds(4)));
             stage.until_over("caller");
         },
     )
@@ -90,7 +90,7 @@ pub(super) const VARIABLE_OF_A_FLOW: Scenario = Scenario {
         ],
         |stage| {
             stage.agent("1000");
-            stage.caller("2008", seconds(7));
+            stage.caller("4008", seconds(7));
             // What the flow's receiver does.
             let joined = stage.until("joined");
             let channel = joined["member_channel_id"].as_str().unwrap_or_default();
