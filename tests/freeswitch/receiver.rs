@@ -57,9 +57,12 @@ impl Receiver {
         lock(&self.shelf.moments).values().filter(|moment| moment["member_number"] == number).cloned().collect()
     }
 
-    /// Why webhooks were refused.
-    pub(crate) fn refused(&self) -> Vec<String> {
-        lock(&self.shelf.refused).clone()
+    /// Why webhooks were refused, and those of callers who never called.
+    pub(crate) fn unexpected(&self, numbers: &[&str]) -> Vec<String> {
+        let mut found = lock(&self.shelf.refused).clone();
+        let known = |moment: &&Value| moment["member_number"].as_str().is_some_and(|number| numbers.contains(&number));
+        found.extend(lock(&self.shelf.moments).values().filter(|moment| !known(moment)).map(Value::to_string));
+        found
     }
 }
 

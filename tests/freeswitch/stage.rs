@@ -36,7 +36,8 @@ pub(crate) struct Stage<'a> {
 
 /// What became of a scenario.
 pub(crate) struct Play {
-    number: String,
+    /// The caller's number.
+    pub(crate) number: String,
     phones: Vec<Phone>,
     remarks: Vec<String>,
     took: Duration,

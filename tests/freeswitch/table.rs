@@ -11,10 +11,10 @@ pub(crate) struct Row {
     pub(crate) took: Duration,
 }
 
-/// Prints a table of the rows: what was expected, and where something else was seen, that.
+/// Prints the table.
 pub(crate) fn print(rows: &[Row]) {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
-    println!("\n{:width$}  {:>6}  ok  expected, and what was seen", "scenario", "took");
+    println!("\n{:width$}  {:>6}  ok  expected; what was seen stands below where it differs", "scenario", "took");
     for row in rows {
         let ok = if row.differences.is_empty() { "yes" } else { "NO " };
         let expected = if row.expected.is_empty() { vec!["no hook"] } else { row.expected.to_vec() };
