@@ -88,6 +88,12 @@ impl Phone {
         false
     }
 
+    /// Ends it; what it saw stays.
+    pub(crate) fn end(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
     /// What it saw so far.
     pub(crate) fn calls(&self) -> Vec<Call> {
         let mut calls: Vec<Call> = Vec::new();
@@ -105,8 +111,7 @@ impl Phone {
 
 impl Drop for Phone {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.end();
     }
 }
 

@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// An answer's wait that no scenario reaches: who has it hangs up only when the other side does.
 const STAYS: Duration = Duration::from_secs(120);
 
+/// The agents' wrap-up time of one second, as mod_callcenter counts: in whole seconds of the clock.
+const POST_PROCESSING: Duration = Duration::from_secs(2);
 /// SIPp says nowhere that it listens, and FreeSWITCH gives up at once where nobody does.
 const PHONE_STARTS: Duration = Duration::from_millis(300);
 
@@ -62,6 +64,11 @@ impl<'a> Stage<'a> {
         let limit = Instant::now() + LIMIT / 2;
         while !scenario.expected.is_empty() && !told() && Instant::now() < limit {
             sleep(Duration::from_millis(50));
+        }
+        // A phone that was never called would take the next scenario's call.
+        self.phones.iter_mut().for_each(Phone::end);
+        if self.stories().iter().any(|story| story.line().ends_with("processing")) {
+            sleep(POST_PROCESSING);
         }
         let play = Play {
             number: self.number(),
