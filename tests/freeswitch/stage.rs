@@ -67,7 +67,7 @@ impl<'a> Stage<'a> {
         }
         // A phone that was never called would take the next scenario's call.
         self.phones.iter_mut().for_each(Phone::end);
-        if self.stories().iter().any(|story| story.line().ends_with("processing")) {
+        if self.stories().iter().any(|story| story.line().contains("processing")) {
             sleep(POST_PROCESSING);
         }
         let play = Play {
