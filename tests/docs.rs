@@ -41,7 +41,7 @@ fn every_json_in_the_documents_can_be_read() {
 
 #[test]
 fn every_link_to_a_file_leads_to_one() {
-    for name in ["README.md", "docs/configuration.md", "docs/hooks.md", "docs/operation.md"] {
+    for name in ["README.md", "conf/README.md", "docs/configuration.md", "docs/hooks.md", "docs/operation.md"] {
         let text = read(name);
         let base = Path::new(name).parent().expect("a directory");
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {

@@ -1,0 +1,86 @@
+//! `hookswitch run`, as a process.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::place::{PASSWORD, Place};
+use crate::receiver::{Receiver, SECRET};
+
+/// Connecting takes milliseconds, after a restart of FreeSWITCH some seconds.
+const CONNECT_LIMIT: Duration = Duration::from_secs(60);
+
+/// A daemon that ends with this value.
+pub(crate) struct Daemon {
+    process: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it.
+    pub(crate) fn start(place: &Place, receiver: &Receiver) -> Self {
+        let (config, log) = (place.directory().join("hookswitch.toml"), place.directory().join("hookswitch.log"));
+        fs::write(&config, configuration(place, receiver)).expect("writes");
+        let process = Command::new(env!("CARGO_BIN_EXE_hookswitch"))
+            .args(["run", "--config"])
+            .arg(&config)
+            .env("ESL_PASSWORD", PASSWORD)
+            .env("WEBHOOK_SECRET", SECRET)
+            .stdin(Stdio::null())
+            .stdout(File::create(&log).expect("a log"))
+            .stderr(File::options().append(true).open(&log).expect("a log"))
+            .spawn()
+            .expect("hookswitch can be run");
+        Self { process, log }
+    }
+
+    /// Waits until it has connected as many times.
+    pub(crate) fn connected(&mut self, times: usize) {
+        let begun = Instant::now();
+        loop {
+            let log = fs::read_to_string(&self.log).expect("a log");
+            if log.matches("FreeSWITCH is connected").count() >= times {
+                return;
+            }
+            let ended = self.process.try_wait().expect("a child");
+            assert!(ended.is_none() && begun.elapsed() < CONNECT_LIMIT, "hookswitch is not connected:\n{log}");
+            sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn configuration(place: &Place, receiver: &Receiver) -> String {
+    let events = ["joined", "offering", "answered", "bridged", "missed", "processing", "leaving"];
+    let hooks: String = events.map(|event| format!("  {{ event = \"{event}\", flow = \"tell\" }},\n")).concat();
+    format!(
+        r#"[[freeswitch]]
+name = "fs1"
+address = "127.0.0.1:{port}"
+password = {{ env = "ESL_PASSWORD" }}
+
+[outbox]
+path = "hookswitch.db"
+
+[delivery]
+secrets = [{{ env = "WEBHOOK_SECRET" }}]
+
+[queues."*"]
+hooks = [
+{hooks}]
+
+[flows.tell]
+steps = [{{ http = {{ url = "{url}" }} }}]
+"#,
+        port = place.event_socket,
+        url = receiver.url(),
+    )
+}

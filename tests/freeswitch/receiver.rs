@@ -1,0 +1,87 @@
+//! The receiver: checks each webhook's signature and keeps what it says.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use serde_json::Value;
+use standardwebhooks::{HEADER_WEBHOOK_ID, Webhook};
+use tokio::runtime::Runtime;
+
+/// What webhooks of this test are signed with.
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A receiver that listens until it is dropped.
+pub(crate) struct Receiver {
+    _runtime: Runtime,
+    address: SocketAddr,
+    shelf: Arc<Shelf>,
+}
+
+/// What arrived.
+struct Shelf {
+    key: Webhook,
+    /// By `webhook-id`: a repeat is the same webhook.
+    moments: Mutex<BTreeMap<String, Value>>,
+    refused: Mutex<Vec<String>>,
+}
+
+impl Receiver {
+    /// Listens on a free port.
+    pub(crate) fn start() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let shelf = Arc::new(Shelf {
+            key: Webhook::new(SECRET).expect("a secret"),
+            moments: Mutex::default(),
+            refused: Mutex::default(),
+        });
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let router = Router::new().route("/hooks", post(take)).with_state(Arc::clone(&shelf));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { _runtime: runtime, address, shelf }
+    }
+
+    /// Where webhooks go to.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hooks", self.address)
+    }
+
+    /// The moments of one caller, each once.
+    pub(crate) fn of(&self, number: &str) -> Vec<Value> {
+        lock(&self.shelf.moments).values().filter(|moment| moment["member_number"] == number).cloned().collect()
+    }
+
+    /// Why webhooks were refused, and those of callers who never called.
+    pub(crate) fn unexpected(&self, numbers: &[&str]) -> Vec<String> {
+        let mut found = lock(&self.shelf.refused).clone();
+        let known = |moment: &&Value| moment["member_number"].as_str().is_some_and(|number| numbers.contains(&number));
+        found.extend(lock(&self.shelf.moments).values().filter(|moment| !known(moment)).map(Value::to_string));
+        found
+    }
+}
+
+async fn take(State(shelf): State<Arc<Shelf>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if let Err(error) = shelf.key.verify(&body, &headers) {
+        lock(&shelf.refused).push(error.to_string());
+        return StatusCode::UNAUTHORIZED;
+    }
+    let id = headers.get(HEADER_WEBHOOK_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(mut body) => lock(&shelf.moments).insert(id, body["data"].take()),
+        Err(error) => {
+            lock(&shelf.refused).push(error.to_string());
+            return StatusCode::UNPROCESSABLE_ENTITY;
+        }
+    };
+    StatusCode::NO_CONTENT
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics while holding it")
+}
