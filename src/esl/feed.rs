@@ -46,6 +46,11 @@ impl EventStream {
         self.items.recv().await
     }
 
+    /// How many items wait.
+    pub fn waiting(&self) -> usize {
+        self.items.len()
+    }
+
     /// Adds up to `limit` items, at least one, to `items`; 0 once the link is shut down. Nothing is lost if the future is
     /// dropped.
     pub async fn next_many(&mut self, items: &mut Vec<EventItem>, limit: usize) -> usize {

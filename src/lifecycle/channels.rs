@@ -63,12 +63,22 @@ impl Channels {
         Some(channel)
     }
 
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
     /// Forgets a channel that has ended.
     pub fn end(&mut self, uuid: &str) {
         self.live.remove(uuid);
     }
 
-    /// Another connection begins: the ends of older channels may have been missed.
+    /// Another connection begins, or events were dropped: the ends of older channels may have been missed.
     pub fn begin_connection(&mut self) {
         self.connection += 1;
     }

@@ -163,6 +163,16 @@ impl Lifecycle {
         self.channels.begin_connection();
     }
 
+    /// Events were dropped: the ends of channels may have been among them.
+    pub fn begin_gap(&mut self) {
+        self.channels.begin_connection();
+    }
+
+    /// How many channels are kept.
+    pub fn kept_channels(&self) -> usize {
+        self.channels.len()
+    }
+
     /// The next time at which something is to be decided.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let attempts = self.deadlines.first().map(|(at, _)| *at);

@@ -116,6 +116,7 @@ impl Follower {
                 }
                 EventItem::Dirty { dropped } => {
                     warn!(node = %self.node, dropped, "events were dropped, because what is behind them was slow");
+                    self.lifecycle.begin_gap();
                     self.begin_survey(Duration::ZERO);
                 }
                 EventItem::Lost(exit) => {
@@ -127,6 +128,17 @@ impl Follower {
                 }
             }
             self.commit(effects).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what waits now, but nothing that comes meanwhile: that could go on for ever.
+    async fn take_waiting(&mut self) -> Result<(), Closed> {
+        let mut items = Vec::with_capacity(BATCH);
+        let mut waiting = self.link.events.waiting();
+        while waiting > 0 {
+            waiting -= self.link.events.next_many(&mut items, waiting.min(BATCH)).await;
+            self.take(&mut items).await?;
         }
         Ok(())
     }
@@ -152,8 +164,14 @@ impl Follower {
         self.survey = Some(Survey { open: self.lifecycle.open_attempts(), task });
     }
 
+    /// A survey is done. The events that have come before its answers are older than they are, so they go first.
     async fn surveyed(&mut self, result: Result<Snapshot, SurveyError>) -> Result<(), Closed> {
-        let Some(survey) = self.survey.take() else { return Ok(()) };
+        let Some(id) = self.survey.as_ref().map(|survey| survey.task.id()) else { return Ok(()) };
+        self.take_waiting().await?;
+        let Some(survey) = self.survey.take_if(|survey| survey.task.id() == id) else {
+            // The connection was lost meanwhile, or another survey has begun.
+            return Ok(());
+        };
         let snapshot = match result {
             Ok(snapshot) => snapshot,
             Err(error) => {

@@ -246,6 +246,7 @@ fn play(story: &Story) -> (Vec<Payload>, Lifecycle) {
     let hour = SignedDuration::from_hours(1);
     lifecycle.advance(lifecycle.now() + hour, &mut effects);
     let empty = Snapshot { core: Some("core-1".into()), ..Snapshot::default() };
+    lifecycle.begin_gap();
     lifecycle.reconcile(&empty, &lifecycle.open_attempts(), &mut effects);
     lifecycle.advance(lifecycle.now() + hour, &mut effects);
     (effects.moments.into_iter().map(|moment| moment.payload).collect(), lifecycle)
@@ -263,6 +264,7 @@ fn by_attempt(payloads: &[Payload]) -> BTreeMap<u64, Vec<&Payload>> {
 fn assert_sound(payloads: &[Payload], lifecycle: &Lifecycle) {
     assert_eq!(lifecycle.live(), 0, "an attempt lives on");
     assert_eq!(lifecycle.next_deadline(), None, "something is still waited for");
+    assert_eq!(lifecycle.kept_channels(), 0, "a channel is still kept");
     let ids: BTreeSet<_> = payloads.iter().map(|payload| payload.id).collect();
     assert_eq!(ids.len(), payloads.len(), "a moment was told twice");
     for moments in by_attempt(payloads).values() {
