@@ -26,6 +26,7 @@ impl Daemon {
         let process = Command::new(env!("CARGO_BIN_EXE_hookswitch"))
             .args(["run", "--config"])
             .arg(&config)
+            .current_dir(place.directory())
             .env("ESL_PASSWORD", PASSWORD)
             .env("WEBHOOK_SECRET", SECRET)
             .stdin(Stdio::null())
