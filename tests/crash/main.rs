@@ -9,11 +9,11 @@
 //!
 //! When all is over the [`oracle`] holds what arrived against the simulator's journal, the outbox and what the witness saw.
 //!
-//! A short run is part of `cargo test`. Longer ones:
+//! The fail points are part of `cargo test`; the random kills are run by command, six rounds unless told otherwise:
 //!
 //! ```text
-//! HOOKSWITCH_KILL_ROUNDS=50  cargo test --test crash kills -- --nocapture     (about three minutes)
-//! HOOKSWITCH_KILL_ROUNDS=500 cargo test --test crash kills -- --nocapture     (about half an hour)
+//! HOOKSWITCH_KILL_ROUNDS=50  cargo test --test crash kills -- --ignored --nocapture     (about three minutes)
+//! HOOKSWITCH_KILL_ROUNDS=500 cargo test --test crash kills -- --ignored --nocapture     (about half an hour)
 //! ```
 //!
 //! `HOOKSWITCH_KILL_SEED` repeats the times of the kills and the calls of a run that printed it; what falls between two
