@@ -28,6 +28,26 @@ impl ConfigFile {
     }
 }
 
+/// The outbox of a command that needs no daemon.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OutboxFile {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The outbox, if it is not the configuration's.
+    #[arg(long, value_name = "FILE")]
+    outbox: Option<PathBuf>,
+}
+
+impl OutboxFile {
+    /// Its path. Problems of a configuration that must be read for it become the command's exit code.
+    pub fn path(self) -> Result<PathBuf, ExitCode> {
+        match self.outbox {
+            Some(outbox) => Ok(outbox),
+            None => Ok(self.file.load_without_secrets()?.outbox.path),
+        }
+    }
+}
+
 /// How problems are drawn on standard error.
 fn refuse(problems: &Problems) -> ExitCode {
     let mut err = io::stderr().lock();

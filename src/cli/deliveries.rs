@@ -1,14 +1,14 @@
 //! `hookswitch deliveries`: what became of each run, from a terminal, and sending it again.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::Subcommand;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use super::configuration::ConfigFile;
+use super::configuration::OutboxFile;
 use crate::delivery::TryRecord;
 use crate::id::RunId;
 use crate::outbox::RunState;
@@ -18,22 +18,16 @@ use crate::outbox::deliveries::{AttemptRef, Deliveries, DeliveriesError, Deliver
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    file: ConfigFile,
-    /// The outbox, if it is not the configuration's.
-    #[arg(long, value_name = "FILE")]
-    outbox: Option<PathBuf>,
+    outbox: OutboxFile,
     #[command(flatten)]
     deliveries: DeliveriesArgs,
 }
 
 /// Runs the command on the outbox that the arguments name, and prints to standard output.
 pub fn run(args: Args) -> Result<ExitCode, DeliveriesCommandError> {
-    let outbox = match args.outbox {
-        Some(outbox) => outbox,
-        None => match args.file.load_without_secrets() {
-            Ok(config) => config.outbox.path,
-            Err(code) => return Ok(code),
-        },
+    let outbox = match args.outbox.path() {
+        Ok(path) => path,
+        Err(code) => return Ok(code),
     };
     run_on(args.deliveries, &outbox, &mut anstream::stdout().lock())?;
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::configuration::ConfigFile;
+use super::configuration::OutboxFile;
 use crate::outbox::archive::{self, ArchiveError};
 use crate::outbox::deliveries::DeliveriesError;
 use crate::outbox::erasure;
@@ -13,10 +13,7 @@ use crate::outbox::erasure;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    file: ConfigFile,
-    /// The outbox, if it is not the configuration's.
-    #[arg(long, value_name = "FILE")]
-    outbox: Option<PathBuf>,
+    outbox: OutboxFile,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,12 +56,9 @@ pub enum OutboxCommandError {
 
 /// Does it, and tells in a line what was done.
 pub fn run(args: Args) -> Result<ExitCode, OutboxCommandError> {
-    let outbox = match args.outbox {
-        Some(outbox) => outbox,
-        None => match args.file.load_without_secrets() {
-            Ok(config) => config.outbox.path,
-            Err(code) => return Ok(code),
-        },
+    let outbox = match args.outbox.path() {
+        Ok(path) => path,
+        Err(code) => return Ok(code),
     };
     let mut out = io::stdout().lock();
     match args.command {

@@ -1,4 +1,5 @@
-//! One stay of a member in one queue: its facts, and what each new fact changes.
+//! One stay of a member in one queue: its facts, and what each new fact changes. Those about its connection with an agent
+//! are in [`super::bridge`].
 //!
 //! The attempt tells its own moments as facts come in. Whether an offer or the stay itself is over is decided in
 //! [`super::ending`], after every fact and whenever the attempt's deadline comes.
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::bridge::Bridge;
 use super::memory::Abandoned;
 use super::offer::{Leg, LegEnd, LegIdentity, Offer, OfferState, UnclaimedLeg};
 use super::variables;
@@ -17,7 +19,7 @@ use crate::freeswitch::channel::{AnswerState, ChannelData, Disposition, Hangup};
 use crate::freeswitch::header as h;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::EventName;
-use crate::moment::value::{AmdResult, CancelReason, Outcome, Variables};
+use crate::moment::value::{AmdResult, CancelReason, Variables};
 
 /// An attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,47 +100,6 @@ pub struct Call {
     pub end: Option<LegEnd>,
     /// The node's clock when that was seen.
     pub end_seen_at: Option<Timestamp>,
-}
-
-/// The connection of member and agent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Bridge {
-    /// Which offer.
-    pub offer: usize,
-    /// Since when.
-    pub at: Timestamp,
-    /// When mod_callcenter said that the agent's part is over.
-    pub agent_done_at: Option<Timestamp>,
-    /// When the two were disconnected, unless they were connected again.
-    pub disconnected_at: Option<Timestamp>,
-    /// The time on hold.
-    pub hold: Hold,
-}
-
-/// The time that a conversation spends on hold.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Hold {
-    /// How often it was put on hold.
-    pub count: u32,
-    /// The holds that are over, in microseconds.
-    pub done_micros: i64,
-    /// Since when it is on hold.
-    pub since: Option<Timestamp>,
-}
-
-impl Hold {
-    fn begin(&mut self, at: Timestamp) {
-        if self.since.is_none() {
-            self.since = Some(at);
-            self.count += 1;
-        }
-    }
-
-    fn end(&mut self, at: Timestamp) {
-        if let Some(since) = self.since.take() {
-            self.done_micros += (at.as_microsecond() - since.as_microsecond()).max(0);
-        }
-    }
 }
 
 /// That FreeSWITCH does not have the attempt any more.
@@ -261,99 +222,6 @@ impl Attempt {
         true
     }
 
-    /// The member's channel was connected with `other`.
-    pub fn connect(&mut self, occasion: &mut Occasion<'_>, other: &str) {
-        let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(other)) else { return };
-        if self.ended_at().is_some_and(|ended_at| ended_at < occasion.at) {
-            return;
-        }
-        match &mut self.bridge {
-            Some(bridge) if bridge.offer == index => bridge.disconnected_at = None,
-            Some(bridge) if self.offers[bridge.offer].is_open() => {}
-            _ => self.bridge(occasion, index, occasion.at, false),
-        }
-    }
-
-    /// Takes over a connection that nobody saw being made; when the agent was called and answered is not known.
-    pub fn take_over_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, at: Timestamp) {
-        let index = self.open_offer(agent, at).unwrap_or_else(|| self.infer_offer(agent, at));
-        self.offers[index].choose_leg(leg);
-        self.bridge(occasion, index, at, true);
-    }
-
-    /// Infers a connection whose event was lost from the time that the channel data of either leg still hold.
-    pub fn infer_bridge(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
-        if self.bridge.as_ref().is_some_and(|bridge| self.offers[bridge.offer].is_open()) {
-            return;
-        }
-        let Some(at) = data.bridged_at() else { return };
-        if self.ended_at().is_some_and(|ended_at| ended_at < at) {
-            return;
-        }
-        let (Some(uuid), Some(other)) = (data.uuid(), data.other_uuid()) else { return };
-        let session = self.key.session.as_str();
-        let is_of_member = uuid == session;
-        let leg = match (is_of_member, other == session) {
-            (true, _) => other,
-            (false, true) => uuid,
-            (false, false) => return,
-        };
-        // Whoever was connected had answered, whether that was seen or not.
-        let connected =
-            self.offers.iter().position(|offer| offer.is_open() && offer.offered_at <= at && offer.has_leg(&leg));
-        if let Some(index) = connected {
-            return self.bridge(occasion, index, at, true);
-        }
-        // Of an offer that nobody saw, the data of either leg name the other side.
-        let says = |name, what: &str| data.header(name).is_some_and(|said| said == what);
-        let names_other_side = if is_of_member {
-            says(h::CC_AGENT_UUID_VARIABLE, &leg)
-        } else {
-            says(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
-        };
-        let is_of_stay = names_other_side
-            && self.joined_at <= at
-            && !self.offers.iter().any(|offer| offer.has_leg(&leg))
-            && says(h::CC_QUEUE_VARIABLE, self.key.queue.as_str());
-        if is_of_stay && let Some(agent) = data.header(h::CC_AGENT_VARIABLE) {
-            self.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), at);
-        }
-    }
-
-    /// The agent's part is over; false if that offer is over already.
-    pub fn end_bridge(
-        &mut self,
-        occasion: &mut Occasion<'_>,
-        agent: &str,
-        bridged: bool,
-        data: ChannelData<'_>,
-    ) -> bool {
-        self.infer_bridge(occasion, data);
-        let Some(index) = self.open_offer(agent, occasion.at) else { return false };
-        self.dirty = true;
-        let offer = &mut self.offers[index];
-        if data.answer_state() == AnswerState::Hangup
-            && let Some(leg) = offer.leg().filter(|leg| leg.end.is_none()).map(|leg| leg.channel.clone())
-        {
-            offer.end_leg(leg.as_str(), &leg_end(occasion.at, data));
-        }
-        if offer.state != OfferState::Bridged {
-            // Only who has answered gets so far, whether that was seen or not.
-            let answered_at = data.answered_at().filter(|_| !data.needs_confirmation());
-            self.answer_as(occasion, index, answered_at.unwrap_or(occasion.at), true);
-            self.offers[index].close(Outcome::Failed, occasion.at);
-            return true;
-        }
-        offer.close(Outcome::Bridged, occasion.at);
-        if let Some(bridge) = &mut self.bridge {
-            bridge.agent_done_at = Some(occasion.at);
-        }
-        if bridged && self.use_processing(occasion, Some(index)) {
-            self.tell(occasion, EventName::Processing, Some(index), occasion.at, false);
-        }
-        true
-    }
-
     /// The agent was not reached; false if that offer is over already.
     pub fn fail_offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, cause: &str) -> bool {
         let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
@@ -367,34 +235,6 @@ impl Attempt {
     pub fn agent_left(&mut self, agent: &str, at: Timestamp) {
         for offer in self.offers.iter_mut().filter(|offer| offer.is_open() && offer.agent.as_str() == agent) {
             offer.agent_left_at = Some(at);
-        }
-    }
-
-    /// Either leg of the connected pair was put on hold, or taken off it.
-    pub fn hold(&mut self, channel: &str, on: bool, at: Timestamp) {
-        let is_connected = self.bridge.as_ref().is_some_and(|bridge| bridge.disconnected_at.is_none());
-        if !is_connected || !self.is_of_pair(channel) {
-            return;
-        }
-        self.dirty = true;
-        if let Some(bridge) = &mut self.bridge {
-            if on {
-                bridge.hold.begin(at);
-            } else {
-                bridge.hold.end(at);
-            }
-        }
-    }
-
-    /// A channel of the connected pair was disconnected from another. Where the agent's was, from a third person, that
-    /// is the end of a consultation.
-    pub fn disconnect(&mut self, channel: &str, other: Option<&str>, at: Timestamp) {
-        let session = self.key.session.as_str();
-        let from_member = channel == session || (self.is_of_pair(channel) && other == Some(session));
-        if from_member && let Some(bridge) = &mut self.bridge {
-            bridge.hold.end(at);
-            bridge.disconnected_at.get_or_insert(at);
-            self.dirty = true;
         }
     }
 
@@ -516,7 +356,7 @@ impl Attempt {
         }
     }
 
-    fn infer_offer(&mut self, agent: &str, at: Timestamp) -> usize {
+    pub(super) fn infer_offer(&mut self, agent: &str, at: Timestamp) -> usize {
         let index = self.add_offer(agent, false, at);
         self.offers[index].inferred = true;
         index
@@ -538,7 +378,7 @@ impl Attempt {
         self.answer_as(occasion, index, at, false);
     }
 
-    fn answer_as(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
+    pub(super) fn answer_as(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
         if self.offers[index].answered_at.is_none() {
             self.announce(occasion, index);
             self.offers[index].answered_at = Some(at);
@@ -548,35 +388,9 @@ impl Attempt {
             }
         }
     }
-
-    fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
-        self.answer_as(occasion, index, at, true);
-        self.offers[index].state = OfferState::Bridged;
-        self.bridge =
-            Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });
-        self.tell(occasion, EventName::Bridged, Some(index), at, synthetic);
-        self.close_beaten_offers(at);
-    }
-
-    /// Closes the offers of agents who answered at the same time as the one who was connected: mod_callcenter tells of
-    /// them nothing more.
-    fn close_beaten_offers(&mut self, at: Timestamp) {
-        for offer in &mut self.offers {
-            if offer.state == OfferState::Open && offer.answered_at.is_some() && offer.offered_at <= at {
-                offer.close(Outcome::LostRace, at);
-            }
-        }
-    }
-
-    fn is_of_pair(&self, channel: &str) -> bool {
-        self.bridge.as_ref().is_some_and(|bridge| {
-            self.key.session.as_str() == channel
-                || self.offers[bridge.offer].leg().is_some_and(|leg| leg.channel.as_str() == channel)
-        })
-    }
 }
 
-fn leg_end(at: Timestamp, data: ChannelData<'_>) -> LegEnd {
+pub(super) fn leg_end(at: Timestamp, data: ChannelData<'_>) -> LegEnd {
     let mut hangup: Hangup = data.hangup();
     let cause = data.hangup_cause().map(|cause| cause.into_owned());
     if cause.as_deref() == Some("MEDIA_TIMEOUT") {

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::attempt::{Attempt, Bridge, QueueEnd};
+use super::attempt::{Attempt, QueueEnd};
+use super::bridge::Bridge;
 use super::offer::{LegEnd, MemberFate, Offer, OfferState, Readiness, Verdict};
 use super::world::Occasion;
 use crate::freeswitch::channel::Disposition;

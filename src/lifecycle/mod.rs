@@ -5,6 +5,7 @@
 //! - [`machine`]: one node's live attempts and the passing of time over them.
 //! - [`callcenter`]: what mod_callcenter's events mean for them.
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent.
+//! - [`bridge`]: the connection of member and agent.
 //! - [`ending`]: when both are over, and how they ended.
 //! - [`telling`]: how a moment's payload is made from the facts; [`variables`]: which variables it carries.
 //! - [`channels`], [`early`], [`memory`], [`seen`]: what is kept of channels, of events that came too soon, of attempts
@@ -13,6 +14,7 @@
 
 pub mod anomaly;
 pub mod attempt;
+pub mod bridge;
 pub mod callcenter;
 pub mod channels;
 pub mod early;
