@@ -20,7 +20,7 @@
 //! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
 //! - `retention`: the way out of it.
-//! - `schema`, `lock`: the file.
+//! - `schema`, `lock`: the file; `trouble`: what to do where it can't be used.
 
 pub mod archive;
 pub mod deliveries;
@@ -36,6 +36,7 @@ pub mod run;
 mod schema;
 pub mod store;
 mod transaction;
+mod trouble;
 mod writer;
 
 pub use deliveries::Deliveries;

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use super::desk::Desk;
 use super::lock::{Lock, LockError, beside};
 use super::outbox::{Health, Outbox};
+use super::retention::Retention;
 use super::run::Run;
 use super::schema::{self, SchemaError};
+use super::trouble;
 use super::writer::Writer;
 use crate::id::{AttemptKey, FlowName};
 
@@ -53,6 +55,8 @@ pub struct Settings {
     pub seats_per_flow: u32,
     /// How long moments and runs are kept once all is done with them.
     pub keep: Duration,
+    /// How much they may take, in bytes; beyond it the oldest that are delivered are forgotten sooner.
+    pub max_bytes: Option<u64>,
 }
 
 /// An open outbox.
@@ -85,7 +89,7 @@ pub struct Ending(JoinHandle<()>);
 
 /// Why the outbox could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("can't open the outbox {}: {cause}", path.display())]
+#[error("can't open the outbox {}: {cause}{}", path.display(), remedy(cause))]
 pub struct OpenError {
     path: PathBuf,
     /// The cause.
@@ -115,10 +119,22 @@ pub enum OpenErrorCause {
     Thread(std::io::Error),
 }
 
+/// What a person can do, as the error's end.
+fn remedy(cause: &OpenErrorCause) -> String {
+    let advice = match cause {
+        OpenErrorCause::Lock(LockError::Io { source, .. }) | OpenErrorCause::SetAside { source, .. } => {
+            trouble::advice_for_io(source)
+        }
+        OpenErrorCause::Schema(SchemaError::Sqlite(error)) => trouble::advice(error),
+        OpenErrorCause::Schema(_) | OpenErrorCause::Lock(LockError::Held { .. }) | OpenErrorCause::Thread(_) => None,
+    };
+    advice.map(|advice| format!("; {advice}")).unwrap_or_default()
+}
+
 impl Settings {
     /// The outbox at `path`, with defaults for all else.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP }
+        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP, max_bytes: None }
     }
 }
 
@@ -144,13 +160,8 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let lock = Lock::take(&settings.path)?;
     let mut desk = Desk::new(settings.seats_per_flow);
     let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
-        Err(SchemaError::Sqlite(damage)) if is_damage(&damage) => {
-            let set_aside = match set_aside(&settings.path, "damaged") {
-                Ok(set_aside) => set_aside,
-                Err(source) => return Err(OpenErrorCause::SetAside { damage, source }),
-            };
-            error!(%damage, set_aside = %set_aside.display(), "the outbox was damaged; it begins anew, and the damaged \
-                file is kept (`sqlite3 FILE .recover` reads what is left of it)");
+        Err(SchemaError::Sqlite(damage)) if trouble::is_damage(&damage) => {
+            let set_aside = set_damaged_aside(&settings.path, damage)?;
             let (connection, recovered) = connect_and_recover(settings, &mut desk)?;
             (connection, Recovered { set_aside: Some(set_aside), ..recovered })
         }
@@ -159,12 +170,19 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
+    let retention = Retention::new(settings.keep, settings.max_bytes);
     let writer =
-        Writer::new(connection, commands_in, runs_out, health_out, desk, settings.keep).map_err(SchemaError::from)?;
+        Writer::new(connection, commands_in, runs_out, health_out, desk, retention).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
+    let path = settings.path.clone();
     let work = move || {
-        writer.run(&runtime);
+        // Its connection is closed when it returns.
+        if let Err(damage) = writer.run(&runtime)
+            && let Err(error) = set_damaged_aside(&path, damage)
+        {
+            error!(%error, "the outbox can't be used any more");
+        }
         drop(lock);
     };
     let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
@@ -259,8 +277,16 @@ pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+/// Sets a damaged file aside, which nobody uses, so that the next one to be opened is a new one.
+fn set_damaged_aside(path: &Path, damage: rusqlite::Error) -> Result<PathBuf, OpenErrorCause> {
+    match set_aside(path, "damaged") {
+        Ok(set_aside) => {
+            error!(%damage, set_aside = %set_aside.display(), "the outbox is damaged; a new one begins, and the damaged \
+                file is kept: docs/operation.md tells how what is left in it is delivered");
+            Ok(set_aside)
+        }
+        Err(source) => Err(OpenErrorCause::SetAside { damage, source }),
+    }
 }
 
 /// Renames the database and what belongs to it, by the reason and the time, so that SQLite's own tools can still read it under the new name.

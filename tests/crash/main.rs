@@ -20,9 +20,9 @@
 //! instructions is never the same twice. A run that fails keeps its directory and prints where it is: the witness's
 //! recording in it can be given to `hookswitch replay`.
 //!
-//! - [`kills`], [`fail_points`], [`full_disk`]: the tests.
+//! - [`kills`], [`fail_points`], [`disks`]: the tests.
 //! - [`stage`]: everything that runs, started together and ended in order.
-//! - [`own_mounts`]: small disks that nobody else sees.
+//! - [`own_mounts`]: disks to be filled and broken, which nobody else sees.
 //! - [`process`]: a child process that does not outlive the test.
 //! - [`inbox`]: the webhooks that arrived.
 //! - [`witness`]: the events that the simulator sent.
@@ -30,9 +30,9 @@
 
 #![cfg(unix)]
 
-mod fail_points;
 #[cfg(target_os = "linux")]
-mod full_disk;
+mod disks;
+mod fail_points;
 mod inbox;
 mod kills;
 mod oracle;

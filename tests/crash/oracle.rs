@@ -296,7 +296,10 @@ impl fmt::Display for Findings {
         writeln!(f, "{}", self.covers)?;
         let Self { followed, interrupted, uncertain, lost, taken_up, untold, .. } = self;
         writeln!(f, "{followed} attempts were followed to their end and told as the journal has them")?;
-        writeln!(f, "{interrupted} were interrupted, {uncertain} began about a kill: {lost} of both left as lost")?;
+        writeln!(
+            f,
+            "{interrupted} were interrupted, {uncertain} began about a kill or a gap: {lost} of both left as lost"
+        )?;
         writeln!(f, "{taken_up} were taken up on the way, {untold} were never told")?;
         self.differences.iter().try_for_each(|what| writeln!(f, "  {what}"))
     }

@@ -66,7 +66,7 @@ impl Stage {
         Self { simulator, witness, inbox, daemon: None, lives: Vec::new(), gaps: Vec::new(), directory }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -97,6 +97,11 @@ impl Stage {
     pub(crate) fn kill_daemon(&mut self) {
         let mut daemon = self.daemon.take().expect("it was started");
         daemon.kill();
+    }
+
+    /// Ends the daemon in good order.
+    pub(crate) async fn stop_daemon(&mut self) {
+        self.daemon.take().expect("it was started").stop().await;
     }
 
     /// Waits until the daemon ends by itself.

@@ -1,16 +1,16 @@
-//! The disk of the outbox is full for a while.
+//! The disk of the outbox is full for a while, or breaks.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::oracle::Gap;
-use crate::own_mounts::{self, SmallDisk};
+use crate::own_mounts::{self, FrailDisk, SmallDisk};
 use crate::process::Process;
 use crate::stage::Stage;
 
 /// Room for all that a test stores, several times.
-const DISK_MIB: u32 = 128;
+const DISK_MIB: u64 = 128;
 
 /// How long the daemon's doings are measured while it can't write.
 const MEASURED: Duration = Duration::from_secs(4);
@@ -30,7 +30,7 @@ const COMPARED: &str = "compared with what FreeSWITCH has";
 /// As long as there is a place for what happens, it is as if the disk had been slow.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_while_the_disk_is_full_is_told_when_there_is_room_again() {
-    if !own_mounts::are_ours("full_disk::what_happens_while_the_disk_is_full_is_told_when_there_is_room_again") {
+    if !own_mounts::are_ours("disks::what_happens_while_the_disk_is_full_is_told_when_there_is_room_again") {
         return;
     }
     let mut stage = Stage::open(2).await;
@@ -51,9 +51,9 @@ async fn what_happens_while_the_disk_is_full_is_told_when_there_is_room_again() 
 
 /// Then events are dropped, and the calls that they told of are compared with FreeSWITCH's.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: `cargo test --test crash full_disk -- --ignored`"]
+#[ignore = "slow: `cargo test --test crash disks -- --ignored`"]
 async fn when_the_disk_is_full_for_long_the_calls_are_compared_with_freeswitch() {
-    if !own_mounts::are_ours("full_disk::when_the_disk_is_full_for_long_the_calls_are_compared_with_freeswitch") {
+    if !own_mounts::are_ours("disks::when_the_disk_is_full_for_long_the_calls_are_compared_with_freeswitch") {
         return;
     }
     let mut stage = Stage::open(3).await;
@@ -78,6 +78,34 @@ async fn when_the_disk_is_full_for_long_the_calls_are_compared_with_freeswitch()
         "the connection was read all the time"
     );
     stage.conclude().await;
+}
+
+/// The kernel makes a disk read-only that has failed. A daemon that can't write asks for help, and another one can't begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_breaks_is_told_and_all_goes_on_when_it_is_mended() {
+    const TEST: &str = "disks::a_disk_that_breaks_is_told_and_all_goes_on_when_it_is_mended";
+    if !own_mounts::are_ours(TEST) {
+        return;
+    }
+    let mut stage = Stage::open(4).await;
+    let Some(disk) = FrailDisk::mount(TEST, stage.path("image"), DISK_MIB, &stage.state()) else { return };
+    stage.start_daemon("");
+    stage.daemon_is_settled_in().await;
+    stage.wait(Duration::from_secs(2)).await;
+    disk.fail();
+    stage.daemon().says(STALLED).await;
+    assert!(stage.daemon().said().contains("check the disk, and what the system's log says of it"));
+    stays_calm(&mut stage).await;
+    stage.stop_daemon().await;
+    stage.start_daemon("");
+    let (status, said) = (stage.daemon().ends().await, stage.daemon().said());
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("check that its file system is mounted for writing"), "{said}");
+    disk.mend();
+    stage.start_daemon("");
+    stage.daemon_is_settled_in().await;
+    stage.wait(Duration::from_secs(3)).await;
+    assert!(stage.conclude().await.interrupted > 0, "no call was interrupted");
 }
 
 /// Holds a daemon that can't write to it that it takes neither processor nor memory nor the log.
