@@ -39,17 +39,21 @@ impl Retention {
         let keep_ms = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
         let is_too_large = self.is_too_large(connection)?;
         let candidates = self.candidates(connection, now_ms.saturating_sub(keep_ms), is_too_large)?;
-        let Some(last) = candidates.last().map(|candidate| candidate.row) else {
+        if candidates.is_empty() {
             self.end_round(is_too_large);
             return Ok(0);
-        };
+        }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut deleted = 0;
+        let (mut deleted, mut position) = (0, self.position);
         for candidate in candidates {
+            if !candidate.is_old && !self.is_too_large(&transaction)? {
+                break;
+            }
             deleted += delete(&transaction, &candidate)?;
+            position = candidate.row;
         }
         transaction.commit()?;
-        self.position = last;
+        self.position = position;
         self.deleted += deleted;
         Ok(deleted)
     }

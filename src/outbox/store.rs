@@ -16,6 +16,7 @@ use super::lock::{Lock, LockError, beside};
 use super::outbox::{Health, Outbox};
 use super::retention::Retention;
 use super::run::Run;
+use super::salvage;
 use super::schema::{self, SchemaError};
 use super::trouble;
 use super::writer::Writer;
@@ -79,7 +80,7 @@ pub struct Recovered {
     pub attempts: Vec<(AttemptKey, String)>,
     /// How many runs are to be done.
     pub open_runs: u64,
-    /// Where a damaged file was set aside to; the outbox then began with an empty one.
+    /// Where a damaged file was set aside to; the outbox then began with what could be read of it.
     pub set_aside: Option<PathBuf>,
 }
 
@@ -106,7 +107,7 @@ pub enum OpenErrorCause {
     /// Its tables can't be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// A damaged file could not be renamed.
+    /// A damaged file could not be renamed, or the new one put into its place.
     #[error("it is damaged ({damage}) and can't be set aside: {source}")]
     SetAside {
         /// What SQLite said of the file.
@@ -117,6 +118,12 @@ pub enum OpenErrorCause {
     /// The writer's thread can't be started.
     #[error("can't start its thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl OpenError {
+    pub(super) fn new(path: &Path, cause: OpenErrorCause) -> Self {
+        Self { path: path.to_owned(), cause }
+    }
 }
 
 /// What a person can do, as the error's end.
@@ -142,7 +149,7 @@ impl Opened {
     /// Opens the outbox, creates it where there is none, and starts its writer.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let path = &settings.path;
-        open(settings).map_err(|cause| OpenError { path: path.clone(), cause })
+        open(settings).map_err(|cause| OpenError::new(path, cause))
     }
 }
 
@@ -161,7 +168,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let mut desk = Desk::new(settings.seats_per_flow);
     let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
         Err(SchemaError::Sqlite(damage)) if trouble::is_damage(&damage) => {
-            let set_aside = set_damaged_aside(&settings.path, damage)?;
+            let set_aside = salvage::replace(&settings.path, damage)?;
             let (connection, recovered) = connect_and_recover(settings, &mut desk)?;
             (connection, Recovered { set_aside: Some(set_aside), ..recovered })
         }
@@ -179,9 +186,9 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let work = move || {
         // Its connection is closed when it returns.
         if let Err(damage) = writer.run(&runtime)
-            && let Err(error) = set_damaged_aside(&path, damage)
+            && let Err(error) = salvage::replace(&path, damage)
         {
-            error!(%error, "the outbox can't be used any more");
+            error!(%error, "the damaged outbox stays where it is");
         }
         drop(lock);
     };
@@ -190,8 +197,20 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
 }
 
 fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {
-    create_private(&settings.path);
-    let mut connection = Connection::open(&settings.path)?;
+    let mut connection = connect(&settings.path)?;
+    if let Some(max_pages) = settings.max_pages {
+        // This one answers with the value that it has set.
+        connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(()))?;
+    }
+    let recovered = recover(&mut connection)?;
+    load_due(&connection, desk)?;
+    Ok((connection, recovered))
+}
+
+/// Opens the file for the one who writes it, made and brought up to date.
+pub(super) fn connect(path: &Path) -> Result<Connection, SchemaError> {
+    create_private(path);
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // A plan is made once for each statement; otherwise some are made anew for every value that is bound.
@@ -203,14 +222,8 @@ fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connecti
     // What is freed within a page is overwritten, so that nothing lingers there that is later erased; costs no reading or
     // writing. This one answers with its value as well.
     connection.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
-    if let Some(max_pages) = settings.max_pages {
-        // This one answers with the value that it has set.
-        connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(()))?;
-    }
     schema::migrate(&mut connection)?;
-    let recovered = recover(&mut connection)?;
-    load_due(&connection, desk)?;
-    Ok((connection, recovered))
+    Ok(connection)
 }
 
 /// Creates the file for its owner alone where there is none, because it holds the numbers and names of callers. SQLite
@@ -275,18 +288,6 @@ pub(super) fn load_due(connection: &Connection, desk: &mut Desk) -> rusqlite::Re
 /// A number that changes when another connection has written.
 pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
-}
-
-/// Sets a damaged file aside, which nobody uses, so that the next one to be opened is a new one.
-fn set_damaged_aside(path: &Path, damage: rusqlite::Error) -> Result<PathBuf, OpenErrorCause> {
-    match set_aside(path, "damaged") {
-        Ok(set_aside) => {
-            error!(%damage, set_aside = %set_aside.display(), "the outbox is damaged; a new one begins, and the damaged \
-                file is kept: docs/operation.md tells how what is left in it is delivered");
-            Ok(set_aside)
-        }
-        Err(source) => Err(OpenErrorCause::SetAside { damage, source }),
-    }
 }
 
 /// Renames the database and what belongs to it, by the reason and the time, so that SQLite's own tools can still read it under the new name.
