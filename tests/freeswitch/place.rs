@@ -105,7 +105,7 @@ impl Place {
         values.push(("event_socket_port".into(), self.event_socket.to_string()));
         values.push(("sip_port".into(), self.sip.to_string()));
         values.push(("rtp_start_port".into(), media.to_string()));
-        values.push(("rtp_end_port".into(), (media + 400).to_string()));
+        values.push(("rtp_end_port".into(), (media + 2_000).to_string()));
         for (extension, port) in EXTENSIONS.iter().zip(self.phones) {
             values.push((format!("phone_{extension}"), format!("127.0.0.1:{port}")));
         }
