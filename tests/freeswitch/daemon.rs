@@ -22,8 +22,8 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it.
     pub(crate) fn start(place: &Place, receiver: &Receiver) -> Self {
-        let (config, log) = (place.directory().join("hookswitch.toml"), place.directory().join("hookswitch.log"));
-        fs::write(&config, configuration(place, receiver)).expect("writes");
+        let config = write_configuration(place, place.event_socket, &receiver.url());
+        let log = place.directory().join("hookswitch.log");
         let process = Command::new(program())
             .args(["run", "--config"])
             .arg(&config)
@@ -76,7 +76,14 @@ pub(crate) fn program() -> OsString {
     std::env::var_os("HOOKSWITCH_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_hookswitch").into())
 }
 
-fn configuration(place: &Place, receiver: &Receiver) -> String {
+/// Writes the daemon's configuration: all queues of the FreeSWITCH behind a port, all events to one receiver.
+pub(crate) fn write_configuration(place: &Place, port: u16, url: &str) -> PathBuf {
+    let file = place.directory().join("hookswitch.toml");
+    fs::write(&file, configuration(port, url)).expect("writes");
+    file
+}
+
+fn configuration(port: u16, url: &str) -> String {
     let events = ["joined", "offering", "answered", "bridged", "missed", "processing", "leaving"];
     let hooks: String = events.map(|event| format!("  {{ event = \"{event}\", flow = \"tell\" }},\n")).concat();
     format!(
@@ -97,8 +104,6 @@ hooks = [
 
 [flows.tell]
 steps = [{{ http = {{ url = "{url}" }} }}]
-"#,
-        port = place.event_socket,
-        url = receiver.url(),
+"#
     )
 }

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::daemon::Daemon;
-use crate::phone::{Call, Phone, Sender};
+use crate::phone::{Call, Phone};
 use crate::place::{Place, free_udp_port};
 use crate::receiver::Receiver;
 use crate::story::{Story, text};
 use crate::switch::Switch;
-use crate::witness::Witness;
+use crate::witness::{Witness, crossed};
 
 /// What hookswitch itself listens to. `ALL` would have FreeSWITCH work for the recording more than for all else.
 const RECORDED: &str = "CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE \
@@ -35,8 +35,6 @@ const AGENTS: [(usize, &str, &str); 6] = [
 
 /// How far times may be apart on a machine that has more to do than it can.
 const TOLERANCE: Duration = Duration::from_secs(10);
-/// Between an agent's 200 and the connection: a caller who hangs up so soon after it may not have been connected.
-const CONNECTING_SEC: f64 = 2.0;
 /// How long the last calls, and the last webhooks after them, may take.
 const LIMIT: Duration = Duration::from_secs(180);
 /// Nothing came for so long after all calls have been told: nothing will.
@@ -220,11 +218,10 @@ fn result(story: &Story, caller: &Call, witness: &Witness) -> Vec<String> {
     let Some(leaving) = story.leaving() else { return vec![] };
     let calls = story.offers().filter_map(|offer| offer.into_iter().find_map(|moment| witness.agents_call(moment)));
     let answered_at = calls.filter_map(Call::answered_at).max_by(f64::total_cmp);
-    let gave_up_at = caller.bye.filter(|(sender, _)| *sender == Sender::Phone).map(|(_, at)| at);
-    let fits = match (&*text(leaving, "cc_result"), answered_at, gave_up_at) {
-        ("success", answered_at, _) => answered_at.is_some(),
-        ("abandoned", Some(answered_at), Some(gave_up_at)) => gave_up_at < answered_at + CONNECTING_SEC,
-        ("abandoned", None, gave_up_at) => gave_up_at.is_some(),
+    let gave_up_at = caller.hung_up_at();
+    let fits = match &*text(leaving, "cc_result") {
+        "success" => answered_at.is_some(),
+        "abandoned" => gave_up_at.is_some() && (answered_at.is_none() || crossed(answered_at, gave_up_at)),
         _ => false,
     };
     if fits {

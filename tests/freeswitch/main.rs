@@ -12,15 +12,19 @@
 //! - `what_webhooks_say_is_what_the_phones_saw`: the scenarios, one after the other. Each has a caller's number of its own. What
 //!   the webhooks say is compared with what was expected, and with what SIPp's phones saw: who sent BYE, which status an INVITE
 //!   got, how long a phone rang. `HOOKSWITCH_SCENARIO=transfer` runs only those whose names contain that word.
+//! - `check_says_what_is_wrong_with_a_freeswitch`: `check --connect` with a wrong password, a wrong port, without mod_callcenter,
+//!   and refused by the access list.
 //! - `five_calls_a_second_are_each_told_whole`: twenty agents and too many callers for them, for a minute or for
 //!   `HOOKSWITCH_LOAD_SECONDS`. Every call must be told whole, and as its phones saw it. Prints the processor time of hookswitch
 //!   and of FreeSWITCH; `HOOKSWITCH_BIN=target/release/hookswitch` measures a release build.
 
+mod check;
 mod daemon;
 mod load;
 mod phone;
 mod place;
 mod receiver;
+mod rtp;
 mod scenario;
 mod socket;
 mod stage;
@@ -75,6 +79,14 @@ fn five_calls_a_second_are_each_told_whole() {
     outcome.print();
     let wrong = outcome.differences.len();
     assert!(wrong == 0, "{wrong} differences; see {}", place.keep().display());
+}
+
+#[test]
+#[ignore = "needs a FreeSWITCH and SIPp: see the head of this file"]
+fn check_says_what_is_wrong_with_a_freeswitch() {
+    let Some((place, _alone)) = begin() else { return };
+    let differences = check::differences(&place);
+    assert!(differences.is_empty(), "{differences:#?}; see {}", place.keep().display());
 }
 
 /// A place for a run of its own, unless no FreeSWITCH is named.

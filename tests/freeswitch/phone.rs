@@ -142,6 +142,11 @@ impl Call {
         self.status.filter(|(status, _)| *status == 200 && self.cancelled_at.is_none()).map(|(_, at)| at)
     }
 
+    /// When this phone hung up.
+    pub(crate) fn hung_up_at(&self) -> Option<f64> {
+        self.bye.filter(|(sender, _)| *sender == Sender::Phone).map(|(_, at)| at)
+    }
+
     fn take(&mut self, message: &Message<'_>) {
         let status = message.first.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)?.parse::<u16>().ok());
         match (status, message.method) {

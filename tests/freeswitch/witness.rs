@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::phone::{Call, Phone, Sender};
 use crate::story::{Story, agent, text};
 
+/// What two phones do within so short a time crosses on its way, and only FreeSWITCH knows what came first.
+const CROSSING_SEC: f64 = 1.0;
+
 /// The calls of all phones.
 pub(crate) struct Witness {
     /// By their Call-ID, which for an agent's call is that of its channel.
@@ -38,7 +41,7 @@ impl Witness {
         let mut found = Vec::new();
         for moments in story.offers() {
             let Some(call) = moments.iter().find_map(|moment| self.agents_call(moment)) else { continue };
-            found.extend(moments.iter().flat_map(|moment| self.against_agent(moment, call)));
+            found.extend(moments.iter().flat_map(|moment| self.against_agent(moment, call, caller)));
             if let (Some(leaving), Some(last)) = (story.leaving(), moments.last()) {
                 found.extend(agent_hung_up(leaving, last, call, caller));
             }
@@ -50,7 +53,7 @@ impl Witness {
     }
 
     /// An agent's moment, and what his phone saw of that offer.
-    fn against_agent(&self, moment: &Value, call: &Call) -> Vec<String> {
+    fn against_agent(&self, moment: &Value, call: &Call, caller: Option<&Call>) -> Vec<String> {
         let event = text(moment, "event");
         let name = format!("{event} of {}", agent(moment));
         let mut found = Vec::new();
@@ -69,6 +72,7 @@ impl Witness {
                 }
             }
             ("bridged" | "processing", Some(_)) => {}
+            ("missed", answered_at) if crossed(answered_at, caller.and_then(Call::hung_up_at)) => {}
             _ => found.push(format!("{name}, but the phone had {:?}", call.status)),
         }
         found
@@ -84,7 +88,8 @@ impl Witness {
         let told = text(leaving, "hangup_side");
         let seen = caller.bye.map(|(sender, _)| sender);
         let expected = if told == "member" { Sender::Phone } else { Sender::Switch };
-        if !told.is_empty() && seen != Some(expected) {
+        let both_hung_up = crossed(caller.hung_up_at(), self.agents_call(leaving).and_then(Call::hung_up_at));
+        if !told.is_empty() && seen != Some(expected) && !both_hung_up {
             found.push(format!("hangup_side is {told}, but the caller's BYE: {seen:?}"));
         }
         if let (true, Some((Sender::Phone, bye_at))) = (told == "member", caller.bye) {
@@ -107,14 +112,16 @@ impl Witness {
 
 /// Whether `leaving` and the agent's phone agree that this agent hung up.
 fn agent_hung_up(leaving: &Value, last: &Value, call: &Call, caller: Option<&Call>) -> Option<String> {
-    let said_bye = |call: &Call| matches!(call.bye, Some((Sender::Phone, _)));
     // Who transfers a call ends the conversation too, and FreeSWITCH his call.
     let ended = matches!(text(last, "event").as_str(), "bridged" | "processing") && leaving["transferred_to"].is_null();
-    let (told, seen) = (leaving["talk_ended_by"] == "agent", said_bye(call));
-    // Where both say BYE at once, only FreeSWITCH knows whose came first.
-    let crossed = seen && caller.is_some_and(said_bye);
-    (ended && told != seen && !crossed)
+    let (told, seen) = (leaving["talk_ended_by"] == "agent", call.hung_up_at());
+    (ended && told != seen.is_some() && !crossed(seen, caller.and_then(Call::hung_up_at)))
         .then(|| format!("talk_ended_by is {}, but the agent's BYE: {:?}", leaving["talk_ended_by"], call.bye))
+}
+
+/// Whether two things happened at almost the same time.
+pub(crate) fn crossed(one: Option<f64>, other: Option<f64>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| (one - other).abs() <= CROSSING_SEC)
 }
 
 fn at(moment: &Value, name: &str) -> Option<f64> {
