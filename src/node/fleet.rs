@@ -11,11 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::follower::{Follower, Order, Surroundings};
+use super::follower::{FollowError, Follower, Order, Surroundings};
 use crate::config::freeswitch::{Cluster, FreeswitchNode};
 use crate::id::NodeName;
 use crate::lifecycle::attempt::Attempt;
-use crate::outbox::Closed;
 
 /// How many orders wait for a follower: a reload gives one for each changed node, and more wait for it to take some.
 const ORDERS: usize = 16;
@@ -31,7 +30,7 @@ pub struct Fleet {
     clusters: BTreeMap<Cluster, mpsc::Sender<Order>>,
     /// The nodes that are followed, as they were configured when that began.
     followed: BTreeMap<NodeName, FreeswitchNode>,
-    followers: JoinSet<Result<(), Closed>>,
+    followers: JoinSet<Result<(), FollowError>>,
 }
 
 impl Fleet {
@@ -54,8 +53,8 @@ impl Fleet {
                 Some(ended) = self.followers.join_next() => match ended {
                     // All its nodes were taken out of the configuration.
                     Ok(Ok(())) => {}
-                    Ok(Err(Closed)) => break error!("the outbox takes nothing any more"),
-                    Err(failure) => break error!(%failure, "a node's task failed"),
+                    Ok(Err(failure)) => break error!(%failure, "a cluster cannot be followed"),
+                    Err(failure) => break error!(%failure, "a cluster's task failed"),
                 },
                 changed = self.around.config.changed() => match changed {
                     Ok(()) => self.arrange(&end).await,
@@ -63,10 +62,13 @@ impl Fleet {
                 },
             }
         }
+        // Without anybody to give them orders, followers end.
         self.clusters.clear();
         while let Some(ended) = self.followers.join_next().await {
-            if let Err(failure) = ended {
-                error!(%failure, "a node's task failed");
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => error!(%failure, "a cluster cannot be followed"),
+                Err(failure) => error!(%failure, "a cluster's task failed"),
             }
         }
     }

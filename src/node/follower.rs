@@ -37,6 +37,17 @@ pub enum Order {
     Leave(NodeName, oneshot::Sender<Vec<Attempt>>),
 }
 
+/// Why a follower cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// What is told can be kept nowhere.
+    #[error(transparent)]
+    Outbox(#[from] Closed),
+    /// A node's connections are kept up no more, though nobody told them to end.
+    #[error("the link to node `{0}` has ended by itself")]
+    Link(NodeName),
+}
+
 /// What all followers share.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -65,7 +76,7 @@ impl Follower {
     }
 
     /// Follows until it is told to end, or nobody can give it orders any more.
-    pub async fn run(mut self, end: CancellationToken) -> Result<(), Closed> {
+    pub async fn run(mut self, end: CancellationToken) -> Result<(), FollowError> {
         let mut items = Vec::new();
         loop {
             // Each post is looked at first in turn, so that a busy node leaves the others their time.
@@ -86,7 +97,7 @@ impl Follower {
                 (place, happening) = happening(&mut self.posts, &mut items) => match happening {
                     Happening::Surveyed => self.surveyed(place).await?,
                     Happening::Items => self.take(place, &mut items).await?,
-                    Happening::Ended => break,
+                    Happening::Ended => return Err(FollowError::Link(self.posts[place].name.clone())),
                 },
                 () = tokio::time::sleep(due) => self.pass_time().await?,
             }
