@@ -116,7 +116,10 @@ impl Lifecycle {
                 if status == AVAILABLE {
                     return;
                 }
-                for hash in self.offered_to(&agent) {
+                // mod_callcenter takes back only the offers of the node on which the status was changed.
+                let offered = self.offered_to(&agent).into_iter();
+                let here = offered.filter(|hash| self.attempt(*hash).is_some_and(|a| a.node == self.here.name));
+                for hash in here.collect::<Vec<_>>() {
                     self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
                         attempt.agent_left(&agent, input.at);
                     });

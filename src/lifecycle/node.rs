@@ -1,4 +1,28 @@
 //! One node of a cluster, as far as its stories are its own: its process, its channels, its clock.
+//!
+//! A cluster is one node, or several whose mod_callcenter share a database. What sharing means was read off
+//! mod_callcenter:
+//!
+//! - A member belongs to the instance (`cc-instance-id`) on which its call entered the queue. Only that instance's
+//!   dispatcher offers it, and whoever calls the agent first looks the member's channel up in its own process. So a
+//!   member's start, offers, agents' legs, connection and end come from one process, whose Core-UUID is in the attempt's
+//!   key, and the payload's `node` is that one. Should another node tell of an offer, it is the attempt's all the same:
+//!   attempts are found by queue, member and channel, wherever the event comes from.
+//! - Agents belong to nobody. Their states and statuses are told by the node on which they are changed, and a change takes
+//!   back only the offers that this node makes.
+//! - A member who abandoned on one node can resume on another, which takes it over: same member, another process, so
+//!   another attempt, which names the former one.
+//! - `queue list members` of any node lists the members of all, but `show channels` its own channels only. So a snapshot
+//!   judges the attempts of its node alone, and takes over only members whose channels are there.
+//! - A node that starts (or reloads the module) marks its own instance's members as abandoned, and sets all agents back
+//!   to `Waiting`, those who are talking on other nodes too.
+//! - Nodes that share a database under the same `cc-instance-id`, as it is unless configured, break each other's queues:
+//!   they offer members whose calls they do not have, and mark them as abandoned; such members are never offered again,
+//!   and a survey finds them gone.
+//!
+//! Each node keeps its own clock, repeat filter, channels and memory, and an attempt's deadlines are measured by the clock
+//! of its node: a clock that is ahead ends nobody else's waits. Facts keep the times that their events carry, which can
+//! only be compared across nodes as well as their clocks agree.
 
 use std::collections::BTreeSet;
 

@@ -24,8 +24,9 @@ const BATCH: usize = 256;
 ///
 /// Nothing else bounds the life of an attempt whose end nobody tells: FreeSWITCH drops events for a slow listener without a
 /// word, and mod_callcenter forgets members when it is reloaded. A survey finds these, and members whose start was dropped,
-/// whatever the cause. `HEARTBEAT`'s `Session-Count` would tell of a part of them sooner; but it counts calls that are in
-/// no queue, and those that end, so that it takes as long a look to mean something.
+/// whatever the cause. `HEARTBEAT`'s `Session-Count` could tell of a part of them sooner; but it counts calls that are in no
+/// queue and those that are ending as well, so that only a long look at it means something, and then only that a survey
+/// is needed.
 const ROUTINE: Duration = Duration::from_secs(5 * 60);
 
 /// How long after a failed survey it is tried again.
@@ -169,5 +170,47 @@ impl Drop for Survey {
         if let Stage::Running(task) = &self.stage {
             task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::esl::command::Password;
+
+    fn unreachable() -> NodeAddress {
+        NodeAddress {
+            name: "fs1".into(),
+            address: "127.0.0.1:1".into(),
+            password: Password::new("ClueCon").expect("can be sent"),
+            connect_timeout: Duration::from_secs(1),
+            silence_timeout: Duration::from_secs(60),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_is_surveyed_again_and_again_as_long_as_it_is_connected() {
+        let mut post = Post::connect(unreachable(), Timestamp::UNIX_EPOCH);
+        assert_eq!(post.until_due(None), None, "not before the connection is made");
+        post.survey = Some(Survey { open: BTreeSet::new(), stage: Stage::Done(Ok(Snapshot::default())) });
+        assert!(post.take_survey().is_some() && post.take_survey().is_none());
+        assert!(post.until_due(None).is_some_and(|due| due <= ROUTINE) && !post.is_survey_due());
+        post.routine_at = Some(Instant::now());
+        assert!(post.is_survey_due());
+        post.begin_survey(BTreeSet::new(), OpenStays::new());
+        assert!(!post.is_survey_due() && post.take_survey().is_none(), "it is under way");
+        post.routine_at = Some(Instant::now());
+        post.lost(false);
+        assert!(!post.is_survey_due() && post.survey.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_node_that_fell_silent_was_there_when_it_was_heard_last() {
+        let noon = Timestamp::from_second(43_200).expect("in range");
+        let mut post = Post::connect(unreachable(), Timestamp::UNIX_EPOCH);
+        post.heard(noon);
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(post.lost(true), noon);
+        assert!(post.lost(false) > noon);
     }
 }

@@ -176,6 +176,25 @@ fn a_clock_that_is_ahead_ends_no_wait_and_no_memory_of_another_node() {
 }
 
 #[test]
+fn a_break_that_another_node_tells_takes_no_offer_back() {
+    let mut story = Story::new();
+    story.on("fs2");
+    story.set_clock_ahead(7_200);
+    story.on("fs1");
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.on("fs2");
+    story.status("agent1", "On Break");
+    story.on("fs1");
+    story.pass(100);
+    story.ending(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.miss(&stay, &ring, "ORIGINATOR_CANCEL", Ended::ByFreeSwitch);
+    story.leave(&stay, Some("BREAK_OUT"));
+    story.gone(stay.leg);
+    assert_eq!(story.told().only(EventName::Missed).missed_reason, Some(MissedReason::Abandoned));
+}
+
+#[test]
 fn a_member_who_resumes_on_another_node_is_the_same_one() {
     let (mut story, _, second) = two_callers();
     story.pass(1_000);
