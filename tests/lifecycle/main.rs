@@ -4,6 +4,7 @@
 //! that are lost, late or doubled, two ends at once, channels without SIP. [`story`] makes the events; each test tells
 //! one story.
 
+mod clusters;
 mod delays;
 mod endings;
 mod joining;
@@ -14,4 +15,5 @@ mod offers;
 mod payloads;
 mod properties;
 mod story;
+mod surveys;
 mod transfers;
