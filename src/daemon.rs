@@ -77,7 +77,8 @@ impl Daemon {
             let sendable = node.link_address();
             sendable.map_err(|source| StartError::Password { node: node.name.clone(), source })?;
         }
-        let settings = Settings { keep: config.outbox.keep, ..Settings::at(&config.outbox.path) };
+        let (keep, max_bytes) = (config.outbox.keep, config.outbox.max_size);
+        let settings = Settings { keep, max_bytes, ..Settings::at(&config.outbox.path) };
         let opened = Opened::open(&settings)?;
         let (flows, flows_in) = watch::channel(Arc::new(flows(&config)));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);

@@ -164,7 +164,7 @@ impl Follower {
                     post.begin_survey(open, lifecycle.open_stays());
                 }
                 EventItem::Dirty { dropped } => {
-                    warn!(node = %post.name, dropped, "events were dropped, because what is behind them was slow");
+                    warn!(node = %post.name, dropped, "events were dropped; the calls are compared with what FreeSWITCH has");
                     lifecycle.begin_gap();
                     post.begin_survey(lifecycle.open_attempts(), lifecycle.open_stays());
                 }

@@ -29,7 +29,12 @@ pub(crate) fn differences(place: &Place) -> Vec<String> {
     expect("another password", check(place, here, "ClueCon"), 1, &["refused the password", "`password`"]);
     expect("nobody listens", check(place, nobody_listens.port(), PASSWORD), 1, &["was refused", "mod_event_socket"]);
     switch.api("unload mod_callcenter");
-    expect("no mod_callcenter", check(place, here, PASSWORD), 1, &["FreeSWITCH refused `callcenter_config queue list`", "check that it is loaded"]);
+    expect(
+        "no mod_callcenter",
+        check(place, here, PASSWORD),
+        1,
+        &["FreeSWITCH refused `callcenter_config queue list`", "check that it is loaded"],
+    );
     switch.api("load mod_callcenter");
     expect("with mod_callcenter again", check(place, here, PASSWORD), 0, &["support@default"]);
 
