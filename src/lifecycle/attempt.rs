@@ -102,10 +102,10 @@ pub struct Call {
     pub end_seen_at: Option<Timestamp>,
 }
 
-/// That FreeSWITCH does not have the attempt any more.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// That FreeSWITCH does not have an attempt, or a leg, any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// The latest time at which it was still there, as far as is known.
+    /// When that was found; of an attempt, the latest time at which it was still there, as far as is known.
     pub at: Timestamp,
     /// Until when the events that tell its end may still come.
     pub grace_until: Timestamp,
@@ -186,7 +186,7 @@ impl Attempt {
         let Some(index) = its_own.or_else(|| self.open_offer(agent, occasion.at)) else {
             let seen = self.unclaimed_legs.iter().position(|unclaimed| unclaimed.leg.channel == leg);
             let index = seen.unwrap_or_else(|| {
-                let (leg, identity) = (Leg { channel: leg, end: None }, LegIdentity::default());
+                let (leg, identity) = (Leg::new(leg), LegIdentity::default());
                 self.unclaimed_legs.push(UnclaimedLeg { agent: agent.into(), leg, identity });
                 self.unclaimed_legs.len() - 1
             });
@@ -194,7 +194,7 @@ impl Attempt {
             return;
         };
         let offer = &mut self.offers[index];
-        offer.add_leg(Leg { channel: leg, end: None });
+        offer.add_leg(Leg::new(leg));
         offer.identity.absorb(data);
         if offer.is_open() {
             self.announce(occasion, index);
@@ -300,6 +300,16 @@ impl Attempt {
         if is_sooner && !is_explained {
             let at = self.loss.as_ref().map_or(at.max(self.latest_fact_at()), |loss| loss.at);
             self.loss = Some(Loss { at, grace_until });
+        }
+    }
+
+    /// FreeSWITCH does not have an agent's leg any more, and nobody has seen how it ended.
+    pub fn lose_leg(&mut self, channel: &str, loss: Loss) {
+        for leg in self.offers.iter_mut().filter(|offer| offer.is_open()).flat_map(|offer| &mut offer.legs) {
+            if leg.channel.as_str() == channel && leg.end.is_none() {
+                leg.loss.get_or_insert_with(|| loss.clone());
+                self.dirty = true;
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::anomaly::{Anomalies, Anomaly};
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Loss};
 use super::channels::Channels;
 use super::early::EarlyEvents;
 use super::memory::{Memory, Settled, Stay};
@@ -228,7 +228,7 @@ impl Lifecycle {
         }
         self.world.wrap_up_seconds = snapshot.wrap_up_seconds();
         self.world.queue_agents = snapshot.queue_agents();
-        self.channels.prune(|uuid| snapshot.channels.contains(uuid));
+        let gone_legs = self.channels.prune(|uuid| snapshot.channels.contains(uuid));
         let waiting: BTreeSet<_> = snapshot.members.iter().map(MemberRow::identity).collect();
         let is_there = |key: &AttemptKey| {
             snapshot.channels.contains(&key.session)
@@ -237,6 +237,7 @@ impl Lifecycle {
         let gone = open.iter().copied();
         let gone = gone.filter(|hash| self.attempt(*hash).is_some_and(|attempt| !is_there(&attempt.key))).collect();
         self.lose(gone, LOSS_GRACE, effects);
+        self.lose_legs(gone_legs, effects);
         for row in &snapshot.members {
             if let Some(dump) = snapshot.dumps.get(row.session_uuid.as_str()) {
                 self.take_over(row, dump, effects);
@@ -262,6 +263,17 @@ impl Lifecycle {
         for hash in gone {
             self.with_attempt(hash, now, &source, effects, |attempt, occasion| {
                 attempt.lose(occasion.now, occasion.now + grace);
+            });
+        }
+    }
+
+    /// Agents' legs were found gone: the offers that were made on them are over.
+    fn lose_legs(&mut self, mut gone: Vec<(ChannelUuid, AttemptHash)>, effects: &mut Effects) {
+        gone.sort_unstable();
+        let (now, source) = (self.now, Source { core_uuid: self.world.core.clone(), event_sequence: None });
+        for (leg, hash) in gone {
+            self.with_attempt(hash, now, &source, effects, |attempt, occasion| {
+                attempt.lose_leg(leg.as_str(), Loss { at: occasion.now, grace_until: occasion.now + LOSS_GRACE });
             });
         }
     }

@@ -178,6 +178,24 @@ fn a_loser_whose_end_was_lost_lost_the_race() {
     assert_eq!(told.offers(), ["agent1 bridged", "agent2 lost_race"]);
 }
 
+#[test]
+fn an_offer_to_two_phones_whose_end_was_lost_ends_as_the_last_of_them() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.offering(&stay, "agent1");
+    let [first, second] = [(); 2].map(|()| story.ring(&stay, "agent1"));
+    story.hang_up(first.leg, "USER_BUSY", Ended::ByPhone);
+    story.pass(3_000);
+    story.hang_up(second.leg, "LOSE_RACE", Ended::ByFreeSwitch);
+    story.lost(|story| story.fail(&stay, "agent1", "LOSE_RACE"));
+    story.pass(1_000);
+    let ring = story.talk(&stay, "agent1");
+    story.caller_ends(&stay, &ring);
+    let told = story.told();
+    assert!(told.all(EventName::Missed).is_empty());
+    assert_eq!(told.offers(), ["agent1 lost_race", "agent1 bridged"]);
+}
+
 /// A caller who hangs up while waiting, with the events around it reordered and lost.
 fn given_up(part: impl FnOnce(&mut Story, &Stay, &Ring)) -> Story {
     let mut story = Story::new();
