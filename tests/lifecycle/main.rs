@@ -4,6 +4,7 @@
 //! that are lost, late or doubled, two ends at once, channels without SIP. [`story`] makes the events; each test tells
 //! one story. [`properties`] holds random stories against the truth that [`model`] knows of them.
 
+mod clusters;
 mod delays;
 mod endings;
 mod joining;
@@ -15,4 +16,5 @@ mod offers;
 mod payloads;
 mod properties;
 mod story;
+mod surveys;
 mod transfers;
