@@ -182,6 +182,7 @@ impl Attempt {
 
     /// A leg was made, or answered, on which an agent is called.
     pub fn add_leg(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, data: ChannelData<'_>) {
+        self.dirty = true;
         let its_own = self.offers.iter().rposition(|offer| offer.has_leg(leg.as_str()));
         let Some(index) = its_own.or_else(|| self.open_offer(agent, occasion.at)) else {
             let seen = self.unclaimed_legs.iter().position(|unclaimed| unclaimed.leg.channel == leg);
@@ -235,12 +236,14 @@ impl Attempt {
     pub fn agent_left(&mut self, agent: &str, at: Timestamp) {
         for offer in self.offers.iter_mut().filter(|offer| offer.is_open() && offer.agent.as_str() == agent) {
             offer.agent_left_at = Some(at);
+            self.dirty = true;
         }
     }
 
     /// An agent's leg ended.
     pub fn end_leg(&mut self, channel: &str, at: Timestamp, data: ChannelData<'_>) {
         let end = leg_end(at, data);
+        self.dirty = true;
         for offer in &mut self.offers {
             offer.end_leg(channel, &end);
         }

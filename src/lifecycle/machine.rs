@@ -267,6 +267,8 @@ impl Lifecycle {
     /// are taken over, unless the configuration leaves those alone who waited at the start; so is what the snapshot says of
     /// agents.
     pub fn reconcile(&mut self, snapshot: &Snapshot, open: &BTreeSet<AttemptHash>, effects: &mut Effects) {
+        // What comes after it is waited for from then on: no event may have come yet that set the clock.
+        self.here.now = snapshot.taken_at.map_or(self.here.now, |taken_at| taken_at.max(self.here.now));
         if let Some(core) = snapshot.core.as_ref().filter(|core| self.here.core.as_ref() != Some(core)) {
             self.change_core(core.clone(), effects);
         }

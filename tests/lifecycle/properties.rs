@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use crate::model::journey::{self, Journey};
-use crate::model::verdict::{lost, made_up, unsound, untrue};
+use crate::model::verdict::{lost, made_up, too_much, unsound, untrue};
 use crate::model::watcher::Watcher;
 use crate::model::{Stage, script};
 
@@ -90,7 +90,9 @@ proptest! {
         outages in journey::outages(),
     ) {
         let stage = Stage::of(&calls);
-        is_sound(&stage, &Journey { surveys, outages, ..Journey::default() }.of(&stage))?;
+        let told = Journey { surveys, outages, ..Journey::default() }.of(&stage);
+        is_sound(&stage, &told)?;
+        no_faults([too_much(&stage, &told.payloads)])?;
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::stage::Stage;
 use super::truth::TrueStay;
+use crate::story::micros;
 
 /// When the questions of a survey were answered, in microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,7 @@ impl Stage {
         let members: Vec<_> = self.stays.iter().filter_map(|stay| row(stay, glance.members_at)).collect();
         let mut snapshot = Snapshot {
             core: Some("core-1".into()),
+            taken_at: Some(micros(glance.dumps_at)),
             channels: self.story.living(glance.channels_at).map(|leg| self.story.uuid(leg).as_str().into()).collect(),
             ..Snapshot::default()
         };

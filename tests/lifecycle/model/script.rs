@@ -47,7 +47,7 @@ pub(crate) enum Fate {
     Fails(&'static str),
     /// Fails before there is a leg.
     HasNoPhone,
-    /// The first of two devices is busy, the other rings on until nobody has answered.
+    /// Has two devices; both ring, one is found busy, and nobody answers the other.
     HasTwoPhones,
     /// Answers, and is gone before the connection.
     AnswersInVain,
@@ -134,9 +134,9 @@ fn visit() -> impl Strategy<Value = Visit> {
 }
 
 fn round() -> impl Strategy<Value = Vec<Offer>> {
-    let alone = (0..AGENTS, 0..15_000_i64, fate());
+    let alone = (0..AGENTS, 200..15_000_i64, fate());
     let alone = alone.prop_map(|(agent, rings_ms, fate)| vec![Offer { agent, rings_ms, fate }]);
-    let offers = prop::collection::vec((0..15_000_i64, fate()), AGENTS);
+    let offers = prop::collection::vec((200..15_000_i64, fate()), AGENTS);
     let all = (agents(2..AGENTS + 1), offers).prop_map(|(agents, offers)| {
         let offers = agents.into_iter().zip(offers);
         offers.map(|(agent, (rings_ms, fate))| Offer { agent, rings_ms, fate }).collect()
@@ -186,7 +186,7 @@ fn talk() -> impl Strategy<Value = Talk> {
         Just(TalkEnd::AttendedTransfer),
     ];
     let losers = prop::collection::vec(any::<bool>(), AGENTS);
-    (agents(1..AGENTS), losers, 500..20_000_i64, prop::option::of(0..5_000_i64), end).prop_map(
+    (agents(1..AGENTS), losers, 500..20_000_i64, prop::option::of(200..5_000_i64), end).prop_map(
         |(agents, answers, ms, hold_ms, end)| {
             let losers = agents[1..].iter().copied().zip(answers).collect();
             Talk { agent: agents[0], losers, ms, hold_ms, end }

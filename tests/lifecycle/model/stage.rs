@@ -156,13 +156,20 @@ impl Stage {
         let mut is_won = false;
         for (offer, (index, rings)) in ends {
             if is_won {
+                if let [first, _] = &rings[..] {
+                    self.story.hang_up(first.leg, "LOSE_RACE", Ended::ByFreeSwitch);
+                }
                 self.miss(place, index, &rings, "LOSE_RACE", Outcome::LostRace);
                 continue;
             }
             self.story.go_to(self.story.now().max(beginning + offer.rings_ms * 1_000));
             match offer.fate {
                 Fate::Fails(cause) => self.miss(place, index, &rings, cause, outcome_of(cause)),
-                Fate::HasTwoPhones => self.miss(place, index, &rings, "ALLOTTED_TIMEOUT", Outcome::NoAnswer),
+                Fate::HasTwoPhones => {
+                    self.story.hang_up(rings[0].leg, "USER_BUSY", Ended::ByPhone);
+                    self.story.pass(200);
+                    self.miss(place, index, &rings, "ALLOTTED_TIMEOUT", Outcome::NoAnswer);
+                }
                 Fate::GoesOnBreak => {
                     self.story.status(&rings[0].agent, "On Break");
                     // With ring-all mod_callcenter takes nothing back when a status changes.
@@ -191,11 +198,7 @@ impl Stage {
                 self.close(place, index, Outcome::Unavailable);
                 (index, Vec::new())
             }
-            Fate::HasTwoPhones => {
-                let rings: Vec<_> = (0..2).map(|_| self.ring(place, index)).collect();
-                self.story.hang_up(rings[0].leg, "USER_BUSY", Ended::ByPhone);
-                (index, rings)
-            }
+            Fate::HasTwoPhones => (index, vec![self.ring(place, index), self.ring(place, index)]),
             Fate::Fails(_) | Fate::AnswersInVain | Fate::GoesOnBreak => (index, vec![self.ring(place, index)]),
         }
     }

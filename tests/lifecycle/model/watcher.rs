@@ -68,9 +68,13 @@ impl<'a> Watcher<'a> {
         self.lifecycle.advance(self.shown(now - 1), &mut effects);
         self.lifecycle.handle_event(&sent.event, &mut effects);
         self.commit(effects);
-        let event_time = self.lifecycle.now();
-        if self.shown(now) < event_time {
-            self.clock = (event_time.as_microsecond(), now);
+        self.set_clock(now);
+    }
+
+    /// Sets the clock by what the lifecycle has just heard, unless it shows a later time already.
+    fn set_clock(&mut self, now: i64) {
+        if self.shown(now) < self.lifecycle.now() {
+            self.clock = (self.lifecycle.now().as_microsecond(), now);
         }
     }
 
@@ -83,6 +87,7 @@ impl<'a> Watcher<'a> {
     /// The connection is lost.
     pub(crate) fn disconnect(&mut self, now: i64) {
         self.pass_time(now);
+        self.lifecycle.end_connection(self.shown(now));
         self.survey = None;
     }
 
@@ -107,6 +112,7 @@ impl<'a> Watcher<'a> {
         self.lifecycle.advance(self.shown(answered_at), &mut effects);
         self.lifecycle.reconcile(&snapshot, &survey.open, &mut effects);
         self.commit(effects);
+        self.set_clock(answered_at);
     }
 
     /// Time has passed.
