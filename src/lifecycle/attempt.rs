@@ -335,8 +335,7 @@ impl Attempt {
     /// The latest time at which something of the attempt was seen.
     pub fn latest_fact_at(&self) -> Timestamp {
         let offers = self.offers.iter().map(|offer| offer.answered_at.unwrap_or(offer.offered_at));
-        let bridge = self.bridge.iter().map(|bridge| bridge.at);
-        offers.chain(bridge).fold(self.joined_at, Timestamp::max)
+        offers.chain(self.bridge.iter().flat_map(Bridge::facts_at)).fold(self.joined_at, Timestamp::max)
     }
 
     /// The latest offer to the agent that had been made by then and is not over.

@@ -104,7 +104,8 @@ impl Journey {
         let mut watcher = Watcher::new(stage);
         let sent = self.sent(stage);
         let beginning = stage.story.sent[0].happens_at;
-        let mut steps: Vec<(i64, Step<'_>)> = sent.iter().map(|sent| (sent.arrives_at, Step::Hear(sent))).collect();
+        let mut steps = vec![(beginning, Step::Connect(SurveyTimes::default()))];
+        steps.extend(sent.iter().map(|sent| (sent.arrives_at, Step::Hear(sent))));
         steps.extend(self.surveys.iter().map(|s| (beginning + s.after_ms * 1_000, Step::Survey(s.lasts))));
         for outage in &self.outages {
             let cut_at = beginning + outage.after_ms * 1_000;

@@ -189,7 +189,7 @@ impl Stage {
     }
 
     fn offer(&mut self, place: usize, offer: &Offer) -> (usize, Vec<Ring>) {
-        let agent = format!("agent{}", offer.agent);
+        let agent = self.agent(place, offer.agent);
         let (index, stay) = (self.begin_offer(place, &agent), self.stays[place].stay.clone());
         match offer.fate {
             Fate::HasNoPhone => {
@@ -201,6 +201,11 @@ impl Stage {
             Fate::HasTwoPhones => (index, vec![self.ring(place, index), self.ring(place, index)]),
             Fate::Fails(_) | Fate::AnswersInVain | Fate::GoesOnBreak => (index, vec![self.ring(place, index)]),
         }
+    }
+
+    /// An agent's name. No two calls have the same agents: who goes on break does so for all calls.
+    fn agent(&self, place: usize, number: usize) -> String {
+        format!("agent{number}-{}", self.story.number(self.stays[place].stay.leg))
     }
 
     fn begin_offer(&mut self, place: usize, agent: &str) -> usize {
@@ -264,7 +269,10 @@ impl Stage {
     /// The phones of these agents ring for two seconds.
     pub(super) fn ring_all(&mut self, place: usize, agents: &[usize]) -> Vec<(usize, Ring)> {
         let begin = |agent: &usize| {
-            let index = self.begin_offer(place, &format!("agent{agent}"));
+            let index = {
+                let agent = self.agent(place, *agent);
+                self.begin_offer(place, &agent)
+            };
             (index, self.ring(place, index))
         };
         let rings = agents.iter().map(begin).collect();

@@ -186,6 +186,11 @@ impl Story {
         self.channels[leg.0].uuid.clone()
     }
 
+    /// The number that a leg's far end has.
+    pub(crate) fn number(&self, leg: Leg) -> &str {
+        &self.channels[leg.0].caller
+    }
+
     /// A leg is answered.
     pub(crate) fn pick_up(&mut self, leg: Leg) {
         if self.channels[leg.0].answered_at == 0 {
