@@ -221,7 +221,9 @@ impl Offer {
     /// although it is: what tells of an offer can be overtaken by its end.
     pub fn is_past(&self, at: Timestamp) -> bool {
         let ended_by_then = match &self.state {
-            OfferState::Closed { outcome, at: closed_at } => *outcome == Outcome::LostRace || at <= *closed_at,
+            // Of who has answered and lost the race, the leg may stay up.
+            OfferState::Closed { outcome: Outcome::LostRace, .. } if self.answered_at.is_some() => true,
+            OfferState::Closed { at: closed_at, .. } => at <= *closed_at,
             OfferState::Open | OfferState::Bridged | OfferState::Failing { .. } => false,
         };
         at < self.offered_at || ended_by_then
