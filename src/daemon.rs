@@ -9,6 +9,8 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -27,6 +29,7 @@ use crate::id::NodeName;
 use crate::lifecycle::attempt::Attempt;
 use crate::node::{Follower, LiveAttempts};
 use crate::outbox::store::{OpenError, Opened, Settings};
+use crate::recording::{Directory, Recorder, Recording};
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
 /// 1,024.
@@ -49,6 +52,16 @@ pub enum StartError {
         /// What is wrong with it.
         source: InvalidCommand,
     },
+    /// A node cannot be recorded.
+    #[error("node `{node}` cannot be recorded in {}", directory.display())]
+    Recording {
+        /// The node.
+        node: NodeName,
+        /// Where it was to be.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
     Client(#[from] reqwest::Error),
@@ -61,6 +74,7 @@ pub struct Daemon {
     pub live: LiveAttempts,
     end: CancellationToken,
     nodes: JoinSet<()>,
+    recordings: Vec<Recording>,
     runner: JoinSet<()>,
     runner_end: CancellationToken,
     outbox_ending: crate::outbox::store::Ending,
@@ -71,8 +85,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts all tasks.
-    pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
+    /// Starts all tasks; with a directory, what each node's follower is fed is recorded there.
+    pub fn start(config: Arc<Config>, directory: Option<&Directory>) -> Result<Self, StartError> {
         let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
         let addresses = nodes.iter().map(address).collect::<Result<Vec<_>, _>>()?;
         let settings = Settings { keep: config.outbox.keep, ..Settings::at(&config.outbox.path) };
@@ -93,20 +107,23 @@ impl Daemon {
         let (live, end) = (LiveAttempts::default(), CancellationToken::new());
         let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
-        let mut nodes = JoinSet::new();
+        let (mut nodes, mut recordings) = (JoinSet::new(), Vec::new());
         for address in addresses {
             info!(node = %address.name, address = address.address, "following FreeSWITCH");
             let name = address.name.clone();
             let left_open = open.remove(&name).unwrap_or_default();
-            let link = link::connect(address);
-            let follower = Follower::new(name, link, left_open, config_in.clone(), opened.outbox.clone(), live.clone());
+            let (recorder, recording) = record(directory, &name)?.unzip();
+            let link = if recorder.is_some() { link::connect_with_asides(address) } else { link::connect(address) };
+            recordings.extend(recording);
+            let outbox = Some(opened.outbox.clone());
+            let follower = Follower::new(name, link, left_open, config_in.clone(), outbox, live.clone(), recorder);
             nodes.spawn(follower.run(end.clone()));
         }
         for (node, attempts) in open {
             warn!(%node, attempts = attempts.len(), "attempts are open on a node that is not configured any more");
         }
         let outbox_ending = opened.ending;
-        Ok(Self { live, end, nodes, runner, runner_end, outbox_ending, started_with, config, flows })
+        Ok(Self { live, end, nodes, recordings, runner, runner_end, outbox_ending, started_with, config, flows })
     }
 
     /// Uses another configuration from now on. Attempts that are under way keep the settings they began with, and runs in
@@ -150,12 +167,26 @@ impl Daemon {
                 error!(%failure, "a node's task failed");
             }
         }
+        for recording in self.recordings {
+            // What became of it is in the log.
+            recording.ended().await;
+        }
         self.runner_end.cancel();
         if let Some(Err(failure)) = self.runner.join_next().await {
             error!(%failure, "the runner failed");
         }
         self.outbox_ending.ended().await;
     }
+}
+
+/// Begins to record a node, where that is wanted.
+fn record(directory: Option<&Directory>, node: &NodeName) -> Result<Option<(Recorder, Recording)>, StartError> {
+    let Some(directory) = directory else { return Ok(None) };
+    directory.begin(node.clone()).map(Some).map_err(|source| StartError::Recording {
+        node: node.clone(),
+        directory: directory.path.clone(),
+        source,
+    })
 }
 
 /// Where a configured node is, and how to get in.

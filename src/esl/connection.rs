@@ -26,6 +26,7 @@ pub(super) async fn follow_events(node: &NodeAddress, feed: &mut Feed, tally: &T
             Session::new(Purpose::Events, node.password.clone(), node.connect_timeout, now());
         loop {
             while let Some(decoded) = wire.next_frame()? {
+                feed.give_aside(&decoded);
                 match session.receive(decoded, &mut wire.outbound)? {
                     Step::SignIn => {}
                     Step::Ready => {

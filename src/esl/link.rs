@@ -143,17 +143,26 @@ impl Tally {
 
 /// Connects to a FreeSWITCH and stays connected. Must be called within a tokio runtime.
 pub fn connect(node: NodeAddress) -> Link {
-    connect_with_capacity(node, EVENT_CAPACITY)
+    connect_as(node, EVENT_CAPACITY, false)
 }
 
 /// As [`connect`], with room for another number of events than [`EVENT_CAPACITY`].
 pub fn connect_with_capacity(node: NodeAddress, event_capacity: usize) -> Link {
+    connect_as(node, event_capacity, false)
+}
+
+/// As [`connect`]; the stream has the frames that are no events, too ([`EventItem::Aside`]).
+pub fn connect_with_asides(node: NodeAddress) -> Link {
+    connect_as(node, EVENT_CAPACITY, true)
+}
+
+fn connect_as(node: NodeAddress, event_capacity: usize, asides: bool) -> Link {
     let stop = CancellationToken::new();
     let (stop_events, stop_commands) = (stop.child_token(), stop.child_token());
     let tally = Arc::new(Tally::default());
     let (sender, state) = watch::channel(LinkState::default());
     let sender = Arc::new(sender);
-    let (feed, events) = Feed::new(event_capacity, Arc::clone(&tally), stop_events.clone().drop_guard());
+    let (feed, events) = Feed::new(event_capacity, asides, Arc::clone(&tally), stop_events.clone().drop_guard());
     let (commands, requests) = Commands::new(state.clone(), stop_commands.clone().drop_guard());
     let keeper = |purpose, stop| Keeper {
         node: node.clone(),

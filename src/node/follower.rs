@@ -3,10 +3,12 @@
 //! Everything the lifecycle brings forth goes to the outbox before the next event is looked at. When the outbox is slow,
 //! this task waits, the events behind it are dropped and counted at the connection, and the node is surveyed again.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,7 @@ use crate::id::{AttemptHash, NodeName};
 use crate::lifecycle::attempt::Attempt;
 use crate::lifecycle::{Effects, Lifecycle};
 use crate::outbox::{AttemptChange, Closed, Entry, Outbox};
+use crate::recording::{Mark, Recorder};
 
 /// How many events are taken from the connection at once: enough that waking up costs little beside them, few enough that
 /// a deadline among them is not late.
@@ -41,9 +44,12 @@ pub struct Follower {
     lifecycle: Lifecycle,
     clock: NodeClock,
     config: watch::Receiver<Arc<Config>>,
-    outbox: Outbox,
+    /// Where moments go; none for who only records.
+    outbox: Option<Outbox>,
     live: LiveAttempts,
     survey: Option<Survey>,
+    /// What is fed to the lifecycle goes there too, where it is wanted.
+    recorder: Option<Recorder>,
 }
 
 /// A survey that is under way.
@@ -61,16 +67,20 @@ impl Follower {
         link: Link,
         open: Vec<Attempt>,
         config: watch::Receiver<Arc<Config>>,
-        outbox: Outbox,
+        outbox: Option<Outbox>,
         live: LiveAttempts,
+        recorder: Option<Recorder>,
     ) -> Self {
         let mut lifecycle = Lifecycle::new(node.clone(), config.borrow().clone());
         for attempt in open {
             live.show(&attempt);
+            if let Some(recorder) = &recorder {
+                recorder.mark(&Mark::Restored(Cow::Borrowed(&attempt)));
+            }
             lifecycle.restore(attempt);
         }
         let clock = NodeClock::new(lifecycle.now(), Instant::now());
-        Self { node, link, lifecycle, clock, config, outbox, live, survey: None }
+        Self { node, link, lifecycle, clock, config, outbox, live, survey: None, recorder }
     }
 
     /// Follows the node until it is told to end, or the outbox has ended.
@@ -85,6 +95,7 @@ impl Follower {
                 changed = self.config.changed() => {
                     if changed.is_err() { break }
                     let config = self.config.borrow_and_update().clone();
+                    self.record(|| Mark::Configured);
                     self.lifecycle.configure(config);
                     Ok(())
                 }
@@ -102,29 +113,41 @@ impl Follower {
     }
 
     async fn take(&mut self, items: &mut Vec<EventItem>) -> Result<(), Closed> {
+        self.record(|| Mark::Arrived { at: Timestamp::now() });
         for item in items.drain(..) {
             let mut effects = Effects::default();
             match item {
                 EventItem::Event(event) => {
+                    if let Some(recorder) = &self.recorder {
+                        recorder.event(&event);
+                    }
                     self.lifecycle.handle_event(&event, &mut effects);
                     self.clock.set(self.lifecycle.now(), Instant::now());
                 }
                 EventItem::Connected => {
                     info!(node = %self.node, open_attempts = self.lifecycle.live(), "FreeSWITCH is connected");
+                    self.record(|| Mark::Connected { at: Timestamp::now() });
                     self.lifecycle.begin_connection();
                     self.begin_survey(Duration::ZERO);
                 }
                 EventItem::Dirty { dropped } => {
                     warn!(node = %self.node, dropped, "events were dropped, because what is behind them was slow");
+                    self.record(|| Mark::Dirty { dropped });
                     self.lifecycle.begin_gap();
                     self.begin_survey(Duration::ZERO);
                 }
                 EventItem::Lost(exit) => {
                     if !matches!(exit, Exit::HeartbeatMissed(_)) {
                         // So long everything was still there.
-                        self.lifecycle.advance(self.clock.read(Instant::now()), &mut effects);
+                        self.advance(&mut effects);
                     }
+                    self.record(|| Mark::Lost { at: Timestamp::now(), reason: exit.to_string() });
                     self.survey = None;
+                }
+                EventItem::Aside(frame) => {
+                    if let Some(recorder) = &self.recorder {
+                        recorder.frame(&frame);
+                    }
                 }
             }
             self.commit(effects).await?;
@@ -145,8 +168,21 @@ impl Follower {
 
     async fn pass_time(&mut self) -> Result<(), Closed> {
         let mut effects = Effects::default();
-        self.lifecycle.advance(self.clock.read(Instant::now()), &mut effects);
+        self.advance(&mut effects);
         self.commit(effects).await
+    }
+
+    /// Lets the lifecycle know how late it is.
+    fn advance(&mut self, effects: &mut Effects) {
+        let now = self.clock.read(Instant::now());
+        self.record(|| Mark::Clock { now });
+        self.lifecycle.advance(now, effects);
+    }
+
+    fn record<'a>(&self, mark: impl FnOnce() -> Mark<'a>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.mark(&mark());
+        }
     }
 
     /// How long it is until something is to be decided; an hour where nothing is.
@@ -156,6 +192,7 @@ impl Follower {
     }
 
     fn begin_survey(&mut self, pause: Duration) {
+        self.record(|| Mark::Survey);
         let (commands, stays) = (self.link.commands.clone(), self.lifecycle.open_stays());
         let task = tokio::spawn(async move {
             tokio::time::sleep(pause).await;
@@ -181,7 +218,10 @@ impl Follower {
             }
         };
         let mut effects = Effects::default();
-        self.lifecycle.advance(self.clock.read(Instant::now()), &mut effects);
+        self.advance(&mut effects);
+        if let Some(recorder) = &self.recorder {
+            recorder.snapshot(&snapshot);
+        }
         self.lifecycle.reconcile(&snapshot, &survey.open, &mut effects);
         info!(
             node = %self.node,
@@ -200,7 +240,10 @@ impl Follower {
             return Ok(());
         }
         let entry = self.entry(effects);
-        self.outbox.submit(entry).await.map(drop)
+        match &self.outbox {
+            Some(outbox) => outbox.submit(entry).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     fn entry(&self, effects: Effects) -> Entry {
