@@ -27,10 +27,11 @@ fn redacted(bytes: &[u8], key: [u8; 32]) -> Vec<u8> {
 
 /// Who called whom: the numbers of five digits and more, and the names, as headers that exist to tell them do.
 fn callers(bytes: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
-    let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
+    let (mut numbers, mut names, mut words) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for item in recording::events(bytes) {
         let Ok(Item::Event(event)) = item else { continue };
         for (name, value) in event.headers() {
+            words.extend(name.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase));
             let number = ["ID-Number", "ANI", "RDNIS", "Destination-Number", "sip_from_user", "sip_to_user", "DNIS"];
             if number.iter().any(|end| name.ends_with(end))
                 && value.len() >= 5
@@ -43,9 +44,8 @@ fn callers(bytes: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
             }
         }
     }
-    // What no caller is called.
-    names
-        .retain(|name| !["outbound", "call", "extension", "agent", "undef", "anonymous", "unknown", "campaign"].contains(&&**name));
+    // What stands in the names of headers, too, would be found there.
+    names.retain(|name| !words.contains(name) && !["agent", "outbound", "anonymous", "unknown"].contains(&&**name));
     (numbers, names)
 }
 
@@ -56,24 +56,14 @@ fn forms(bytes: &[u8]) -> [String; 3] {
     [bytes, &once, &twice].map(|bytes| String::from_utf8_lossy(bytes).to_lowercase())
 }
 
-#[test]
-fn no_number_and_no_name_of_a_caller_is_left() {
-    let mut hidden = (0, 0);
-    for path in recordings() {
-        let bytes = read(&path);
-        let (numbers, names) = callers(&bytes);
-        let forms = forms(&redacted(&bytes, [1; 32]));
-        for number in &numbers {
-            assert!(forms.iter().all(|form| !form.contains(number)), "{} still has {number}", path.display());
-        }
-        for text in &forms {
-            let words: BTreeSet<_> = text.split(|c: char| !c.is_alphabetic()).collect();
-            let left: Vec<_> = names.iter().filter(|name| words.contains(&***name)).collect();
-            assert!(left.is_empty(), "{} still has {left:?}", path.display());
-        }
-        hidden = (hidden.0 + numbers.len(), hidden.1 + names.len());
+fn assert_hidden(redacted: &[u8], numbers: &BTreeSet<String>, names: &BTreeSet<String>, file: &str) {
+    for text in forms(redacted) {
+        let left: Vec<_> = numbers.iter().filter(|number| text.contains(&***number)).collect();
+        assert!(left.is_empty(), "{file} still has {left:?}");
+        let words: BTreeSet<_> = text.split(|c: char| !c.is_alphabetic()).collect();
+        let left: Vec<_> = names.iter().filter(|name| words.contains(&***name)).collect();
+        assert!(left.is_empty(), "{file} still has {left:?}");
     }
-    assert!(hidden.0 > 100 && hidden.1 > 50, "{hidden:?} numbers and names are too few to prove anything");
 }
 
 fn replay(bytes: &[u8]) -> Vec<Value> {
@@ -115,11 +105,17 @@ fn assert_same_story(original: &[Value], redacted: &[Value], name: &str) {
 }
 
 #[test]
-fn the_story_stays() {
+fn no_number_and_no_name_of_a_caller_is_left_and_the_story_stays() {
+    let mut hidden = (0, 0);
     for path in recordings() {
-        let bytes = read(&path);
-        assert_same_story(&replay(&bytes), &replay(&redacted(&bytes, [2; 32])), &path.to_string_lossy());
+        let (bytes, path) = (read(&path), path.display());
+        let redacted = redacted(&bytes, [1; 32]);
+        let (numbers, names) = callers(&bytes);
+        assert_hidden(&redacted, &numbers, &names, &path.to_string());
+        assert_same_story(&replay(&bytes), &replay(&redacted), &path.to_string());
+        hidden = (hidden.0 + numbers.len(), hidden.1 + names.len());
     }
+    assert!(hidden.0 > 100 && hidden.1 > 50, "{hidden:?} numbers and names are too few to prove anything");
 }
 
 #[test]
@@ -156,12 +152,7 @@ async fn a_live_recording_can_be_redacted_at_once_and_afterwards() {
     let (numbers, names) = callers(&original);
     assert!(numbers.len() > 3 && names.len() > 3, "{numbers:?} {names:?}");
     for name in ["at_once.esl.zst", "copy.esl"] {
-        for text in forms(&read(&place.path(name))) {
-            assert!(numbers.iter().all(|number| !text.contains(number)), "{name}");
-            let words: BTreeSet<_> = text.split(|c: char| !c.is_alphabetic()).collect();
-            let left: Vec<_> = names.iter().filter(|word| words.contains(&***word)).collect();
-            assert!(left.is_empty(), "{name} still has {left:?}");
-        }
+        assert_hidden(&read(&place.path(name)), &numbers, &names, name);
     }
     let moments = |name| Replayed::of(&[&place.path(name)], Some(&config)).moments();
     assert_same_story(&moments("plain.esl.zst"), &moments("copy.esl"), "copy");

@@ -94,6 +94,9 @@ impl Lexicon {
 
     /// A text of ours or of FreeSWITCH's, in which no names are: numbers are hidden.
     pub(super) fn hide_numbers(&self, text: &str) -> String {
+        if text.bytes().filter(u8::is_ascii_digit).count() < NUMBER_DIGITS {
+            return text.to_owned();
+        }
         let mut hidden = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(next) = rest.chars().next() {

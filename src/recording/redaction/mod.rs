@@ -164,10 +164,11 @@ impl Redaction {
         if header.name.len() < header.raw.len() {
             out.extend_from_slice(b": ");
             let hidden = in_text(&header.value, |text| self.hide(header.treatment, text));
-            match hidden == header.value {
+            if hidden == header.value {
                 // Not every sender encodes alike.
-                true => out.extend_from_slice(&header.raw[header.name.len() + 2..]),
-                false => out.extend(percent_encode(&hidden, ENCODED).flat_map(str::bytes)),
+                out.extend_from_slice(&header.raw[header.name.len() + 2..]);
+            } else {
+                percent_encode(&hidden, ENCODED).for_each(|piece| out.extend_from_slice(piece.as_bytes()));
             }
         }
         out.push(b'\n');
