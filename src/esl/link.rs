@@ -162,7 +162,8 @@ fn connect_as(node: NodeAddress, event_capacity: usize, asides: bool) -> Link {
     let tally = Arc::new(Tally::default());
     let (sender, state) = watch::channel(LinkState::default());
     let sender = Arc::new(sender);
-    let (feed, events) = Feed::new(event_capacity, asides, Arc::clone(&tally), stop_events.clone().drop_guard());
+    let alive = stop_events.clone().drop_guard();
+    let (feed, events) = Feed::new(node.name.clone(), event_capacity, asides, Arc::clone(&tally), alive);
     let (commands, requests) = Commands::new(state.clone(), stop_commands.clone().drop_guard());
     let keeper = |purpose, stop| Keeper {
         node: node.clone(),

@@ -131,7 +131,7 @@ impl Follower {
                     self.begin_survey(Duration::ZERO);
                 }
                 EventItem::Dirty { dropped } => {
-                    warn!(node = %self.node, dropped, "events were dropped, because what is behind them was slow");
+                    warn!(node = %self.node, dropped, "events were dropped; the calls are compared with what FreeSWITCH has");
                     self.record(|| Mark::Dirty { dropped });
                     self.lifecycle.begin_gap();
                     self.begin_survey(Duration::ZERO);
