@@ -15,8 +15,8 @@ use super::text::on_one_line;
 static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(on_one_line));
 static MARKUP: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(character_data));
 
-/// The longest text: as much as a whole payload may hold of variables.
-const MAX_BYTES: usize = 256 * 1024;
+/// The longest text: receivers commonly refuse more.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// A body's media type, of which it is known how values are inserted.
 #[derive(Clone, Debug)]
