@@ -75,7 +75,8 @@ impl Daemon {
     pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
         let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
         let addresses = nodes.iter().map(address).collect::<Result<Vec<_>, _>>()?;
-        let settings = Settings { keep: config.outbox.keep, ..Settings::at(&config.outbox.path) };
+        let (keep, max_bytes) = (config.outbox.keep, config.outbox.max_size);
+        let settings = Settings { keep, max_bytes, ..Settings::at(&config.outbox.path) };
         let opened = Opened::open(&settings)?;
         let (flows, flows_in) = watch::channel(Arc::new(flows(&config)));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
