@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::attempt::Attempt;
 use super::machine::Lifecycle;
@@ -9,8 +10,9 @@ use super::memory::{Abandoned, Settled, Stay};
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::value::CcResult;
 
-/// What is kept of an attempt.
-#[derive(Clone, Debug)]
+/// What is kept of an attempt. What it is kept as shows which it is: only what is over says when the member left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged, try_from = "serde_json::Value")]
 pub enum Kept {
     /// It is open: all of it.
     Open(Box<Attempt>),
@@ -36,11 +38,7 @@ pub struct Departed {
 impl Kept {
     /// Reads what was kept.
     pub fn read(state: &str) -> serde_json::Result<Self> {
-        // What is over has little in common with what is open, so the one cannot be read as the other.
-        match serde_json::from_str(state) {
-            Ok(departed) => Ok(Self::Departed(departed)),
-            Err(_) => serde_json::from_str(state).map(|attempt| Self::Open(Box::new(attempt))),
-        }
+        serde_json::from_str(state)
     }
 
     /// The node that it is, or was, on.
@@ -56,6 +54,17 @@ impl Kept {
         match self {
             Self::Open(attempt) => Some(attempt),
             Self::Departed(_) => None,
+        }
+    }
+}
+
+impl TryFrom<Value> for Kept {
+    type Error = serde_json::Error;
+
+    fn try_from(state: Value) -> Result<Self, Self::Error> {
+        match state.get("left_at") {
+            Some(_) => serde_json::from_value(state).map(Self::Departed),
+            None => serde_json::from_value(state).map(Self::Open),
         }
     }
 }
