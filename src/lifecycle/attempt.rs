@@ -92,6 +92,9 @@ pub struct Call {
     pub transfer_mark_at_join: Option<String>,
     /// The latest mark since.
     pub transfer_mark: Option<String>,
+    /// When the channel had been connected before the member joined: that is none of this stay's.
+    #[serde(default)]
+    pub bridged_before: Option<Timestamp>,
     /// The person to whom an attended transfer led.
     pub transferred_to: Option<String>,
     /// The variables.

@@ -87,7 +87,7 @@ impl Attempt {
         if self.bridge.as_ref().is_some_and(|bridge| self.offers[bridge.offer].is_open()) {
             return;
         }
-        let Some(at) = data.bridged_at() else { return };
+        let Some(at) = data.bridged_at().filter(|at| self.call.bridged_before != Some(*at)) else { return };
         if self.ended_at().is_some_and(|ended_at| ended_at < at) {
             return;
         }

@@ -40,6 +40,8 @@ struct Newcomer<'a> {
     number: Option<String>,
     data: ChannelData<'a>,
     joined_at: Timestamp,
+    /// When the channel had been connected before, where that is known.
+    bridged_before: Option<Timestamp>,
     synthetic: bool,
 }
 
@@ -47,7 +49,9 @@ impl<'a> Newcomer<'a> {
     fn of_event(member: &'a MemberRef<'a>, data: ChannelData<'a>, joined_at: Timestamp, synthetic: bool) -> Self {
         let text = |name| data.header(name).map(Cow::into_owned);
         let (name, number) = (text(h::CC_MEMBER_CID_NAME), text(h::CC_MEMBER_CID_NUMBER));
-        Self { member, name, number, data, joined_at, synthetic }
+        // What is made up of a later event may have been connected since.
+        let bridged_before = data.bridged_at().filter(|_| !synthetic);
+        Self { member, name, number, data, joined_at, bridged_before, synthetic }
     }
 }
 
@@ -420,6 +424,7 @@ impl Lifecycle {
         if of_member {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
+            attempt.call.bridged_before = newcomer.bridged_before;
         }
         if let Some(channel) = self.here.channels.entry(&member.session, &mut self.anomalies) {
             channel.latest_attempt_id = Some(attempt.attempt_id);
@@ -504,7 +509,8 @@ impl Lifecycle {
         let opened = known.or_else(|| {
             let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
             let joined_at = row.joined_at().unwrap_or(at);
-            let newcomer = Newcomer { member: &member, name, number, data, joined_at, synthetic: true };
+            let bridged_before = data.bridged_at().filter(|_| !row.is_answered());
+            let newcomer = Newcomer { member: &member, name, number, data, joined_at, bridged_before, synthetic: true };
             let opened = self.open(&input, newcomer, effects)?;
             self.apply_early(&member.session, effects);
             Some(opened)

@@ -182,6 +182,35 @@ fn a_connection_of_which_is_heard_after_the_member_was_found_gone_was_before_tha
 }
 
 #[test]
+fn who_was_connected_in_the_queue_before_is_not_in_the_next() {
+    let mut story = Story::new();
+    let first = story.caller();
+    let ring = story.offer(&first, "agent1");
+    story.pass(1_000);
+    story.answer(&first, &ring);
+    story.part(first.leg);
+    story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.bridge_end(&first, &ring, true);
+    story.leave(&first, None);
+    let next = story.join(first.leg, "sales@default");
+    story.sent.clear();
+    let mut watch = Watch { lifecycle: story.lifecycle(), effects: Effects::default() };
+    let dump = story.dump(first.leg, story.now()).expect("it is up");
+    let mut found = snapshot(&story, &[&next]);
+    // The list tells whole seconds, and the connection was in the same one.
+    found.members[0].joined_epoch = (next.joined_at / 1_000_000).into();
+    found.dumps.insert(story.uuid(first.leg).as_str().into(), dump);
+    watch.lifecycle.begin_connection();
+    watch.survey(&found);
+    story.pass(2_000);
+    story.give_up(&next);
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    watch.pass(SignedDuration::from_mins(1));
+    let leaving = &watch.effects.moments.last().expect("leaves").payload;
+    assert_eq!((leaving.cc_cancel_reason, leaving.bridged_at), (Some(CancelReason::Hangup), None));
+}
+
+#[test]
 fn an_offer_whose_end_fell_into_a_gap_is_over_with_its_legs() {
     let mut story = Story::new();
     let stay = story.caller();
