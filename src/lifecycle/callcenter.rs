@@ -185,6 +185,10 @@ impl Lifecycle {
             self.keep(input, uuid);
             return;
         }
+        if on_session.is_empty() && data.is_member_leg() {
+            // Its start may be on its way yet.
+            self.here.memory.hang_up(self.here.now, ChannelUuid::new(uuid), input.at);
+        }
         for hash in on_session.into_iter().filter(|hash| self.is_latest(*hash)).collect::<Vec<_>>() {
             self.note_transfer_target(hash, data);
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
@@ -333,8 +337,15 @@ impl Lifecycle {
             self.anomalies.count(Anomaly::RepeatedJoin);
             return;
         }
-        if self.open(input, Newcomer::of_event(member, data, input.at, false), effects).is_some() {
-            self.apply_early(&member.session, effects);
+        let Some(hash) = self.open(input, Newcomer::of_event(member, data, input.at, false), effects) else { return };
+        self.apply_early(&member.session, effects);
+        let session = ChannelUuid::new(&*member.session);
+        let hung_up_at = self.nodes().find_map(|node| node.memory.hung_up_at(&session));
+        if let Some(hung_up_at) = hung_up_at.filter(|hung_up_at| input.at <= *hung_up_at) {
+            // Whatever told how the stay ended has come and gone.
+            self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                attempt.lose(hung_up_at, occasion.now + LOSS_GRACE);
+            });
         }
     }
 
