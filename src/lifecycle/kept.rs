@@ -1,9 +1,8 @@
 //! What the outbox keeps of an attempt, so that it is found again after a restart of the daemon.
 
 use jiff::Timestamp;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::attempt::Attempt;
 use super::machine::Lifecycle;
@@ -11,8 +10,9 @@ use super::memory::{Abandoned, Settled, Stay};
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::value::CcResult;
 
-/// What is kept of an attempt.
-#[derive(Clone, Debug)]
+/// What is kept of an attempt. What it is kept as shows which it is: only what is over says when the member left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged, try_from = "serde_json::Value")]
 pub enum Kept {
     /// It is open: all of it.
     Open(Box<Attempt>),
@@ -38,11 +38,7 @@ pub struct Departed {
 impl Kept {
     /// Reads what was kept.
     pub fn read(state: &str) -> serde_json::Result<Self> {
-        // What is over has little in common with what is open, so the one cannot be read as the other.
-        match serde_json::from_str(state) {
-            Ok(departed) => Ok(Self::Departed(departed)),
-            Err(_) => serde_json::from_str(state).map(|attempt| Self::Open(Box::new(attempt))),
-        }
+        serde_json::from_str(state)
     }
 
     /// The node that it is, or was, on.
@@ -62,19 +58,14 @@ impl Kept {
     }
 }
 
-impl Serialize for Kept {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Open(attempt) => attempt.serialize(serializer),
-            Self::Departed(departed) => departed.serialize(serializer),
-        }
-    }
-}
+impl TryFrom<Value> for Kept {
+    type Error = serde_json::Error;
 
-impl<'de> Deserialize<'de> for Kept {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let state = Box::<RawValue>::deserialize(deserializer)?;
-        Self::read(state.get()).map_err(D::Error::custom)
+    fn try_from(state: Value) -> Result<Self, Self::Error> {
+        match state.get("left_at") {
+            Some(_) => serde_json::from_value(state).map(Self::Departed),
+            None => serde_json::from_value(state).map(Self::Open),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ pub enum Mark<'a> {
         /// The node.
         name: NodeName,
     },
-    /// What was kept of an attempt when the node was followed before.
+    /// An attempt that was left open when the node was followed before.
     Restored(Cow<'a, Kept>),
     /// The node is not followed any more, and its attempts are handed over.
     Left,

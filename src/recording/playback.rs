@@ -120,7 +120,7 @@ impl Playback {
                 self.nodes.remove(&self.node);
                 self.lifecycle.remove(&self.node);
             }
-            Mark::Restored(attempt) => self.lifecycle.restore(attempt.into_owned()),
+            Mark::Restored(kept) => self.lifecycle.restore(kept.into_owned()),
             Mark::Connected { .. } => self.begin_connection(),
             Mark::Dirty { .. } => self.lifecycle.begin_gap(),
             Mark::Missing { bytes } => {
