@@ -20,12 +20,14 @@ use crate::config::freeswitch::FreeswitchNode;
 use crate::config::{Config, Problem, Problems};
 use crate::delivery::Client;
 use crate::delivery::limits::Limits;
+use crate::esl::Nodes;
 use crate::esl::command::{InvalidCommand, Password};
 use crate::esl::link::{self, NodeAddress};
 use crate::flow::{Flows, Runner};
 use crate::id::NodeName;
 use crate::lifecycle::attempt::Attempt;
 use crate::node::{Follower, LiveAttempts};
+use crate::outbox::Outbox;
 use crate::outbox::store::{OpenError, Opened, Settings};
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
@@ -63,6 +65,7 @@ pub struct Daemon {
     nodes: JoinSet<()>,
     runner: JoinSet<()>,
     runner_end: CancellationToken,
+    outbox: Outbox,
     outbox_ending: crate::outbox::store::Ending,
     /// What the daemon was started with, and what holds now.
     started_with: Arc<Config>,
@@ -75,12 +78,14 @@ impl Daemon {
     pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
         let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
         let addresses = nodes.iter().map(address).collect::<Result<Vec<_>, _>>()?;
-        let settings = Settings { keep: config.outbox.keep, ..Settings::at(&config.outbox.path) };
+        let (keep, paused) = (config.outbox.keep, config.paused_flows());
+        let settings = Settings { keep, paused, ..Settings::at(&config.outbox.path) };
         let opened = Opened::open(&settings)?;
-        let (flows, flows_in) = watch::channel(Arc::new(flows(&config)));
+        let (flows, flows_in) = watch::channel(Arc::new(config.flows_of_runs()));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
         let client = Arc::new(Client::new(limits)?);
-        let runner = Runner { outbox: opened.outbox.clone(), client, flows: flows_in };
+        let commands = Nodes::default();
+        let runner = Runner { outbox: opened.outbox.clone(), client, nodes: commands.clone(), flows: flows_in };
         let runner_end = CancellationToken::new();
         let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
         info!(
@@ -99,14 +104,15 @@ impl Daemon {
             let name = address.name.clone();
             let left_open = open.remove(&name).unwrap_or_default();
             let link = link::connect(address);
+            commands.insert(name.clone(), link.commands.clone());
             let follower = Follower::new(name, link, left_open, config_in.clone(), opened.outbox.clone(), live.clone());
             nodes.spawn(follower.run(end.clone()));
         }
         for (node, attempts) in open {
             warn!(%node, attempts = attempts.len(), "attempts are open on a node that is not configured any more");
         }
-        let outbox_ending = opened.ending;
-        Ok(Self { live, end, nodes, runner, runner_end, outbox_ending, started_with, config, flows })
+        let (outbox, outbox_ending) = (opened.outbox, opened.ending);
+        Ok(Self { live, end, nodes, runner, runner_end, outbox, outbox_ending, started_with, config, flows })
     }
 
     /// Uses another configuration from now on. Attempts that are under way keep the settings they began with, and runs in
@@ -123,7 +129,8 @@ impl Daemon {
             "the new configuration holds",
         );
         // Flows first: a hook's flow is there when the hook is.
-        self.flows.send_replace(Arc::new(flows(&config)));
+        self.flows.send_replace(Arc::new(config.flows_of_runs()));
+        self.outbox.pause(config.paused_flows());
         self.config.send_replace(Arc::new(config));
         Ok(())
     }
@@ -154,6 +161,8 @@ impl Daemon {
         if let Some(Err(failure)) = self.runner.join_next().await {
             error!(%failure, "the runner failed");
         }
+        // The last handle, which the outbox's end waits for.
+        drop(self.outbox);
         self.outbox_ending.ended().await;
     }
 }
@@ -168,10 +177,6 @@ pub(crate) fn address(node: &FreeswitchNode) -> Result<NodeAddress, StartError> 
         password,
         connect_timeout: node.connect_timeout,
     })
-}
-
-fn flows(config: &Config) -> Flows {
-    config.flows().map(|flow| (flow.name.clone(), flow.clone())).collect()
 }
 
 /// The attempts that were open, by node. A state that cannot be read is said and left alone: its attempt stays in the

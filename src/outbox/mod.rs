@@ -42,6 +42,6 @@ pub use deliveries::Deliveries;
 pub use entry::{AttemptChange, Entry, PlannedRun};
 pub use lock::LockError;
 pub use outbox::{Closed, Committed, Health, Outbox, Receipt};
-pub use run::{Progress, Report, Run, RunState};
+pub use run::{BeganWith, JournalEntry, Progress, Report, Run, RunState};
 pub use schema::SchemaError;
 pub use store::{Ending, OpenError, OpenErrorCause, Opened, Recovered, Settings};

@@ -1,7 +1,9 @@
 //! Opening the store: the lock, the file, its tables, and what a former daemon left in it.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ pub struct Settings {
     pub seats_per_flow: u32,
     /// How long moments and runs are kept once all is done with them.
     pub keep: Duration,
+    /// The flows that are paused at the start.
+    pub paused: BTreeSet<FlowName>,
 }
 
 /// An open outbox.
@@ -118,7 +122,7 @@ pub enum OpenErrorCause {
 impl Settings {
     /// The outbox at `path`, with defaults for all else.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP }
+        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP, paused: BTreeSet::new() }
     }
 }
 
@@ -142,7 +146,8 @@ impl Ending {
 
 fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let lock = Lock::take(&settings.path)?;
-    let mut desk = Desk::new(settings.seats_per_flow);
+    let paused = Arc::new(settings.paused.clone());
+    let mut desk = Desk::new(settings.seats_per_flow, paused.clone());
     let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
         Err(SchemaError::Sqlite(damage)) if is_damage(&damage) => {
             let set_aside = match set_aside(&settings.path, "damaged") {
@@ -159,8 +164,9 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
-    let writer =
-        Writer::new(connection, commands_in, runs_out, health_out, desk, settings.keep).map_err(SchemaError::from)?;
+    let (paused, paused_in) = watch::channel(paused);
+    let writer = Writer::new(connection, commands_in, runs_out, health_out, paused_in, desk, settings.keep)
+        .map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let work = move || {
@@ -168,7 +174,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
         drop(lock);
     };
     let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
-    Ok(Opened { outbox: Outbox { commands, health }, runs, recovered, ending: Ending(thread) })
+    Ok(Opened { outbox: Outbox { commands, health, paused }, runs, recovered, ending: Ending(thread) })
 }
 
 fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {

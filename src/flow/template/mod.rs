@@ -6,9 +6,12 @@
 //! - [`UrlTemplate`]: inserted values are percent-encoded, and never reach scheme, user, host or port.
 //! - [`HeaderTemplate`]: inserted values are printable ASCII, so none can end the header.
 //! - [`TextTemplate`]: inserted values stay on one line.
+//! - [`CommandTemplate`]: an argument of a FreeSWITCH command, which the command itself checks; [`FileTemplate`]: a file's
+//!   name, in which inserted values are words.
 //! - [`JsonTemplate`]: a document whose texts are templates; `{{ x }}` alone keeps its value's type.
 
 pub mod check;
+pub mod command;
 mod compiled;
 pub(super) mod engine;
 pub mod error;
@@ -18,6 +21,7 @@ pub mod text;
 pub mod url;
 
 pub use check::TemplateError;
+pub use command::{CommandTemplate, FileTemplate};
 pub use error::RenderError;
 pub use header::HeaderTemplate;
 pub use json::JsonTemplate;

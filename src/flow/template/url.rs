@@ -10,6 +10,7 @@ use super::check::TemplateError;
 use super::compiled::{Compiled, literal_prefix};
 use super::engine;
 use super::error::RenderError;
+use crate::flow::names::SavedNames;
 
 /// The environment of all URLs.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(one_component));
@@ -31,8 +32,8 @@ pub struct UrlTemplate {
 
 impl UrlTemplate {
     /// Compiles the URL; all that is wrong with it comes back at once.
-    pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
-        let template = Compiled::new(&ENVIRONMENT, source)?;
+    pub fn compile(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
+        let template = Compiled::new(&ENVIRONMENT, source, names)?;
         let base = base(source).map_err(|error| vec![error])?;
         Ok(Self { template, base })
     }
@@ -95,11 +96,11 @@ mod tests {
 
     fn render(source: &str, member_name: &str) -> Result<String, RenderError> {
         let fields = minijinja::context! { member_name, agent_name => "..", exit_key => "." };
-        UrlTemplate::compile(source).expect("compiles").render(&fields).map(String::from)
+        UrlTemplate::compile(source, &SavedNames::none()).expect("compiles").render(&fields).map(String::from)
     }
 
     fn refused(source: &str) -> TemplateError {
-        UrlTemplate::compile(source).expect_err("refused").remove(0)
+        UrlTemplate::compile(source, &SavedNames::none()).expect_err("refused").remove(0)
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use reqwest::Method;
 use reqwest::header::HeaderName;
 
-use super::delivery::{DeliverySettings, retry, timeout};
-use super::document::Kind;
-use super::fault::Fault;
-use super::redaction;
-use super::secret::Lookup;
-use super::section::Section;
-use super::value::{Name, Value};
-use crate::flow::definition::{HttpBody, HttpStep};
+use crate::config::delivery::{retry, timeout};
+use crate::config::document::Kind;
+use crate::config::fault::Fault;
+use crate::config::flow::Reading;
+use crate::config::redaction;
+use crate::config::section::Section;
+use crate::config::value::{Name, Value};
+use crate::flow::SavedNames;
+use crate::flow::action::{HttpBody, HttpStep};
 use crate::flow::template::{HeaderTemplate, JsonTemplate, UrlTemplate};
 
 /// The methods that a step can use.
@@ -36,14 +37,15 @@ const RESERVED: [&str; 8] = [
 ];
 
 /// Reads the step; what it leaves out is as `[delivery]` has it.
-pub(super) fn read(section: &mut Section<'_>, defaults: &DeliverySettings, lookup: &Lookup) -> Option<HttpStep> {
+pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<HttpStep> {
+    let Reading { names, defaults, lookup, .. } = reading;
     let method = section.optional("method", |value| value.word("HTTP method", &METHODS)).unwrap_or(&Method::POST);
-    let url = section.required("url", |value| value.compiled(UrlTemplate::compile));
+    let url = section.required("url", |value| value.compiled(|text| UrlTemplate::compile(text, names)));
     let headers = match section.has("headers") {
-        true => section.optional("headers", |value| headers(value, lookup)),
+        true => section.optional("headers", |value| headers(value, reading)),
         false => Some(Vec::new()),
     };
-    let body = body(section, method);
+    let body = body(section, method, names);
     let timeout = section.optional("timeout", timeout).unwrap_or(defaults.timeout);
     let retry = section.optional("retry", retry).unwrap_or_else(|| defaults.retry.clone());
     let keys = section.optional("secrets", |value| lookup.signing_keys(value));
@@ -58,7 +60,7 @@ pub(super) fn read(section: &mut Section<'_>, defaults: &DeliverySettings, looku
     })
 }
 
-fn body(section: &mut Section<'_>, method: &Method) -> Option<HttpBody> {
+fn body(section: &mut Section<'_>, method: &Method, names: &SavedNames) -> Option<HttpBody> {
     let bodiless = matches!(*method, Method::GET | Method::HEAD);
     let (has_json, has_format) = (section.has("json"), section.has("format"));
     if has_json && has_format {
@@ -66,7 +68,7 @@ fn body(section: &mut Section<'_>, method: &Method) -> Option<HttpBody> {
     } else if bodiless && (has_json || has_format) {
         section.refuse(Fault::Bodiless(method.to_string()));
     }
-    let json = section.optional("json", document);
+    let json = section.optional("json", |value| document(value, names));
     let format = section.optional("format", |value| value.word("format", &[("standard", ())]));
     match (has_json, has_format) {
         (true, _) => json.map(HttpBody::Json),
@@ -77,12 +79,12 @@ fn body(section: &mut Section<'_>, method: &Method) -> Option<HttpBody> {
 }
 
 /// Reads a JSON document, each of whose texts is a template.
-fn document(value: Value<'_>) -> Option<JsonTemplate> {
+pub(super) fn document(value: Value<'_>, names: &SavedNames) -> Option<JsonTemplate> {
     match &value.node().kind {
-        Kind::Text(_) => value.compiled(JsonTemplate::text),
-        Kind::List(_) => value.list(|_, element| document(element)).map(JsonTemplate::Array),
+        Kind::Text(_) => value.compiled(|text| JsonTemplate::text(text, names)),
+        Kind::List(_) => value.list(|_, element| document(element, names)).map(JsonTemplate::Array),
         Kind::Table(_) => {
-            let members = value.entries()?.map(|(name, member)| Some((name.text.to_owned(), document(member)?)));
+            let members = value.entries()?.map(|(name, member)| Some((name.text.to_owned(), document(member, names)?)));
             members.collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(JsonTemplate::Object)
         }
         Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) | Kind::Datetime(_) => {
@@ -91,9 +93,9 @@ fn document(value: Value<'_>) -> Option<JsonTemplate> {
     }
 }
 
-fn headers(value: Value<'_>, lookup: &Lookup) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
+fn headers(value: Value<'_>, reading: &Reading<'_>) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
     let headers = value.entries()?.map(|(name, value)| {
-        let template = header(value, lookup);
+        let template = header(value, reading);
         let name = header_name(name)?;
         let is_secret = redaction::is_secret(name.as_str());
         template.map(|template| (name, if is_secret { template.hidden() } else { template }))
@@ -102,11 +104,11 @@ fn headers(value: Value<'_>, lookup: &Lookup) -> Option<Vec<(HeaderName, HeaderT
 }
 
 /// Reads a header's value: a template, or a secret that stands elsewhere.
-fn header(value: Value<'_>, lookup: &Lookup) -> Option<HeaderTemplate> {
+fn header(value: Value<'_>, reading: &Reading<'_>) -> Option<HeaderTemplate> {
     if !value.is_table() {
-        return value.compiled(HeaderTemplate::compile);
+        return value.compiled(|text| HeaderTemplate::compile(text, &reading.names));
     }
-    let secret = lookup.secret(value)?;
+    let secret = reading.lookup.secret(value)?;
     let header = HeaderTemplate::secret(secret.expose());
     if header.is_err() {
         value.refuse(Fault::HeaderSecret);
