@@ -40,11 +40,11 @@ pub enum NoFlow {
     #[error("the flow `{0}` is no longer configured")]
     Gone(FlowName),
     /// The flow has no place at which the run could go on.
-    #[error("the flow `{flow}` was changed: it has no step {step} any more")]
+    #[error("the flow `{flow}` was changed: it has no {step} any more")]
     Changed {
         /// The flow.
         flow: FlowName,
-        /// The step.
+        /// The step, in words.
         step: String,
     },
     /// The stored definition can't be used.
@@ -67,14 +67,13 @@ impl Flows {
             BeganWith::Stored { definition, latest: false } => self.stored(definition).map(kept),
             BeganWith::Stored { definition, latest: true } => {
                 let latest = self.configured(name)?;
-                let place = if step == 0 { Some(0) } else { place(&*self.stored(definition)?, step, &latest) };
-                let step = place.ok_or_else(|| NoFlow::Changed { flow: name.clone(), step: step.to_string() })?;
+                let step = if step == 0 { 0 } else { place(&*self.stored(definition)?, step, &latest)? };
                 Ok(Chosen { changed_to: latest.definition.clone(), flow: latest, step })
             }
             BeganWith::Unknown => {
                 let flow = self.configured(name)?;
                 if step > 0 && flow.step(step).is_none() {
-                    return Err(NoFlow::Changed { flow: name.clone(), step: step.to_string() });
+                    return Err(NoFlow::Changed { flow: name.clone(), step: format!("step {step}") });
                 }
                 Ok(kept(flow))
             }
@@ -104,11 +103,12 @@ impl Flows {
 }
 
 /// Where a run that stands at `step` of `former` goes on in `latest`; at its end where it stands at the end.
-fn place(former: &Flow, step: u32, latest: &Flow) -> Option<u32> {
-    match former.step(step) {
-        Some(step) => latest.place_of(step),
-        None => u32::try_from(latest.steps.len()).ok(),
-    }
+fn place(former: &Flow, step: u32, latest: &Flow) -> Result<u32, NoFlow> {
+    let Some(step) = former.step(step) else { return Ok(u32::try_from(latest.steps.len()).unwrap_or(u32::MAX)) };
+    latest.place_of(step).ok_or_else(|| NoFlow::Changed {
+        flow: latest.name.clone(),
+        step: format!("{} step {}", step.kind.name(), step.path),
+    })
 }
 
 impl FromIterator<Arc<Flow>> for Flows {

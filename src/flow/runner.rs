@@ -16,7 +16,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::definition::{Flow, Step};
 use super::flows::Flows;
 use super::step::{StepEnd, Surroundings};
 use super::walk::{After, Start, Walk};
@@ -76,13 +75,12 @@ impl Runner {
             }
         };
         let flow = walk.flow();
-        while let Some(step) = flow.step(walk.place()) {
-            let now = Timestamp::now();
-            if walk.is_expired(now) {
-                let progress = Progress::Expired { reason: format!("it expired before step {}", step.path) };
-                tell(&flow, &walk, step, &progress);
+        loop {
+            if let Some(progress) = walk.expiry(Timestamp::now()) {
+                tell(&walk, "", &progress);
                 return self.outbox.record(walk.end(progress)).await;
             }
+            let Some(step) = flow.step(walk.place()) else { break };
             let around = Surroundings {
                 run: walk.id(),
                 context: walk.context(),
@@ -92,14 +90,14 @@ impl Runner {
             };
             let end = contained(step.perform(around)).await.unwrap_or_else(StepEnd::panicked);
             let After::Record(report) = walk.take(step, end, Timestamp::now()) else { continue };
-            tell(&flow, &walk, step, report.progress());
+            tell(&walk, &step.path, report.progress());
             let goes_on = matches!(report.progress(), Progress::Next { .. });
             self.outbox.record(*report).await?;
             if !goes_on {
                 return Ok(());
             }
         }
-        // After a `wait` at the end, or in a flow whose last steps only chose others.
+        // Only a `wait` at the end comes here.
         self.outbox.record(walk.end(Progress::Delivered)).await
     }
 }
@@ -124,13 +122,14 @@ async fn contained<F: Future>(step: F) -> Option<F::Output> {
 }
 
 /// One line for each step that did not work; what worked is in the delivery log.
-fn tell(flow: &Flow, walk: &Walk, step: &Step, progress: &Progress) {
-    let (run, flow, path) = (walk.id(), &flow.name, &step.path);
+fn tell(walk: &Walk, path: &str, progress: &Progress) {
+    let (run, flow) = (walk.id(), walk.flow());
+    let flow = &flow.name;
     match progress {
         Progress::Next { .. } | Progress::Delivered => debug!(%run, %flow, step = path, "done"),
         Progress::Wait { until, .. } => debug!(%run, %flow, step = path, %until, "rests"),
         Progress::Retry { at, reason } => info!(%run, %flow, step = path, %at, reason, "will be tried again"),
         Progress::Failed { reason } => warn!(%run, %flow, step = path, reason, "a run has failed"),
-        Progress::Expired { reason } => warn!(%run, %flow, step = path, reason, "a run has expired"),
+        Progress::Expired { reason } => warn!(%run, %flow, reason, "a run has expired"),
     }
 }

@@ -101,9 +101,15 @@ impl Walk {
         self.run.resumed_at.unwrap_or(self.happened_at)
     }
 
-    /// Whether the run is of no use any more.
-    pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.run.expires_at.is_some_and(|expires_at| expires_at <= now)
+    /// Why the run is of no use any more, if it is: there is something left to be done, if only to rest.
+    pub fn expiry(&self, now: Timestamp) -> Option<Progress> {
+        let left = match self.flow.step(self.run.step) {
+            Some(step) => format!("step {}", step.path),
+            None if self.meant_for() > now => "its last `wait` was over".into(),
+            None => return None,
+        };
+        let is_expired = self.run.expires_at.is_some_and(|expires_at| expires_at <= now);
+        is_expired.then(|| Progress::Expired { reason: format!("it expired before {left}") })
     }
 
     /// The report with which a run ends between two steps.
