@@ -115,8 +115,8 @@ impl Daemon {
         Ok(Self { live, end, nodes, runner, runner_end, outbox, outbox_ending, started_with, config, flows })
     }
 
-    /// Uses another configuration from now on. Attempts that are under way keep the settings they began with, and runs in
-    /// memory their flow; what can't be changed without another start is told and stays.
+    /// Uses another configuration from now on. Attempts that are under way keep the settings they began with, and runs the
+    /// flows; what can't be changed without another start is told and stays.
     pub fn reload(&self, config: Config) -> Result<(), Problems> {
         config.require_freeswitch()?;
         for key in self.started_with.keys_for_restart(&config) {

@@ -51,7 +51,8 @@ impl<'a> Outlines<'a> {
     /// share one run.
     pub(super) fn names(&self, flow: &str) -> SavedNames {
         let mut related = self.called_by(flow);
-        related.extend(self.0.keys().filter(|caller| self.called_by(caller).contains(flow)));
+        let callers = self.0.iter().filter(|(_, outline)| !outline.calls.is_empty()).map(|(name, _)| *name);
+        related.extend(callers.filter(|caller| self.called_by(caller).contains(flow)));
         related.extend(self.0.get_key_value(flow).map(|(name, _)| *name));
         let saved =
             related.iter().filter_map(|flow| self.0.get(flow)).flat_map(|outline| outline.saved.iter().copied());
