@@ -78,8 +78,12 @@ impl Daemon {
     pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
         let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
         let addresses = nodes.iter().map(address).collect::<Result<Vec<_>, _>>()?;
-        let (keep, paused) = (config.outbox.keep, config.paused_flows());
-        let settings = Settings { keep, paused, ..Settings::at(&config.outbox.path) };
+        let settings = Settings {
+            keep: config.outbox.keep,
+            max_bytes: config.outbox.max_size,
+            paused: config.paused_flows(),
+            ..Settings::at(&config.outbox.path)
+        };
         let opened = Opened::open(&settings)?;
         let (flows, flows_in) = watch::channel(Arc::new(config.flows_of_runs()));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);

@@ -33,6 +33,7 @@ mod redaction;
 mod report;
 pub mod secret;
 mod section;
+mod size;
 mod step;
 mod suggestion;
 mod value;

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+use tracing::warn;
 
 use super::event::Event;
 use super::exit::Exit;
 use super::link::Tally;
+use crate::id::NodeName;
 
 /// How many events wait for whoever follows them: 40 MB of 5 kB each, and eight seconds at 1,000 a second, which is ten
 /// times what one FreeSWITCH was seen to manage.
@@ -61,6 +63,7 @@ impl EventStream {
 /// The other end of an [`EventStream`].
 #[derive(Debug)]
 pub(super) struct Feed {
+    node: NodeName,
     items: mpsc::Sender<EventItem>,
     debt: Debt,
     tally: Arc<Tally>,
@@ -75,9 +78,9 @@ struct Debt {
 }
 
 impl Feed {
-    pub(super) fn new(capacity: usize, tally: Arc<Tally>, alive: DropGuard) -> (Self, EventStream) {
+    pub(super) fn new(node: NodeName, capacity: usize, tally: Arc<Tally>, alive: DropGuard) -> (Self, EventStream) {
         let (items, receiver) = mpsc::channel(capacity);
-        (Self { items, debt: Debt::default(), tally }, EventStream { items: receiver, _alive: alive })
+        (Self { node, items, debt: Debt::default(), tally }, EventStream { items: receiver, _alive: alive })
     }
 
     /// Hands an item on, or notes that it is owed; never waits.
@@ -118,6 +121,9 @@ impl Feed {
         match item {
             EventItem::Connected => self.debt.connected = true,
             EventItem::Event(_) => {
+                if self.debt.dropped == 0 {
+                    warn!(node = %self.node, "events are dropped, because what is behind them is slow");
+                }
                 self.debt.dropped += 1;
                 Tally::add(&self.tally.dropped, 1);
             }

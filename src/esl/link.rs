@@ -153,7 +153,8 @@ pub fn connect_with_capacity(node: NodeAddress, event_capacity: usize) -> Link {
     let tally = Arc::new(Tally::default());
     let (sender, state) = watch::channel(LinkState::default());
     let sender = Arc::new(sender);
-    let (feed, events) = Feed::new(event_capacity, Arc::clone(&tally), stop_events.clone().drop_guard());
+    let (feed, events) =
+        Feed::new(node.name.clone(), event_capacity, Arc::clone(&tally), stop_events.clone().drop_guard());
     let (commands, requests) = Commands::new(state.clone(), stop_commands.clone().drop_guard());
     let keeper = |purpose, stop| Keeper {
         node: node.clone(),

@@ -115,7 +115,7 @@ impl Follower {
                     self.begin_survey(Duration::ZERO);
                 }
                 EventItem::Dirty { dropped } => {
-                    warn!(node = %self.node, dropped, "events were dropped, because what is behind them was slow");
+                    warn!(node = %self.node, dropped, "events were dropped; the calls are compared with what FreeSWITCH has");
                     self.lifecycle.begin_gap();
                     self.begin_survey(Duration::ZERO);
                 }

@@ -37,3 +37,22 @@ async fn a_file_of_version_1_is_brought_up_to_date_and_loses_nothing() {
     let next = opened.runs.recv().await.expect("the run behind it");
     assert_eq!(next.step, 0);
 }
+
+#[tokio::test]
+async fn a_damaged_file_of_version_1_is_salvaged() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("outbox.db");
+    let mut bytes = zstd::decode_all(VERSION_1).expect("unpacks");
+    std::fs::write(&path, &bytes).expect("writes");
+    let page: u32 = rusqlite::Connection::open(&path)
+        .expect("opens")
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'run_open'", [], |row| row.get(0))
+        .expect("reads");
+    let end = page as usize * 4_096;
+    bytes[end - 4_096..end].fill(0x5a);
+    std::fs::write(&path, &bytes).expect("writes");
+    let opened = Opened::open(&Settings::at(&path)).expect("opens");
+    assert!(opened.recovered.set_aside.is_some());
+    assert_eq!((opened.recovered.attempts.len(), opened.recovered.open_runs), (4, 3));
+    assert_eq!(Deliveries::open(&path).expect("opens").list(&Filter::default(), 10).expect("lists").len(), 5);
+}
