@@ -66,6 +66,8 @@ text_id! {
     AgentName;
     /// A configured FreeSWITCH node.
     NodeName;
+    /// Nodes that share one callcenter database.
+    ClusterName;
     /// A configured hook, unique within its queue pattern.
     HookName;
     /// A configured flow.

@@ -150,7 +150,6 @@ impl Config {
     pub fn keys_for_restart(&self, later: &Self) -> Vec<&'static str> {
         let differs = [
             ("daemon.drain", self.daemon.drain != later.daemon.drain),
-            ("freeswitch", self.freeswitch != later.freeswitch),
             ("outbox.path", self.outbox.path != later.outbox.path),
             ("outbox.keep", self.outbox.keep != later.outbox.keep),
             ("outbox.max_size", self.outbox.max_size != later.outbox.max_size),

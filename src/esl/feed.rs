@@ -4,6 +4,7 @@
 //! handed on is dropped here, counted, and owned up to with [`EventItem::Dirty`].
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
@@ -57,6 +58,11 @@ impl EventStream {
     /// dropped.
     pub async fn next_many(&mut self, items: &mut Vec<EventItem>, limit: usize) -> usize {
         self.items.recv_many(items, limit).await
+    }
+
+    /// As [`Self::next_many`], for whoever waits for several streams at once.
+    pub fn poll_many(&mut self, cx: &mut Context<'_>, items: &mut Vec<EventItem>, limit: usize) -> Poll<usize> {
+        self.items.poll_recv_many(cx, items, limit)
     }
 }
 

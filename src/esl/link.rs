@@ -41,6 +41,8 @@ pub struct NodeAddress {
     pub password: Password,
     /// How long connecting and signing in may take.
     pub connect_timeout: Duration,
+    /// How long nothing at all may be heard on the events connection.
+    pub silence_timeout: Duration,
 }
 
 /// A link to one FreeSWITCH.

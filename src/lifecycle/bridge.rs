@@ -1,6 +1,6 @@
 //! The connection of member and agent: how it is made, inferred, held, parted and ended.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, leg_end};
@@ -36,6 +36,14 @@ pub struct Hold {
     pub done_micros: i64,
     /// Since when it is on hold.
     pub since: Option<Timestamp>,
+}
+
+impl Bridge {
+    /// Times at which something of it was seen; of holds that are over, one by which they can have been at the earliest.
+    pub fn facts_at(&self) -> impl Iterator<Item = Timestamp> + use<> {
+        let held = self.at.checked_add(SignedDuration::from_micros(self.hold.done_micros)).ok();
+        [Some(self.at), held, self.hold.since, self.disconnected_at, self.agent_done_at].into_iter().flatten()
+    }
 }
 
 impl Hold {

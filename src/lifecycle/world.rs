@@ -6,17 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::id::{AgentName, AttemptHash, CoreUuid, NodeName, QueueName};
+use crate::id::{AgentName, AttemptHash, QueueName};
 use crate::moment::Moment;
 use crate::moment::value::Source;
 
-/// What all attempts of a node share.
+/// What all attempts of a cluster share.
 #[derive(Debug)]
 pub struct World {
-    /// The node.
-    pub node: NodeName,
-    /// The FreeSWITCH process that the latest event came from.
-    pub core: Option<CoreUuid>,
     /// The configuration in force.
     pub config: Arc<Config>,
     /// Each agent's wrap-up time in seconds, as last read.
@@ -44,9 +40,9 @@ pub struct Occasion<'a> {
     pub world: &'a World,
     /// The attempt's name.
     pub hash: AttemptHash,
-    /// When the fact happened; for a deadline, the node's clock.
+    /// When the fact happened, by the clock of the node that tells it; for a deadline, the node's clock.
     pub at: Timestamp,
-    /// The node's clock: the latest time seen. Deadlines are measured by it.
+    /// The clock of the attempt's node: the latest time seen there. Deadlines are measured by it.
     pub now: Timestamp,
     /// The event that told the fact.
     pub source: &'a Source,

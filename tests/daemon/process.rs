@@ -151,6 +151,22 @@ impl Process {
         }
     }
 
+    /// Waits until it has said lines with all these texts in them, in whatever order.
+    pub(crate) fn has_said(&mut self, texts: &[&str]) {
+        let deadline = Instant::now() + PATIENCE;
+        while let said = self.said()
+            && let Some(text) = texts.iter().find(|text| !said.contains(**text))
+        {
+            assert!(Instant::now() < deadline, "it does not say {text:?}:\n{said}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that it said until now.
     pub(crate) fn said(&mut self) -> String {
         self.seen.extend(self.lines.try_iter());

@@ -57,6 +57,7 @@ pub(crate) fn link(address: &str) -> Link {
         address: address.to_owned(),
         password: Password::new("ClueCon").expect("can be sent"),
         connect_timeout: Duration::from_secs(30),
+        silence_timeout: Duration::from_secs(600),
     })
 }
 

@@ -1,9 +1,11 @@
 //! The steps of a story. Each sends what FreeSWITCH sends for it; time passes only by [`Story::pass`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hookswitch::config::Config;
 use hookswitch::esl::Event;
+use hookswitch::id::NodeName;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,7 +25,7 @@ pub(crate) struct Stay {
     pub(crate) leg: Leg,
     pub(crate) queue: String,
     pub(crate) member: String,
-    joined_at: i64,
+    pub(crate) joined_at: i64,
 }
 
 /// An agent whose phone rings.
@@ -37,19 +39,40 @@ pub(crate) struct Ring {
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) name: String,
+    pub(crate) node: NodeName,
+    pub(crate) happens_at: i64,
+    /// When it arrives, by the clock of its node.
     pub(crate) arrives_at: i64,
     pub(crate) event: Event,
+}
+
+/// A node of the story.
+#[derive(Clone, Debug)]
+struct Place {
+    name: NodeName,
+    core: String,
+    sequence: u64,
+    /// So many microseconds its clock is ahead of the story's time.
+    ahead: i64,
+}
+
+impl Place {
+    fn new(name: &str) -> Self {
+        Self { name: name.into(), core: format!("core-{}", name.trim_start_matches("fs")), sequence: 0, ahead: 0 }
+    }
 }
 
 /// A story.
 pub(crate) struct Story {
     config: Arc<Config>,
-    core: String,
+    /// The nodes; the first is the one where things happen now.
+    nodes: Vec<Place>,
     now: i64,
-    sequence: u64,
     delay: i64,
     is_lost: bool,
     channels: Vec<Channel>,
+    /// What channels were like, whenever an event told it.
+    past: Vec<(i64, Leg, Channel)>,
     pub(crate) sent: Vec<Sent>,
 }
 
@@ -64,12 +87,12 @@ impl Story {
         let config = Config::from_toml("story.toml", config).expect("a good configuration");
         let mut story = Self {
             config: Arc::new(config),
-            core: "core-1".to_owned(),
+            nodes: vec![Place::new("fs1")],
             now: BEGINNING,
-            sequence: 0,
             delay: 0,
             is_lost: false,
             channels: Vec::new(),
+            past: Vec::new(),
             sent: Vec::new(),
         };
         story.heartbeat();
@@ -90,6 +113,20 @@ impl Story {
     /// The story goes on at another time: with another call, beside those that were told.
     pub(crate) fn go_to(&mut self, now: i64) {
         self.now = now;
+    }
+
+    /// What follows happens on another node of the cluster.
+    pub(crate) fn on(&mut self, node: &str) {
+        let place = self.nodes.iter().position(|other| other.name.as_str() == node).unwrap_or_else(|| {
+            self.nodes.push(Place::new(node));
+            self.nodes.len() - 1
+        });
+        self.nodes.swap(0, place);
+    }
+
+    /// The clock of the node is set ahead by so many seconds.
+    pub(crate) fn set_clock_ahead(&mut self, seconds: i64) {
+        self.nodes[0].ahead = seconds * 1_000_000;
     }
 
     /// What happens in `part` is never heard of.
@@ -116,8 +153,8 @@ impl Story {
 
     /// FreeSWITCH is started anew.
     pub(crate) fn restart(&mut self) {
-        self.core.push('+');
-        self.sequence = 0;
+        self.nodes[0].core.push('+');
+        self.nodes[0].sequence = 0;
         self.heartbeat();
     }
 
@@ -149,6 +186,11 @@ impl Story {
         self.channels[leg.0].uuid.clone()
     }
 
+    /// The number that a leg's far end has.
+    pub(crate) fn number(&self, leg: Leg) -> &str {
+        &self.channels[leg.0].caller
+    }
+
     /// A leg is answered.
     pub(crate) fn pick_up(&mut self, leg: Leg) {
         if self.channels[leg.0].answered_at == 0 {
@@ -166,7 +208,7 @@ impl Story {
 
     /// A caller enters a queue.
     pub(crate) fn join(&mut self, leg: Leg, queue: &str) -> Stay {
-        let member = format!("member-{}", self.sequence);
+        let member = format!("member-{}", self.nodes.iter().map(|node| node.sequence).sum::<u64>());
         self.enter(leg, queue, member, "member-queue-start")
     }
 
@@ -182,7 +224,7 @@ impl Story {
         self.set(leg, "cc_member_uuid", &member);
         let stay = Stay { leg, queue: queue.to_owned(), member, joined_at: self.now };
         let mut draft = self.draft("CUSTOM");
-        self.channels[leg.0].write(&mut draft);
+        self.write(leg, &mut draft);
         self.about(&mut draft, action, &stay);
         self.send(action, draft);
         stay
@@ -191,7 +233,7 @@ impl Story {
     /// A member leaves a queue, with mod_callcenter's reason, or without one after a conversation.
     pub(crate) fn leave(&mut self, stay: &Stay, reason: Option<&str>) {
         let mut draft = self.draft("CUSTOM");
-        self.channels[stay.leg.0].write(&mut draft);
+        self.write(stay.leg, &mut draft);
         self.about(&mut draft, "member-queue-end", stay);
         draft.header("CC-Member-Joined-Time", stay.joined_at / 1_000_000);
         draft.header("CC-Cause", if reason.is_some() { "Cancel" } else { "Terminated" });
@@ -282,7 +324,7 @@ impl Story {
 
     fn of_agent(&mut self, action: &str, stay: &Stay, ring: &Ring) -> Draft {
         let mut draft = self.draft("CUSTOM");
-        self.channels[ring.leg.0].write(&mut draft);
+        self.write(ring.leg, &mut draft);
         self.about(&mut draft, action, stay);
         draft.header("CC-Agent", &ring.agent);
         draft.header("CC-Agent-UUID", self.uuid(ring.leg));
@@ -304,6 +346,8 @@ impl Story {
     pub(crate) fn bridge(&mut self, stay: &Stay, ring: &Ring) {
         let mark = format!("1795421926:x:uuid_br:{}", self.uuid(ring.leg));
         self.set(stay.leg, "transfer_source", mark);
+        self.set(stay.leg, "cc_agent", &ring.agent);
+        self.set(stay.leg, "cc_agent_uuid", self.uuid(ring.leg));
         self.connect(stay.leg, ring.leg);
     }
 
@@ -392,19 +436,46 @@ impl Story {
 
     fn of_channel(&mut self, name: &str, leg: Leg) {
         let mut draft = self.draft(name);
-        self.channels[leg.0].write(&mut draft);
+        self.write(leg, &mut draft);
         self.send(name, draft);
     }
 
+    fn write(&mut self, leg: Leg, draft: &mut Draft) {
+        let channel = self.channels[leg.0].clone();
+        channel.write(draft);
+        self.past.push((self.now, leg, channel));
+    }
+
+    /// What `uuid_dump` told of a leg at that time; none before it was made, and once it had ended.
+    pub(crate) fn dump(&self, leg: Leg, at: i64) -> Option<Event> {
+        let (_, _, channel) = self.past.iter().rfind(|(then, of, _)| *of == leg && *then <= at)?;
+        let mut draft = Draft::new("CHANNEL_DATA", &self.nodes[0].core, 0, at);
+        channel.write(&mut draft);
+        self.lives(leg, at).then(|| draft.event())
+    }
+
+    /// Whether a leg was up at that time.
+    pub(crate) fn lives(&self, leg: Leg, at: i64) -> bool {
+        let channel = &self.channels[leg.0];
+        channel.created_at <= at && (channel.hung_up_at == 0 || at < channel.hung_up_at)
+    }
+
+    /// The legs that were up at that time.
+    pub(crate) fn living(&self, at: i64) -> impl Iterator<Item = Leg> {
+        (0..self.channels.len()).map(Leg).filter(move |leg| self.lives(*leg, at))
+    }
+
     fn draft(&mut self, name: &str) -> Draft {
-        self.sequence += 1;
-        Draft::new(name, &self.core, self.sequence, self.now)
+        let node = &mut self.nodes[0];
+        node.sequence += 1;
+        Draft::new(name, &node.core, node.sequence, self.now + node.ahead)
     }
 
     fn send(&mut self, name: &str, draft: Draft) {
         if !self.is_lost {
-            let arrives_at = self.now + self.delay;
-            self.sent.push(Sent { name: name.to_owned(), arrives_at, event: draft.event() });
+            let Place { name: node, ahead, .. } = self.nodes[0].clone();
+            let (happens_at, arrives_at) = (self.now + ahead, self.now + self.delay + ahead);
+            self.sent.push(Sent { name: name.to_owned(), node, happens_at, arrives_at, event: draft.event() });
         }
     }
 
@@ -413,16 +484,20 @@ impl Story {
         let mut lifecycle = Lifecycle::new("fs1".into(), self.config.clone());
         let mut effects = Effects::default();
         self.play(&mut lifecycle, &mut effects);
-        lifecycle.advance(lifecycle.now() + AFTERWARDS, &mut effects);
+        for node in &self.nodes {
+            let end = lifecycle.on(&node.name).now() + AFTERWARDS;
+            lifecycle.advance(end, &mut effects);
+        }
         Told { payloads: effects.moments.into_iter().map(|moment| moment.payload).collect(), lifecycle }
     }
 
     /// Tells the events to a lifecycle, in the order in which they arrive.
     pub(crate) fn play(&self, lifecycle: &mut Lifecycle, effects: &mut Effects) {
         let mut sent: Vec<_> = self.sent.iter().collect();
-        sent.sort_by_key(|sent| sent.arrives_at);
+        let ahead: BTreeMap<_, _> = self.nodes.iter().map(|node| (&node.name, node.ahead)).collect();
+        sent.sort_by_key(|sent| sent.arrives_at - ahead[&sent.node]);
         for sent in sent {
-            lifecycle.advance(micros(sent.arrives_at - 1), effects);
+            lifecycle.on(&sent.node).advance(micros(sent.arrives_at - 1), effects);
             lifecycle.handle_event(&sent.event, effects);
         }
     }
