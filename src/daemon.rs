@@ -8,6 +8,8 @@
 //!              └───────────────────────────────────────────────┘              └───── Report ─────┘
 //! ```
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -20,6 +22,7 @@ use crate::delivery::Client;
 use crate::delivery::limits::Limits;
 use crate::esl::Nodes;
 use crate::esl::command::InvalidCommand;
+use crate::esl::feed::EVENT_CAPACITY;
 use crate::flow::{Flows, Runner};
 use crate::id::{AttemptKey, NodeName};
 use crate::lifecycle::attempt::Attempt;
@@ -28,6 +31,7 @@ use crate::node::follower::Surroundings;
 use crate::node::{Fleet, LiveAttempts};
 use crate::outbox::Outbox;
 use crate::outbox::store::{OpenError, Opened, Settings};
+use crate::recording::Directory;
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
 /// 1,024.
@@ -49,6 +53,14 @@ pub enum StartError {
         node: NodeName,
         /// What is wrong with it.
         source: InvalidCommand,
+    },
+    /// There is no place for recordings.
+    #[error("recordings cannot be kept in {}", directory.display())]
+    Recording {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
@@ -73,12 +85,16 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts all tasks.
-    pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
+    /// Starts all tasks; with a directory, what each cluster's follower is fed is recorded there.
+    pub fn start(config: Arc<Config>, directory: Option<Directory>) -> Result<Self, StartError> {
         let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
         for node in nodes {
             let sendable = node.link_address();
             sendable.map_err(|source| StartError::Password { node: node.name.clone(), source })?;
+        }
+        if let Some(directory) = &directory {
+            let unusable = |source| StartError::Recording { directory: directory.path.clone(), source };
+            std::fs::create_dir_all(&directory.path).map_err(unusable)?;
         }
         let settings = Settings {
             keep: config.outbox.keep,
@@ -105,8 +121,14 @@ impl Daemon {
         let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
         let (outbox, outbox_ending) = (opened.outbox, opened.ending);
-        let around = Surroundings { config: config_in, outbox: outbox.clone(), live: live.clone(), nodes };
-        let fleet = JoinSet::from_iter([Fleet::new(around, left_open).run(end.clone())]);
+        let around = Surroundings {
+            config: config_in,
+            outbox: Some(outbox.clone()),
+            live: live.clone(),
+            nodes,
+            event_capacity: EVENT_CAPACITY,
+        };
+        let fleet = JoinSet::from_iter([Fleet::new(around, left_open, directory).run(end.clone())]);
         Ok(Self { live, end, fleet, runner, runner_end, outbox, outbox_ending, started_with, config, flows })
     }
 
