@@ -77,12 +77,28 @@ pub enum RecordError {
         /// Why.
         source: io::Error,
     },
+    /// The recording that is to be copied cannot be opened.
+    #[error("{} cannot be read", file.display())]
+    Open {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The recording that is copied cannot be read to its end.
     #[error("{} cannot be read on; what came before is in the copy", file.display())]
     Read {
         /// The file.
         file: PathBuf,
         /// Why.
+        source: io::Error,
+    },
+    /// The copy cannot be written: the disk is full, or what is to be redacted are not frames.
+    #[error("{} cannot be written on", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
         source: io::Error,
     },
     /// The terminal or the signals are gone.
@@ -168,24 +184,39 @@ fn tell(file: &Path, summary: Summary) -> Result<ExitCode, RecordError> {
 /// Copies a recording.
 fn copy(from: &Path, to: &Path, redaction: Option<Redaction>) -> Result<ExitCode, RecordError> {
     let unreadable = |source| RecordError::Read { file: from.to_owned(), source };
-    let unwritten = |source| RecordError::Create { file: to.to_owned(), source };
-    let mut reader = reader::open(from).map_err(unreadable)?;
-    let mut sink = Sink::create(to, redaction).map_err(unwritten)?;
-    let mut buffer = vec![0; READ_BUFFER];
-    let read = loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => break Ok(()),
-            Ok(count) => sink.write(&buffer[..count]).map_err(unwritten)?,
-            Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => break Err(source),
-        }
-    };
+    let unwritten = |source| RecordError::Write { file: to.to_owned(), source };
+    let mut reader = reader::open(from).map_err(|source| RecordError::Open { file: from.to_owned(), source })?;
+    let mut sink = Sink::create(to, redaction).map_err(|source| RecordError::Create { file: to.to_owned(), source })?;
+    let copied = copy_frames(&mut reader, &mut sink).map_err(|failure| match failure {
+        CopyFailure::Read(source) => unreadable(source),
+        CopyFailure::Write(source) => unwritten(source),
+    });
+    // What came before a failure is a recording all the same.
     sink.finish().map_err(unwritten)?;
+    copied?;
     if let Some(redaction) = sink.redaction() {
         if redaction.left_out() > 0 {
             writeln!(anstream::stderr(), "{} frames could not be read and are left out.", redaction.left_out())?;
         }
         redaction.finish().map_err(io::Error::other).map_err(unreadable)?;
     }
-    read.map(|()| ExitCode::SUCCESS).map_err(unreadable)
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Which end of a copy failed.
+enum CopyFailure {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+fn copy_frames(reader: &mut impl Read, sink: &mut Sink) -> Result<(), CopyFailure> {
+    let mut buffer = vec![0; READ_BUFFER];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => sink.write(&buffer[..count]).map_err(CopyFailure::Write)?,
+            Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(CopyFailure::Read(source)),
+        }
+    }
 }

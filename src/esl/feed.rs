@@ -157,7 +157,7 @@ impl Feed {
                 self.debt.connected = false;
                 self.debt.lost = Some(exit);
             }
-            // It changes nothing, and the debt itself says that something is missing.
+            // Nothing follows from it.
             EventItem::Aside(_) => {}
         }
     }

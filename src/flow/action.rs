@@ -5,10 +5,13 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::HeaderName;
 
-use super::template::{CommandTemplate, FileTemplate, HeaderTemplate, JsonTemplate, TextTemplate, UrlTemplate};
+use super::template::{
+    BodyTemplate, CommandTemplate, FileTemplate, FormTemplate, HeaderTemplate, JsonTemplate, TextTemplate, UrlTemplate,
+};
 use crate::delivery::retry::RetrySchedule;
 use crate::delivery::signature::SigningKeys;
 use crate::esl::command::Leg;
+use crate::moment::Format;
 
 /// The longest `wait`: a run that rests longer is forgotten by everybody but the outbox.
 pub const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
@@ -57,10 +60,14 @@ pub struct HttpStep {
 pub enum HttpBody {
     /// Nothing: GET and HEAD have no body.
     Empty,
-    /// The payload format `standard`: `type`, `timestamp`, `data`.
-    Standard,
+    /// The payload, in one of its formats.
+    Format(Format),
     /// A JSON document made from a template.
     Json(JsonTemplate),
+    /// A form, each of whose values is made from a template.
+    Form(FormTemplate),
+    /// A text made from a template.
+    Text(BodyTemplate),
 }
 
 /// A log line.

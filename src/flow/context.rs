@@ -1,6 +1,6 @@
 //! What a step's templates and expressions can name: the fields of one moment, and what earlier steps have saved.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use jiff::Timestamp;
 use minijinja::Value;
@@ -22,20 +22,16 @@ pub const MAX_SAVED_BYTES: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct Context {
     payload: Box<RawValue>,
-    head: Head,
-    fields: Value,
+    event: EventName,
+    /// Made when a template or an expression first asks for them: most flows send the payload as it is.
+    fields: OnceLock<Value>,
     saved_bytes: usize,
 }
 
-/// What is needed of a payload beside its text.
-#[derive(Clone, Debug, Deserialize)]
+/// What every payload has.
+#[derive(Deserialize)]
 struct Head {
     event: EventName,
-    timestamp: String,
-    #[serde(default)]
-    node: NodeName,
-    #[serde(default)]
-    queue_name: QueueName,
 }
 
 /// What is too much to be saved.
@@ -52,12 +48,8 @@ pub enum SaveError {
 impl Context {
     /// Reads the payload as the outbox keeps it.
     pub fn from_payload_json(json: &str) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            payload: serde_json::from_str(json)?,
-            head: serde_json::from_str(json)?,
-            fields: serde_json::from_str(json)?,
-            saved_bytes: 0,
-        })
+        let Head { event } = serde_json::from_str(json)?;
+        Ok(Self { payload: serde_json::from_str(json)?, event, fields: OnceLock::new(), saved_bytes: 0 })
     }
 
     /// The context of a moment that is not written yet.
@@ -77,7 +69,7 @@ impl Context {
         // The engine takes every JSON value.
         let values = Value::deserialize(Json::Object(saved.clone())).map_err(|_| SaveError::Result)?;
         self.saved_bytes += bytes;
-        self.fields = merge_maps([self.fields.clone(), values]);
+        self.fields = OnceLock::from(merge_maps([self.fields().clone(), values]));
         Ok(())
     }
 
@@ -93,32 +85,33 @@ impl Context {
 
     /// The event.
     pub fn event(&self) -> EventName {
-        self.head.event
-    }
-
-    /// When the moment happened, as the payload writes it.
-    pub fn timestamp(&self) -> &str {
-        &self.head.timestamp
+        self.event
     }
 
     /// When the moment happened; now, if the payload does not say it.
     pub fn happened_at(&self) -> Timestamp {
-        self.head.timestamp.parse().unwrap_or_else(|_| Timestamp::now())
+        self.text("timestamp").parse().unwrap_or_else(|_| Timestamp::now())
     }
 
     /// The FreeSWITCH node.
-    pub fn node(&self) -> &NodeName {
-        &self.head.node
+    pub fn node(&self) -> NodeName {
+        NodeName::new(self.text("node"))
     }
 
     /// The queue.
-    pub fn queue(&self) -> &QueueName {
-        &self.head.queue_name
+    pub fn queue(&self) -> QueueName {
+        QueueName::new(self.text("queue_name"))
+    }
+
+    fn text(&self, field: &str) -> String {
+        let value = self.fields().get_attr(field).unwrap_or_default();
+        value.as_str().unwrap_or_default().to_owned()
     }
 
     /// The fields by their names.
     pub fn fields(&self) -> &Value {
-        &self.fields
+        // JSON of which the engine has no value, such as a number beyond its range, is in no payload of ours.
+        self.fields.get_or_init(|| serde_json::from_str(self.payload.get()).unwrap_or_default())
     }
 }
 
@@ -167,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_no_payload_is_an_error() {
-        for json in ["", "[]", "{}", r#"{"event":"joined"}"#, r#"{"event":"left","timestamp":""}"#] {
+        for json in ["", "[]", "{}", r#"{"event":"joined""#, r#"{"event":"left"}"#] {
             assert!(Context::from_payload_json(json).is_err(), "{json}");
         }
     }

@@ -84,7 +84,7 @@ impl Runner {
             let around = Surroundings {
                 run: walk.id(),
                 context: walk.context(),
-                meant_for: walk.meant_for(),
+                resumed_at: walk.resumed_at(),
                 client: &self.client,
                 nodes: &self.nodes,
             };

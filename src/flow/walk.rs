@@ -20,7 +20,6 @@ pub struct Walk {
     run: Run,
     flow: Arc<Flow>,
     context: Context,
-    happened_at: Timestamp,
     /// Steps that are over and not yet recorded.
     journal: Vec<JournalEntry>,
     /// The definition that the run goes over to with its next report.
@@ -72,8 +71,7 @@ impl Walk {
     pub fn begin(mut run: Run, start: Start) -> Self {
         let Start { chosen: Chosen { flow, step, changed_to }, context } = start;
         run.step = step;
-        let happened_at = context.happened_at();
-        Self { run, flow, context, happened_at, journal: Vec::new(), changed_to }
+        Self { run, flow, context, journal: Vec::new(), changed_to }
     }
 
     /// The flow by which it goes.
@@ -96,16 +94,16 @@ impl Walk {
         &self.context
     }
 
-    /// When the step at hand was meant to be done.
-    pub fn meant_for(&self) -> Timestamp {
-        self.run.resumed_at.unwrap_or(self.happened_at)
+    /// The end of its latest `wait`.
+    pub fn resumed_at(&self) -> Option<Timestamp> {
+        self.run.resumed_at
     }
 
     /// Why the run is of no use any more, if it is: there is something left to be done, if only to rest.
     pub fn expiry(&self, now: Timestamp) -> Option<Progress> {
         let left = match self.flow.step(self.run.step) {
             Some(step) => format!("step {}", step.path),
-            None if self.meant_for() > now => "its last `wait` was over".into(),
+            None if self.run.resumed_at.is_some_and(|at| at > now) => "its last `wait` was over".into(),
             None => return None,
         };
         let is_expired = self.run.expires_at.is_some_and(|expires_at| expires_at <= now);

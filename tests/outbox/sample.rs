@@ -12,7 +12,7 @@ use hookswitch::flow::template::{TextTemplate, UrlTemplate};
 use hookswitch::flow::{Action, Flow, SavedNames};
 use hookswitch::id::{AttemptKey, MomentId};
 use hookswitch::moment::value::Variables;
-use hookswitch::moment::{EventName, Moment, Payload};
+use hookswitch::moment::{EventName, Format, Moment, Payload};
 use hookswitch::outbox::{AttemptChange, Entry, PlannedRun};
 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -73,7 +73,7 @@ pub(crate) fn http(url: &str, waits: &[Duration]) -> Action {
         method: reqwest::Method::POST,
         url: UrlTemplate::compile(url, &SavedNames::none()).expect("a URL"),
         headers: Vec::new(),
-        body: HttpBody::Standard,
+        body: HttpBody::Format(Format::Standard),
         timeout: Duration::from_secs(20),
         retry: RetrySchedule { waits: waits.to_vec() },
         keys: SigningKeys::from_secrets([SECRET]).expect("a secret"),

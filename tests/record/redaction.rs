@@ -56,12 +56,18 @@ fn forms(bytes: &[u8]) -> [String; 3] {
     [bytes, &once, &twice].map(|bytes| String::from_utf8_lossy(bytes).to_lowercase())
 }
 
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + word.len()..].chars().next());
+        ![before, after].into_iter().flatten().any(char::is_alphabetic)
+    })
+}
+
 fn assert_hidden(redacted: &[u8], numbers: &BTreeSet<String>, names: &BTreeSet<String>, file: &str) {
     for text in forms(redacted) {
         let left: Vec<_> = numbers.iter().filter(|number| text.contains(&***number)).collect();
         assert!(left.is_empty(), "{file} still has {left:?}");
-        let words: BTreeSet<_> = text.split(|c: char| !c.is_alphabetic()).collect();
-        let left: Vec<_> = names.iter().filter(|name| words.contains(&***name)).collect();
+        let left: Vec<_> = names.iter().filter(|name| has_word(&text, name)).collect();
         assert!(left.is_empty(), "{file} still has {left:?}");
     }
 }
@@ -104,11 +110,17 @@ fn assert_same_story(original: &[Value], redacted: &[Value], name: &str) {
     assert_eq!(different.len(), exchanged.len(), "{name}: two became one");
 }
 
+/// The longest recording that is tried: the load test's has 14 MB of nothing else than the others.
+const MOST: usize = 5_000_000;
+
 #[test]
 fn no_number_and_no_name_of_a_caller_is_left_and_the_story_stays() {
     let mut hidden = (0, 0);
     for path in recordings() {
         let (bytes, path) = (read(&path), path.display());
+        if bytes.len() > MOST {
+            continue;
+        }
         let redacted = redacted(&bytes, [1; 32]);
         let (numbers, names) = callers(&bytes);
         assert_hidden(&redacted, &numbers, &names, &path.to_string());
@@ -156,4 +168,26 @@ async fn a_live_recording_can_be_redacted_at_once_and_afterwards() {
     }
     let moments = |name| Replayed::of(&[&place.path(name)], Some(&config)).moments();
     assert_same_story(&moments("plain.esl.zst"), &moments("copy.esl"), "copy");
+}
+
+#[test]
+fn a_recording_that_is_damaged_is_redacted_up_to_the_damage() {
+    let place = Place::new();
+    let whole = read(&recordings()[0]);
+    let copy = |name: &str, bytes: &[u8]| {
+        let (from, out) = (place.path(name), place.path(&format!("{name}.zst")));
+        std::fs::write(&from, bytes).expect("writes");
+        let mut command = program(&["record", "--redact", "--from"]);
+        let output = command.arg(from).arg("--out").arg(&out).output().expect("runs");
+        assert_eq!(output.status.code(), Some(1));
+        (String::from_utf8_lossy(&output.stderr).into_owned(), read(&out))
+    };
+    let (error, redacted) = copy("cut", &whole[..whole.len() / 2]);
+    assert!(error.contains("cut cannot be read on; what came before is in the copy"), "{error}");
+    assert!(!replay(&redacted).is_empty());
+    let (error, redacted) = copy("torn", &[&whole[..], b"HTTP/1.1 400\n\n"].concat());
+    assert!(error.contains("lack a Content-Type"), "{error}");
+    assert_eq!(replay(&redacted).len(), replay(&whole).len());
+    let nothing = program(&["record", "--from", "/nonexistent", "--out", "/nonexistent/x"]).output().expect("runs");
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("/nonexistent cannot be read"));
 }

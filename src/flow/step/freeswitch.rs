@@ -46,7 +46,7 @@ pub(super) async fn perform(
         reason: format!("{:?} have passed since the command was to be given", step.expires_after),
     };
     let now = Timestamp::now();
-    let Some(left) = left(around.meant_for, step.expires_after, now) else { return StepEnd::untried(expired()) };
+    let Some(left) = left(around.meant_for(), step.expires_after, now) else { return StepEnd::untried(expired()) };
     let command = match step.command.fill_in(around) {
         Ok(command) => command,
         Err(error) => return StepEnd::failed(error),
@@ -76,7 +76,7 @@ pub(super) async fn give(command: Command, limit: Duration, path: &str, around: 
     let (started_at, started) = (Timestamp::now(), Instant::now());
     let (node, line) = (around.context.node(), command.line().to_owned());
     failpoint::before_command();
-    let answer = match around.nodes.get(node) {
+    let answer = match around.nodes.get(&node) {
         Some(commands) => commands.api_within(command, limit).await.map(text).map_err(outcome),
         None => Err(Outcome::Retry { reason: format!("the FreeSWITCH `{node}` is not followed"), after: None }),
     };
@@ -92,7 +92,7 @@ pub(super) async fn give(command: Command, limit: Duration, path: &str, around: 
         duration_ms: millis(started.elapsed()),
         request: None,
         response: None,
-        command: Some(CommandRecord { node: node.clone(), line, answer: kept }),
+        command: Some(CommandRecord { node, line, answer: kept }),
         error,
     };
     Given { record, answer }

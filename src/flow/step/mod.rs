@@ -31,12 +31,19 @@ pub struct Surroundings<'a> {
     pub run: RunId,
     /// What its texts can name.
     pub context: &'a Context,
-    /// When the step was meant to be done: at the run's moment, or at the end of its latest `wait`.
-    pub meant_for: Timestamp,
+    /// The end of the run's latest `wait`.
+    pub resumed_at: Option<Timestamp>,
     /// What sends requests.
     pub client: &'a Client,
     /// Where commands are given.
     pub nodes: &'a Nodes,
+}
+
+impl Surroundings<'_> {
+    /// When the step was meant to be done: at the run's moment, or at the end of its latest `wait`.
+    fn meant_for(&self) -> Timestamp {
+        self.resumed_at.unwrap_or_else(|| self.context.happened_at())
+    }
 }
 
 /// What a step has come to.

@@ -12,7 +12,7 @@ use crate::id::QueueName;
 
 pub(super) async fn perform(step: &QueueInfoStep, path: &str, save: Option<&str>, around: Surroundings<'_>) -> StepEnd {
     let queue = match &step.queue {
-        None => around.context.queue().clone(),
+        None => around.context.queue(),
         Some(queue) => match queue.render(around.context.fields()) {
             Ok(queue) => QueueName::new(queue),
             Err(error) => return StepEnd::failed(error),
