@@ -25,7 +25,7 @@ use crate::esl::command::InvalidCommand;
 use crate::esl::feed::EVENT_CAPACITY;
 use crate::flow::{Flows, Runner};
 use crate::id::{AttemptKey, NodeName};
-use crate::lifecycle::attempt::Attempt;
+use crate::lifecycle::kept::Kept;
 use crate::node::fleet::LeftOpen;
 use crate::node::follower::Surroundings;
 use crate::node::{Fleet, LiveAttempts};
@@ -110,13 +110,13 @@ impl Daemon {
         let runner = Runner { outbox: opened.outbox.clone(), client, nodes: nodes.clone(), flows: flows_in };
         let runner_end = CancellationToken::new();
         let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
+        let left_open = left_open(opened.recovered.attempts);
         info!(
             outbox = %config.outbox.path.display(),
-            open_attempts = opened.recovered.attempts.len(),
+            open_attempts = left_open.values().flatten().filter_map(Kept::open).count(),
             open_runs = opened.recovered.open_runs,
             "the outbox is open",
         );
-        let left_open = left_open(opened.recovered.attempts);
         let (live, end) = (LiveAttempts::default(), CancellationToken::new());
         let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
@@ -183,15 +183,15 @@ impl Daemon {
     }
 }
 
-/// The attempts that were open, by node. A state that cannot be read is said and left alone: its attempt stays in the
+/// What was kept of attempts, by node. A state that cannot be read is said and left alone: its attempt stays in the
 /// outbox.
 fn left_open(states: Vec<(AttemptKey, String)>) -> LeftOpen {
     let mut by_node = LeftOpen::new();
     for (key, state) in states {
-        match serde_json::from_str::<Attempt>(&state) {
-            Ok(attempt) => by_node.entry(attempt.node.clone()).or_default().push(attempt),
+        match Kept::read(&state) {
+            Ok(kept) => by_node.entry(kept.node().clone()).or_default().push(kept),
             Err(failure) => {
-                error!(queue = %key.queue, attempt = %key.hash(), %failure, "an open attempt is unreadable");
+                error!(queue = %key.queue, attempt = %key.hash(), %failure, "what was kept of an attempt is unreadable");
             }
         }
     }

@@ -45,7 +45,7 @@ async fn main() -> io::Result<()> {
         commits.push(tokio::task::spawn_blocking(move || bare::commits(&rows, PACE, ROUND)).await??);
         requests.push(bare::requests(&daemon.body, PACE, ROUND, &receiver).await);
         rates.push(daemon.rush(ROUND, &receiver).await);
-        println!("round {} of {ROUNDS}: {:.0} runs a second", round + 1, rates[round]);
+        eprintln!("round {} of {ROUNDS}: {:.0} runs a second", round + 1, rates[round]);
     }
     let (whole, commit, request) = (Times::median(whole), Times::median(commits), Times::median(requests));
     rates.sort_by(f64::total_cmp);

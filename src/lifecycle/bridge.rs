@@ -158,7 +158,8 @@ impl Attempt {
     /// Either leg of the connected pair was put on hold, or taken off it.
     pub fn hold(&mut self, channel: &str, on: bool, at: Timestamp) {
         let is_connected = self.bridge.as_ref().is_some_and(|bridge| bridge.disconnected_at.is_none());
-        if !is_connected || !self.is_of_pair(channel) {
+        let is_over = self.ended_at().is_some_and(|ended_at| ended_at < at);
+        if !is_connected || is_over || !self.is_of_pair(channel) {
             return;
         }
         self.dirty = true;
@@ -175,6 +176,8 @@ impl Attempt {
     /// is the end of a consultation.
     pub fn disconnect(&mut self, channel: &str, other: Option<&str>, at: Timestamp) {
         let session = self.key.session.as_str();
+        // Later, the member is parted from others, whom the next queue or a transfer led to.
+        let at = self.ended_at().map_or(at, |ended_at| ended_at.min(at));
         let from_member = channel == session || (self.is_of_pair(channel) && other == Some(session));
         if from_member && let Some(bridge) = &mut self.bridge {
             bridge.hold.end(at);

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::anomaly::{Anomalies, Anomaly};
 use super::attempt::{Attempt, Loss};
+use super::kept::{Departed, Kept};
 use super::memory::{Abandoned, Settled, Stay};
 use super::node::Node;
 use super::world::{Occasion, World};
@@ -21,7 +22,7 @@ use crate::freeswitch::fact::MemberRef;
 use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, MemberUuid, NodeName};
 use crate::moment::Moment;
-use crate::moment::value::{CcResult, Source};
+use crate::moment::value::Source;
 
 /// The most attempts that live at once. An attempt and its two channels take less than three kilobytes; no FreeSWITCH has so many calls.
 const ATTEMPTS_LIMIT: usize = 200_000;
@@ -103,11 +104,13 @@ impl Lifecycle {
         self
     }
 
-    /// A node leaves the cluster: gives its attempts, for whoever follows it next.
-    pub fn remove(&mut self, node: &NodeName) -> Vec<Attempt> {
+    /// A node leaves the cluster: gives what is kept of its attempts, for whoever follows it next.
+    pub fn remove(&mut self, node: &NodeName) -> Vec<Kept> {
         let is_there = |live: &Live| live.attempt.node == *node;
         let hashes: Vec<_> = self.attempts.iter().filter(|(_, live)| is_there(live)).map(|(hash, _)| *hash).collect();
-        let removed = hashes.into_iter().filter_map(|hash| self.take(hash)).collect();
+        let departed = self.on(node).here.memory.all_departed().cloned().map(Kept::Departed).collect::<Vec<_>>();
+        let open = hashes.into_iter().filter_map(|hash| self.take(hash)).map(Kept::Open);
+        let removed = departed.into_iter().chain(open).collect();
         if self.on(node).others.is_empty() {
             self.here = Node::new(node.clone());
         } else {
@@ -138,30 +141,6 @@ impl Lifecycle {
     /// A live attempt.
     pub fn attempt(&self, hash: AttemptHash) -> Option<&Attempt> {
         self.attempts.get(&hash).map(|live| &*live.attempt)
-    }
-
-    /// An attempt's key and state, to be found again after a restart; none if it is over.
-    pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
-        let attempt = self.attempt(hash)?;
-        let state = serde_json::to_string(attempt).expect("an attempt's state is plain data");
-        Some((attempt.key.clone(), state))
-    }
-
-    /// Takes up an attempt that was left open when its node was last followed.
-    pub fn restore(&mut self, mut attempt: Attempt) {
-        self.on(&attempt.node);
-        attempt.settings = self.world.config.queue(&attempt.key.queue).settings.clone();
-        self.here.core.get_or_insert_with(|| attempt.key.core.clone());
-        for offer in attempt.offers.iter().filter(|offer| offer.is_open()) {
-            for leg in &offer.legs {
-                self.note_leg(leg.channel.as_str(), attempt.hash());
-            }
-        }
-        if let Some(channel) = self.here.channels.entry(attempt.key.session.as_str(), &mut self.anomalies) {
-            channel.latest_attempt_id = Some(attempt.attempt_id);
-        }
-        self.here.note_known(attempt.latest_fact_at());
-        self.insert(attempt);
     }
 
     /// Uses another configuration from now on; attempts that are under way keep the settings they began with.
@@ -226,11 +205,8 @@ impl Lifecycle {
 
     /// What a survey of the node at hand needs not ask FreeSWITCH again.
     pub fn open_stays(&self) -> OpenStays {
-        let known = |(_, attempt): (_, &Attempt)| {
-            let key = &attempt.key;
-            let stay = Stay { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() };
-            (stay, KnownStay { is_bridged: attempt.bridge.is_some() })
-        };
+        let known =
+            |(_, attempt): (_, &Attempt)| (Stay::of(&attempt.key), KnownStay { is_bridged: attempt.bridge.is_some() });
         self.attempts_here().map(known).collect()
     }
 
@@ -443,25 +419,27 @@ impl Lifecycle {
             effects.changed.insert(hash);
         }
         if live.attempt.left {
-            self.forget(hash);
+            effects.changed.extend(self.forget(hash));
         }
     }
 
-    /// An attempt is over.
-    fn forget(&mut self, hash: AttemptHash) {
-        let Some(attempt) = self.take(hash) else { return };
-        let Some(Node { now, memory, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else { return };
-        if attempt.result().0 != CcResult::Success {
-            memory.abandon(*now, attempt.key.member.clone(), attempt.for_a_resume());
+    /// An attempt is over: gives those that a restart need not find any more for it.
+    fn forget(&mut self, hash: AttemptHash) -> Vec<AttemptHash> {
+        let Some(attempt) = self.take(hash) else { return Vec::new() };
+        let Some(Node { now, memory, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else {
+            return Vec::new();
+        };
+        let left_at = attempt.left_at().unwrap_or(*now);
+        memory.settle(*now, Stay::of(&attempt.key), Settled { ordinal: attempt.key.ordinal, left_at });
+        let departed = Departed::of(&attempt, left_at);
+        if let Some(abandoned) = departed.as_ref().and_then(|departed| departed.abandoned.clone()) {
+            memory.abandon(*now, attempt.key.member.clone(), abandoned);
         }
-        let settled = Settled { ordinal: attempt.key.ordinal, left_at: attempt.left_at().unwrap_or(*now) };
-        let key = attempt.key;
-        let stay = Stay { queue: key.queue, member: key.member, session: key.session };
-        memory.settle(*now, stay, settled);
+        departed.map_or_else(Vec::new, |departed| memory.depart(*now, departed))
     }
 
     /// Takes an attempt out.
-    fn take(&mut self, hash: AttemptHash) -> Option<Attempt> {
+    fn take(&mut self, hash: AttemptHash) -> Option<Box<Attempt>> {
         let Live { attempt, deadline } = self.attempts.remove(&hash)?;
         if let Some(node) = home(&mut self.here, &mut self.others, &attempt.node) {
             deadline.map(|at| node.deadlines.remove(&(at, hash)));
@@ -470,7 +448,7 @@ impl Lifecycle {
         for offer in &attempt.offers {
             remove_from(&mut self.by_agent, &offer.agent, hash);
         }
-        Some(*attempt)
+        Some(attempt)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::esl::feed::EventItem;
 use crate::esl::link::{Intake, NodeAddress};
 use crate::hook;
 use crate::id::{AttemptHash, NodeName};
-use crate::lifecycle::attempt::Attempt;
+use crate::lifecycle::kept::Kept;
 use crate::lifecycle::machine::OpenStays;
 use crate::lifecycle::{Effects, Lifecycle};
 use crate::outbox::{AttemptChange, Closed, Entry, Outbox};
@@ -36,11 +36,11 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// What a follower is told to do.
 #[derive(Debug)]
 pub enum Order {
-    /// To follow a node, with the attempts that were left open on it; or to connect anew to one that it follows, whose
+    /// To follow a node, with what was kept of its attempts; or to connect anew to one that it follows, whose
     /// address or password has changed.
-    Follow(Box<NodeAddress>, Vec<Attempt>),
+    Follow(Box<NodeAddress>, Vec<Kept>),
     /// To follow a node no more, and to hand over its attempts.
-    Leave(NodeName, oneshot::Sender<Vec<Attempt>>),
+    Leave(NodeName, oneshot::Sender<Vec<Kept>>),
 }
 
 /// Why a follower cannot go on.
@@ -123,13 +123,15 @@ impl Follower {
 
     async fn obey(&mut self, order: Order) -> Result<(), Closed> {
         match order {
-            Order::Follow(address, attempts) => {
+            Order::Follow(address, kept) => {
                 info!(node = %address.name, address = address.address, "following FreeSWITCH");
                 self.close(&address.name).await?;
-                for attempt in attempts {
-                    self.around.live.show(&attempt);
-                    self.tap.mark(&address.name, || Mark::Restored(Cow::Borrowed(&attempt)));
-                    self.lifecycle.restore(attempt);
+                for kept in kept {
+                    if let Some(attempt) = kept.open() {
+                        self.around.live.show(attempt);
+                    }
+                    self.tap.mark(&address.name, || Mark::Restored(Cow::Borrowed(&kept)));
+                    self.lifecycle.restore(kept);
                 }
                 let shown = self.lifecycle.on(&address.name).now();
                 let intake = Intake { capacity: self.around.event_capacity, asides: self.tap.is_wanted() };
@@ -140,13 +142,14 @@ impl Follower {
             Order::Leave(node, reply) => {
                 self.close(&node).await?;
                 self.tap.mark(&node, || Mark::Left);
-                let attempts = self.lifecycle.remove(&node);
-                info!(%node, open_attempts = attempts.len(), "FreeSWITCH is not followed any more");
-                for attempt in &attempts {
+                let kept = self.lifecycle.remove(&node);
+                let open: Vec<_> = kept.iter().filter_map(Kept::open).collect();
+                info!(%node, open_attempts = open.len(), "FreeSWITCH is not followed any more");
+                for attempt in open {
                     self.around.live.remove(attempt.hash());
                 }
-                // If nobody takes them, they are in the outbox still.
-                let _ = reply.send(attempts);
+                // If nobody takes it, it is in the outbox still.
+                let _ = reply.send(kept);
             }
         }
         Ok(())
@@ -322,15 +325,13 @@ impl Follower {
 
     /// What became of an attempt, shown to whoever looks.
     fn change(&self, hash: AttemptHash) -> AttemptChange {
-        match (self.lifecycle.attempt(hash), self.lifecycle.state(hash)) {
-            (Some(attempt), Some((key, state))) => {
-                self.around.live.show(attempt);
-                AttemptChange::Keep { key, state }
-            }
-            _ => {
-                self.around.live.remove(hash);
-                AttemptChange::Forget(hash)
-            }
+        match self.lifecycle.attempt(hash) {
+            Some(attempt) => self.around.live.show(attempt),
+            None => self.around.live.remove(hash),
+        }
+        match self.lifecycle.state(hash) {
+            Some((key, state)) => AttemptChange::Keep { key, state },
+            None => AttemptChange::Forget(hash),
         }
     }
 }

@@ -15,6 +15,7 @@ mod nodes;
 mod offers;
 mod payloads;
 mod properties;
+mod situations;
 mod story;
 mod surveys;
 mod transfers;

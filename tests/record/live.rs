@@ -16,7 +16,7 @@ use hookswitch::node::{Follower, LiveAttempts};
 use hookswitch::outbox::store::{Opened, Settings as OutboxSettings};
 use hookswitch::recording::mark::Writer;
 use hookswitch::recording::recorder::{self, Settings};
-use hookswitch::recording::{Directory, Mark, Tap};
+use hookswitch::recording::{Directory, Tap};
 use hookswitch::simulator::server::DEFAULT_PASSWORD;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -119,7 +119,6 @@ async fn what_a_follower_was_fed_through_a_gap_replays_to_what_was_committed() {
     let file = place.path("gap.esl");
     let settings = Settings { file: file.clone(), node: "pbx".into(), by: Writer::Daemon, redaction: None };
     let (recorder, recording) = recorder::begin(settings).expect("a recording");
-    recorder.mark(&Mark::Arrived { at: jiff::Timestamp::now() });
     let node = NodeAddress {
         name: "pbx".into(),
         address: freeswitch.address.to_string(),
@@ -153,4 +152,31 @@ async fn what_a_follower_was_fed_through_a_gap_replays_to_what_was_committed() {
     let committed = place.committed();
     assert!(committed.len() > 10, "{} moments", committed.len());
     assert_replays(&file, &config, &committed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cluster_told_while_a_node_went_and_came_replays_to_what_was_committed() {
+    let (place, one, other) = (Place::new(), FreeSwitch::at_work().await, FreeSwitch::at_work().await);
+    let nodes = [("one", one.address), ("other", other.address)];
+    let config = place.configure_cluster(&nodes);
+    let load = || Config::load(&config).expect("a good configuration");
+    let directory = Directory { path: place.path("recordings"), redact: false };
+    let daemon = Daemon::start(Arc::new(load()), Some(directory.clone())).expect("starts");
+    sleep(Duration::from_secs(2)).await;
+    place.configure_cluster(&nodes[..1]);
+    daemon.reload(load()).expect("a good configuration");
+    sleep(Duration::from_secs(1)).await;
+    place.configure_cluster(&nodes);
+    daemon.reload(load()).expect("a good configuration");
+    sleep(Duration::from_secs(2)).await;
+    daemon.stop().await;
+
+    let [file] = &files(&directory.path)[..] else { panic!("one recording") };
+    let counts = marks(file);
+    assert!(counts["node"] > 10 && counts["left"] == 1 && counts["configured"] == 2, "{counts:?}");
+    let committed = place.committed();
+    for (node, _) in nodes {
+        assert!(committed.iter().filter(|moment| moment["node"] == node).count() > 10);
+    }
+    assert_replays(file, &config, &committed);
 }
