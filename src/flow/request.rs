@@ -34,7 +34,8 @@ impl HttpStep {
         }
         Ok(RenderedRequest {
             method: self.method.clone(),
-            url: self.url.render(context.fields())?,
+            // A webhook that has nothing to fill in needs no fields, so none are made for it.
+            url: self.url.literal().map_or_else(|| self.url.render(context.fields()), |url| Ok(url.clone()))?,
             headers,
             body: self.body.render(context)?,
         })

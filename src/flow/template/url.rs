@@ -52,9 +52,17 @@ impl UrlTemplate {
         Ok(Self { template, destination })
     }
 
+    /// The URL itself, where nothing is filled in.
+    pub fn literal(&self) -> Option<&Url> {
+        match (&self.template, &self.destination) {
+            (Compiled::Literal(_), Destination::Literal(url)) => Some(url),
+            _ => None,
+        }
+    }
+
     /// Fills in the URL.
     pub fn render(&self, fields: &Value) -> Result<Url, RenderError> {
-        if let (Compiled::Literal(_), Destination::Literal(url)) = (&self.template, &self.destination) {
+        if let Some(url) = self.literal() {
             return Ok(url.clone());
         }
         let text = self.template.render(fields, MAX_BYTES)?;
