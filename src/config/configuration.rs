@@ -8,13 +8,13 @@ use dashmap::DashMap;
 
 use super::agent::AgentCard;
 use super::daemon::DaemonSettings;
+use super::definition::{Literals, StoredFlows};
 use super::delivery::DeliverySettings;
 use super::document;
 use super::fault::Fault;
 use super::file::{self, SourceFile};
 use super::flow;
 use super::freeswitch::{self, FreeswitchNode};
-use super::hook::Flows;
 use super::outbox::OutboxSettings;
 use super::problem::{Problem, Problems};
 use super::queue::ResolvedQueue;
@@ -23,7 +23,7 @@ use super::report::Report;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::Value;
-use crate::flow::Flow;
+use crate::flow::{Flow, Flows};
 use crate::hook::Hook;
 use crate::id::{AgentName, FlowName, NodeName, QueueName};
 
@@ -44,6 +44,7 @@ pub struct Config {
     pub delivery: DeliverySettings,
     agents: BTreeMap<AgentName, AgentCard>,
     flows: BTreeMap<FlowName, Arc<Flow>>,
+    stored_flows: Arc<StoredFlows>,
     queues: Queues,
     resolved: DashMap<QueueName, Arc<ResolvedQueue>>,
     files_with_secrets: BTreeSet<String>,
@@ -110,6 +111,16 @@ impl Config {
         self.flows.values()
     }
 
+    /// The flows as the runner uses them: these, and what others said that runs began with.
+    pub fn flows_of_runs(&self) -> Flows {
+        Flows::new(self.flows().cloned(), Arc::clone(&self.stored_flows))
+    }
+
+    /// The flows whose runs stay in the outbox for now.
+    pub fn paused_flows(&self) -> BTreeSet<FlowName> {
+        self.flows().filter(|flow| flow.paused).map(|flow| flow.name.clone()).collect()
+    }
+
     /// Every hook, by its queue pattern.
     pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
         self.queues.hooks()
@@ -164,12 +175,15 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
     let delivery = delivery.unwrap_or_default();
     let agents = root.optional("agents", agents);
-    let flows = root.optional("flows", |value| flows(value, &delivery, lookup)).unwrap_or_default();
+    let mut literals = Literals::new();
+    let flows = root.optional("flows", |value| flow::read_all(value, false, &delivery, lookup, &mut literals));
+    let flows = flows.unwrap_or_default();
     let queues = root.optional("queues", |value| Queues::read(value, &flows));
     Some(Config {
         daemon: daemon.unwrap_or_default(),
         freeswitch: freeswitch.unwrap_or_default(),
         outbox: outbox.unwrap_or_default(),
+        stored_flows: Arc::new(StoredFlows::new(delivery.clone(), lookup.clone(), literals)),
         delivery,
         agents: agents.unwrap_or_default(),
         flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),
@@ -201,12 +215,4 @@ fn agents(value: Value<'_>) -> Option<BTreeMap<AgentName, AgentCard>> {
         Some((AgentName::new(name.checked("agent")?), card?))
     });
     Some(cards.flatten().collect())
-}
-
-fn flows(value: Value<'_>, defaults: &DeliverySettings, lookup: &Lookup) -> Option<Flows> {
-    let flows = value.entries()?.map(|(name, value)| {
-        let flow = value.section(|section| flow::read(name.text, section, defaults, lookup));
-        Some((FlowName::new(name.checked("flow")?), flow.map(Arc::new)))
-    });
-    Some(flows.flatten().collect())
 }

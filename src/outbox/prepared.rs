@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::entry::{AttemptChange, Entry, PlannedRun};
 use crate::id::{AttemptHash, MomentId};
 use crate::moment::value::Variables;
@@ -21,6 +23,7 @@ pub(super) struct PreparedMoment {
     pub(super) attempt: AttemptHash,
     pub(super) queue: String,
     pub(super) event: &'static str,
+    pub(super) happened_at: Timestamp,
     pub(super) payload: StoredPayload,
     /// The whole payload, for its runs.
     pub(super) whole: Arc<str>,
@@ -54,9 +57,10 @@ impl PreparedMoment {
     fn new((moment, runs): (Moment, Vec<PlannedRun>)) -> Self {
         let Moment { attempt, payload } = moment;
         let (id, event, queue) = (payload.id, payload.event.as_str(), payload.queue_name.as_str().to_owned());
+        let happened_at = payload.timestamp.0;
         let payload = StoredPayload::new(payload);
         let whole = if runs.is_empty() { Arc::default() } else { payload.whole() };
-        Self { id, attempt, queue, event, payload, whole, runs }
+        Self { id, attempt, queue, event, happened_at, payload, whole, runs }
     }
 }
 

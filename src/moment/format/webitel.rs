@@ -25,8 +25,11 @@ pub(super) const MEANING: &str = "What Webitel's engine gives to the flows of it
 /// A field's value as text; none where it is left out.
 type Text = Option<String>;
 
-/// Every field, by its name in Webitel and how it follows from the payload.
-const FIELDS: &[(&str, fn(&Payload) -> Text)] = &[
+/// A field: its name in Webitel, and how it follows from the payload.
+type Field = (&'static str, fn(&Payload) -> Text);
+
+/// Every field.
+const FIELDS: &[Field] = &[
     ("state", |payload| text(Some(payload.event))),
     ("channel", |payload| word(Some(payload.channel))),
     ("attempt_id", |payload| text(Some(payload.attempt_id))),
