@@ -412,5 +412,6 @@ pub(super) fn leg_end(at: Timestamp, data: ChannelData<'_>) -> LegEnd {
         // The network lost the far end: that counts as its leaving.
         hangup.disposition = Disposition::ByFarEnd;
     }
-    LegEnd { at: data.hung_up_at().unwrap_or(at), cause, hangup }
+    let answered_at = data.answered_at().filter(|_| !data.needs_confirmation());
+    LegEnd { at: data.hung_up_at().unwrap_or(at), answered_at, cause, hangup }
 }

@@ -220,7 +220,13 @@ impl Attempt {
             OfferState::Failing { at, .. } => self.conclude_offer(occasion, index, offer.final_verdict(fate), *at),
             OfferState::Open if has_winner => self.offers[index].close(Outcome::LostRace, at),
             OfferState::Open if has_gap && leg_end.is_none() => self.offers[index].close(Outcome::Lost, at),
-            OfferState::Open => self.conclude_offer(occasion, index, offer.final_verdict(fate), at),
+            OfferState::Open => {
+                if let Some(answered_at) = offer.answered_by_its_end() {
+                    self.answer_as(occasion, index, answered_at, true);
+                }
+                let verdict = self.offers[index].final_verdict(fate);
+                self.conclude_offer(occasion, index, verdict, at);
+            }
         }
     }
 

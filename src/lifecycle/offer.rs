@@ -102,6 +102,9 @@ impl Leg {
 pub struct LegEnd {
     /// When.
     pub at: Timestamp,
+    /// When it had been answered, if that was enough to accept the call.
+    #[serde(default)]
+    pub answered_at: Option<Timestamp>,
     /// FreeSWITCH's cause.
     pub cause: Option<String>,
     /// Who ended it, and its SIP status.
@@ -205,6 +208,11 @@ impl Offer {
         let unseen = self.legs.iter().filter(|leg| leg.end.is_none()).filter_map(|leg| leg.loss.as_ref());
         let seen_until = self.last_leg_end().map(|end| end.at);
         unseen.max_by_key(|loss| loss.at).filter(|loss| seen_until.is_none_or(|seen_until| seen_until <= loss.at))
+    }
+
+    /// When one of its legs was answered, as their ends tell.
+    pub fn answered_by_its_end(&self) -> Option<Timestamp> {
+        self.legs.iter().filter_map(|leg| leg.end.as_ref()?.answered_at).min()
     }
 
     /// How the offer's legs ended, as far as that is known: as the last of them.
@@ -397,7 +405,7 @@ mod tests {
         offer.add_leg(Leg::new("leg".into()));
         assert_eq!(offer.verdict(MemberFate::Waiting, at(1_000)), Some(Readiness::Until(at(1_500))));
         let hangup = Hangup { sip_status: Some(403), ..Hangup::default() };
-        offer.end_leg("leg", &LegEnd { at: at(1_010), cause: Some("CALL_REJECTED".into()), hangup });
+        offer.end_leg("leg", &LegEnd { at: at(1_010), answered_at: None, cause: Some("CALL_REJECTED".into()), hangup });
         let verdict = offer.verdict(MemberFate::Waiting, at(1_010));
         assert_eq!(verdict, Some(Readiness::Ready(Verdict::Missed(MissedReason::Rejected))));
         assert_eq!(offer.failure(), (Some("CALL_REJECTED".into()), Some(403)));

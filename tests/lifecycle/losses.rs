@@ -136,6 +136,27 @@ fn an_offer_whose_end_was_lost_ends_as_its_leg_did() {
 }
 
 #[test]
+fn an_answer_of_which_only_the_legs_end_tells_was_in_vain() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(2_000);
+    story.lost(|story| {
+        story.pick_up(ring.leg);
+        story.bridge_start(&stay, &ring);
+    });
+    story.pass(500);
+    story.ending(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.gone(stay.leg);
+    story.pass(1_500);
+    story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    let told = story.told();
+    assert_eq!(told.hooks(), ["joined", "offering agent1", "answered agent1", "leaving abandoned hangup"]);
+    assert!(told.only(EventName::Answered).synthetic);
+    assert_eq!(told.offers(), ["agent1 failed"]);
+}
+
+#[test]
 fn the_next_offer_to_an_agent_ends_the_one_whose_end_was_lost() {
     let mut story = Story::new();
     let stay = story.caller();
