@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -198,6 +199,12 @@ hash_id! {
 }
 
 impl AttemptHash {
+    /// What stands in an attempt's place for moments that belong to none, but to an agent or a queue of that name: so one
+    /// flow's runs for it follow each other, as an attempt's do.
+    pub fn in_place_of(core: &CoreUuid, kind: &str, name: &str) -> Self {
+        Self(digest([core.as_str().as_bytes(), kind.as_bytes(), name.as_bytes()]))
+    }
+
     /// The attempt's number for people and for systems that want an integer: 53 bits, which JavaScript keeps exactly.
     pub fn attempt_id(self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -213,6 +220,12 @@ impl AttemptHash {
                 MomentId(digest([&self.0, event.as_bytes(), agent.as_str().as_bytes(), &ordinal.to_be_bytes()]))
             }
         }
+    }
+
+    /// The moment that bears `event`'s name and happened then, for an event that can come again; `detail` tells those apart
+    /// that share a tick of FreeSWITCH's clock.
+    pub fn moment_at(self, event: &str, at: Timestamp, detail: &str) -> MomentId {
+        MomentId(digest([&self.0, event.as_bytes(), &at.as_microsecond().to_be_bytes(), detail.as_bytes()]))
     }
 }
 

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::agents::Agents;
 use super::anomaly::{Anomalies, Anomaly};
 use super::attempt::Attempt;
 use super::channels::Channels;
 use super::early::EarlyEvents;
 use super::memory::{Memory, Settled, Stay};
+use super::queues::Queues;
 use super::seen::Seen;
 use super::world::{Occasion, World};
 use crate::config::Config;
@@ -20,8 +22,8 @@ use crate::freeswitch::Snapshot;
 use crate::freeswitch::fact::MemberRef;
 use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeName};
-use crate::moment::Moment;
 use crate::moment::value::{CcResult, Source};
+use crate::moment::{EventName, Moment};
 
 /// The most attempts that live at once. An attempt and its two channels take less than three kilobytes; no FreeSWITCH has so many calls.
 const ATTEMPTS_LIMIT: usize = 200_000;
@@ -75,25 +77,27 @@ pub struct Lifecycle {
     by_session: HashMap<ChannelUuid, Vec<AttemptHash>>,
     by_agent: HashMap<AgentName, Vec<AttemptHash>>,
     deadlines: BTreeSet<(Timestamp, AttemptHash)>,
+    /// The attempts that have left and whose agent still wraps up, where somebody waits to hear of its end.
+    wrapping: HashMap<AttemptHash, Live>,
+    pub(super) agents: Agents,
+    pub(super) queues: Queues,
+    /// Whether agents were added or changed since FreeSWITCH was last asked for them.
+    pub(super) roster_is_stale: bool,
 }
 
 #[derive(Debug)]
 struct Live {
     attempt: Box<Attempt>,
     deadline: Option<Timestamp>,
+    /// Since when it counts as waiting, where the queue's number is followed.
+    counted: Option<Timestamp>,
 }
 
 impl Lifecycle {
     /// A node of which nothing is known yet.
     pub fn new(node: NodeName, config: Arc<Config>) -> Self {
         Self {
-            world: World {
-                node,
-                core: None,
-                config,
-                wrap_up_seconds: Default::default(),
-                queue_agents: Default::default(),
-            },
+            world: World::new(node, config),
             channels: Channels::default(),
             memory: Memory::default(),
             early: EarlyEvents::default(),
@@ -106,7 +110,16 @@ impl Lifecycle {
             by_session: HashMap::new(),
             by_agent: HashMap::new(),
             deadlines: BTreeSet::new(),
+            wrapping: HashMap::new(),
+            agents: Agents::default(),
+            queues: Queues::default(),
+            roster_is_stale: false,
         }
+    }
+
+    /// From now on tells the events beyond the eight although no hook hears them.
+    pub fn tell_all(&mut self) {
+        self.world.tells_all = true;
     }
 
     /// The node's clock.
@@ -124,14 +137,14 @@ impl Lifecycle {
         self.attempts.len()
     }
 
-    /// A live attempt.
+    /// A live attempt: one that has not left.
     pub fn attempt(&self, hash: AttemptHash) -> Option<&Attempt> {
         self.attempts.get(&hash).map(|live| &*live.attempt)
     }
 
-    /// An attempt's key and state, to be found again after a restart; none if it is over.
+    /// An attempt's key and state, to be found again after a restart; none if it is over, its agent's post-processing too.
     pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
-        let attempt = self.attempt(hash)?;
+        let attempt = &self.attempts.get(&hash).or_else(|| self.wrapping.get(&hash))?.attempt;
         let state = serde_json::to_string(attempt).expect("an attempt's state is plain data");
         Some((attempt.key.clone(), state))
     }
@@ -149,23 +162,51 @@ impl Lifecycle {
             channel.latest_attempt_id = Some(attempt.attempt_id);
         }
         self.now = self.now.max(attempt.latest_fact_at());
-        self.insert(attempt);
+        let hash = self.insert(attempt);
+        // What it waits for is found out when time first passes.
+        let now = self.now;
+        if let Some(live) = self.attempts.get_mut(&hash) {
+            live.deadline = Some(now);
+            self.deadlines.insert((now, hash));
+            count(&self.world, &mut self.queues, hash, live, now, &Source::default());
+            self.queues.forget_changes();
+            if live.attempt.left {
+                self.wrapping.extend(self.attempts.remove_entry(&hash));
+            }
+        }
     }
 
     /// Uses another configuration from now on; attempts that are under way keep the settings they began with.
     pub fn configure(&mut self, config: Arc<Config>) {
         self.world.config = config;
+        self.recount();
+    }
+
+    /// Counts anew who waits in the queues that somebody hears of; that is no change.
+    fn recount(&mut self) {
+        self.queues = Queues::default();
+        for (hash, live) in &mut self.attempts {
+            live.counted = None;
+            count(&self.world, &mut self.queues, *hash, live, self.now, &Source::default());
+        }
+        self.queues.forget_changes();
+    }
+
+    /// Whether FreeSWITCH should be asked for its agents, because some were added or changed. To be asked for once.
+    pub fn take_stale_roster(&mut self) -> bool {
+        std::mem::take(&mut self.roster_is_stale)
     }
 
     /// A new connection begins: what happened before its first event was not seen.
     pub fn begin_connection(&mut self) {
         self.connected_at = None;
-        self.channels.begin_connection();
+        self.begin_gap();
     }
 
-    /// Events were dropped: the ends of channels may have been among them.
+    /// Events were dropped: the ends of channels may have been among them, and what agents did.
     pub fn begin_gap(&mut self) {
         self.channels.begin_connection();
+        self.agents.begin_connection();
     }
 
     /// How many channels are kept.
@@ -187,6 +228,7 @@ impl Lifecycle {
                 Some((_, hash)) => self.with_attempt(hash, at, &Source::default(), effects, |_, _| {}),
                 None => self.expire_early_event(effects),
             }
+            self.tell_queue_counts(effects);
         }
         self.now = self.now.max(now);
     }
@@ -201,6 +243,7 @@ impl Lifecycle {
                 self.with_attempt(hash, at, &Source::default(), effects, |_, _| {});
             }
         }
+        self.tell_queue_counts(effects);
     }
 
     /// The live attempts: those that a snapshot, asked for now, is to be compared with.
@@ -226,8 +269,8 @@ impl Lifecycle {
         if let Some(core) = snapshot.core.as_ref().filter(|core| self.world.core.as_ref() != Some(core)) {
             self.change_core(core.clone(), effects);
         }
-        self.world.wrap_up_seconds = snapshot.wrap_up_seconds();
-        self.world.queue_agents = snapshot.queue_agents();
+        let comparison = self.begin_comparison(snapshot, open);
+        self.find_agents(snapshot, effects);
         self.channels.prune(|uuid| snapshot.channels.contains(uuid));
         let waiting: BTreeSet<_> = snapshot.members.iter().map(MemberRow::identity).collect();
         let is_there = |key: &AttemptKey| {
@@ -242,6 +285,8 @@ impl Lifecycle {
                 self.take_over(row, dump, effects);
             }
         }
+        self.tell_queue_counts(effects);
+        self.tell_reconciled(comparison, effects);
     }
 
     /// The FreeSWITCH process is another one than before: all attempts of the old one are over.
@@ -357,12 +402,13 @@ impl Lifecycle {
     /// Takes a new attempt.
     pub(super) fn insert(&mut self, attempt: Attempt) -> AttemptHash {
         let hash = attempt.hash();
-        let session = attempt.key.session.clone();
         for offer in &attempt.offers {
             self.note_offer(offer.agent.as_str(), hash);
         }
-        self.by_session.entry(session).or_default().push(hash);
-        self.attempts.insert(hash, Live { attempt: Box::new(attempt), deadline: None });
+        if !attempt.left {
+            self.by_session.entry(attempt.key.session.clone()).or_default().push(hash);
+        }
+        self.attempts.insert(hash, Live { attempt: Box::new(attempt), deadline: None, counted: None });
         hash
     }
 
@@ -375,7 +421,8 @@ impl Lifecycle {
         effects: &mut Effects,
         change: impl FnOnce(&mut Attempt, &mut Occasion<'_>),
     ) {
-        let Some(live) = self.attempts.get_mut(&hash) else { return };
+        let found = self.attempts.get_mut(&hash).or_else(|| self.wrapping.get_mut(&hash));
+        let Some(live) = found else { return };
         let moments = &mut effects.moments;
         let mut occasion = Occasion { world: &self.world, hash, at, now: self.now, source, moments };
         change(&mut live.attempt, &mut occasion);
@@ -390,27 +437,54 @@ impl Lifecycle {
         if std::mem::take(&mut live.attempt.dirty) {
             effects.changed.insert(hash);
         }
+        count(&self.world, &mut self.queues, hash, live, at, source);
         if live.attempt.left {
-            self.forget(hash);
+            self.part_with(hash);
         }
     }
 
-    fn forget(&mut self, hash: AttemptHash) {
-        let Some(Live { attempt, deadline }) = self.attempts.remove(&hash) else { return };
-        if let Some(at) = deadline {
+    /// Parts with an attempt that has left; while its agent wraps up it is kept aside.
+    fn part_with(&mut self, hash: AttemptHash) {
+        let has_just_left = self.attempts.remove(&hash);
+        if let Some(live) = &has_just_left {
+            self.remember(hash, &live.attempt);
+        }
+        let Some(live) = has_just_left.or_else(|| self.wrapping.remove(&hash)) else { return };
+        if live.attempt.wrap_up.is_some() {
+            self.wrapping.insert(hash, live);
+            return;
+        }
+        if let Some(at) = live.deadline {
             self.deadlines.remove(&(at, hash));
         }
-        remove_from(&mut self.by_session, &attempt.key.session, hash);
-        for offer in &attempt.offers {
+        for offer in &live.attempt.offers {
             remove_from(&mut self.by_agent, &offer.agent, hash);
         }
+    }
+
+    /// Remembers of an attempt that has left what a later one may need.
+    fn remember(&mut self, hash: AttemptHash, attempt: &Attempt) {
+        remove_from(&mut self.by_session, &attempt.key.session, hash);
         if attempt.result().0 != CcResult::Success {
             self.memory.abandon(self.now, attempt.key.member.clone(), attempt.for_a_resume());
         }
         let settled = Settled { ordinal: attempt.key.ordinal, left_at: attempt.left_at().unwrap_or(self.now) };
-        let key = attempt.key;
-        let stay = Stay { queue: key.queue, member: key.member, session: key.session };
+        let key = &attempt.key;
+        let stay = Stay { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() };
         self.memory.settle(self.now, stay, settled);
+    }
+}
+
+/// Counts whether the attempt waits, where somebody hears of it.
+fn count(world: &World, queues: &mut Queues, hash: AttemptHash, live: &mut Live, at: Timestamp, source: &Source) {
+    if !world.may_tell(EventName::QueueCount) {
+        return;
+    }
+    let Attempt { key: AttemptKey { queue, .. }, joined_at, .. } = &*live.attempt;
+    let since = Some(*joined_at).filter(|_| live.attempt.is_waiting() && world.tells(EventName::QueueCount, queue));
+    if live.counted != since {
+        queues.count((queue, hash), live.counted, since, at, source);
+        live.counted = since;
     }
 }
 

@@ -33,6 +33,10 @@ const BATCH: usize = 256;
 /// How long after a failed survey it is tried again.
 const SURVEY_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long after an agent was added or changed FreeSWITCH is asked for its agents: whoever changes one usually changes
+/// more of it, or of others, and nothing tells when it is done.
+const ROSTER_PAUSE: Duration = Duration::from_secs(5);
+
 /// Follows a node.
 #[derive(Debug)]
 pub struct Follower {
@@ -66,7 +70,9 @@ impl Follower {
     ) -> Self {
         let mut lifecycle = Lifecycle::new(node.clone(), config.borrow().clone());
         for attempt in open {
-            live.show(&attempt);
+            if !attempt.left {
+                live.show(&attempt);
+            }
             lifecycle.restore(attempt);
         }
         let clock = NodeClock::new(lifecycle.now(), Instant::now());
@@ -128,6 +134,9 @@ impl Follower {
                 }
             }
             self.commit(effects).await?;
+        }
+        if self.survey.is_none() && self.lifecycle.take_stale_roster() {
+            self.begin_survey(ROSTER_PAUSE);
         }
         Ok(())
     }
@@ -208,7 +217,8 @@ impl Follower {
             let payload = &moment.payload;
             info!(
                 node = %payload.node,
-                queue = %payload.queue_name,
+                queue = payload.queue_name.as_ref().map(display),
+                agent = payload.agent_name.as_ref().map(display),
                 attempt = payload.attempt_id,
                 sequence = payload.sequence,
                 synthetic = payload.synthetic,
@@ -224,15 +234,13 @@ impl Follower {
 
     /// What became of an attempt, shown to whoever looks.
     fn change(&self, hash: AttemptHash) -> AttemptChange {
-        match (self.lifecycle.attempt(hash), self.lifecycle.state(hash)) {
-            (Some(attempt), Some((key, state))) => {
-                self.live.show(attempt);
-                AttemptChange::Keep { key, state }
-            }
-            _ => {
-                self.live.remove(hash);
-                AttemptChange::Forget(hash)
-            }
+        match self.lifecycle.attempt(hash) {
+            Some(attempt) => self.live.show(attempt),
+            None => self.live.remove(hash),
+        }
+        match self.lifecycle.state(hash) {
+            Some((key, state)) => AttemptChange::Keep { key, state },
+            None => AttemptChange::Forget(hash),
         }
     }
 }

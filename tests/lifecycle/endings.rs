@@ -1,6 +1,6 @@
 //! How an attempt ends: result, reason, side, and how long `leaving` waits.
 
-use hookswitch::moment::value::{CancelReason, CcResult, Side};
+use hookswitch::moment::value::{CancelReason, CcResult, Seconds, Side};
 use jiff::SignedDuration;
 
 use crate::story::{Ended, Story, Told};
@@ -44,7 +44,7 @@ fn a_member_who_hangs_up_or_is_lost_before_a_connection_has_abandoned() {
         story.gone(stay.leg);
         let told = story.told();
         assert_eq!(result(&told), (CcResult::Abandoned, Some(CancelReason::Hangup)), "{cause} {by:?}");
-        assert_eq!(told.leaving().wait_sec.0, 4.0);
+        assert_eq!(told.leaving().wait_sec, Some(Seconds(4.0)));
         assert_eq!(told.leaving().call_cause.as_deref(), Some(cause));
     }
 }
@@ -76,7 +76,7 @@ fn a_timeout_counts_as_abandoned_where_the_queue_says_so() {
         ("EXIT_WITH_KEY", CcResult::Cancel),
         ("BREAK_OUT", CcResult::Cancel),
     ] {
-        let mut story = Story::with("[queues.\"*\"]\ntimeout_is_abandoned = true\n");
+        let mut story = Story::with("[queues.\"*\"]\ncount_as_abandoned = [\"timeout\", \"no_agent_timeout\"]\n");
         let stay = story.caller();
         story.leave(&stay, Some(reason));
         assert_eq!(story.told().leaving().cc_result, Some(expected), "{reason}");
@@ -215,7 +215,7 @@ fn leaving_waits_for_the_calls_end_at_most_thirty_seconds() {
         let told = story.told();
         assert_eq!(result(&told), (CcResult::Abandoned, Some(CancelReason::Hangup)));
         assert_eq!(told.leaving().call_cause.as_deref(), Some("NORMAL_CLEARING"), "the queue's end carries it too");
-        assert_eq!(told.leaving().wait_sec.0, 1.0, "left_at is the first end, not the timer");
+        assert_eq!(told.leaving().wait_sec, Some(Seconds(1.0)), "left_at is the first end, not the timer");
     }
 }
 
@@ -229,7 +229,7 @@ fn leaving_waits_for_the_queues_end_at_most_ten_seconds() {
         story.late(late, |story| story.leave(&stay, Some("BREAK_OUT")));
         let told = story.told();
         assert_eq!(told.leaving().synthetic, synthetic, "{late}");
-        assert_eq!(told.leaving().wait_sec.0, 1.0);
+        assert_eq!(told.leaving().wait_sec, Some(Seconds(1.0)));
     }
 }
 

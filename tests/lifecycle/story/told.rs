@@ -20,7 +20,11 @@ impl Told {
 
     /// The hooks of one queue, in words.
     pub(crate) fn hooks_of(&self, queue: &str) -> Vec<String> {
-        self.payloads.iter().filter(|payload| payload.queue_name.as_str() == queue).map(words).collect()
+        self.payloads
+            .iter()
+            .filter(|payload| payload.queue_name.as_ref().is_some_and(|name| name.as_str() == queue))
+            .map(words)
+            .collect()
     }
 
     /// The one hook of that event.
