@@ -59,6 +59,14 @@ pub enum Fault {
         /// What to write instead.
         remedy: String,
     },
+    /// An event of queues among the hooks of an agent, or the other way round.
+    #[error("`{event}` does not happen here, but to {belongs_to}")]
+    EventOfOthers {
+        /// The event.
+        event: String,
+        /// Where hooks for it stand.
+        belongs_to: &'static str,
+    },
     /// A name that cannot be one.
     #[error("this is not a name for a {0}")]
     Name(&'static str),
@@ -163,6 +171,9 @@ impl Fault {
             Self::OutOfRange { .. } => "choose a value within these bounds".into(),
             Self::Duration(_) => {
                 "write number and unit: `5s`, `2h 30m`, `30 days`; months and years have no fixed length".into()
+            }
+            Self::EventOfOthers { belongs_to, .. } => {
+                format!("put the hook into `[{belongs_to}.\"PATTERN\"]`: `[{belongs_to}.\"*\"]` stands for all of them")
             }
             Self::Name(_) => "write at least one character, but no `/` and no control characters".into(),
             Self::SetTwice { .. } => "keep one of the two".into(),

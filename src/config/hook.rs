@@ -35,6 +35,14 @@ impl Owner {
         }
     }
 
+    /// Where hooks stand that hear other events.
+    fn other(self) -> &'static str {
+        match self {
+            Self::Queue => "agents",
+            Self::Agent => "queues",
+        }
+    }
+
     fn hears(self, event: EventName) -> bool {
         event.is_of_agent() == (self == Self::Agent)
     }
@@ -63,9 +71,7 @@ pub(super) fn read_all(pattern: &str, value: Value<'_>, flows: &Flows, owner: Ow
 }
 
 fn read(id: String, section: &mut Section<'_>, flows: &Flows, owner: Owner) -> Option<Hook> {
-    let heard = EventName::ALL.into_iter().filter(|event| owner.hears(*event));
-    let events: Vec<_> = heard.map(|event| (event.as_str(), event)).collect();
-    let event = section.required("event", |value| value.word("event", &events));
+    let event = section.required("event", |value| event(value, owner));
     let flow = section.required("flow", |value| flow(value, flows));
     let has_condition = section.has("when");
     let when = section.optional("when", |value| value.compiled(Expression::compile));
@@ -77,6 +83,17 @@ fn read(id: String, section: &mut Section<'_>, flows: &Flows, owner: Owner) -> O
     let mut hook = Hook::new(id, event?, flow?);
     (hook.when, hook.enabled, hook.dry_run) = (when, enabled, dry_run);
     Some(hook)
+}
+
+fn event(value: Value<'_>, owner: Owner) -> Option<EventName> {
+    let word = value.text()?;
+    if EventName::parse(word).is_some_and(|event| !owner.hears(event)) {
+        value.refuse(Fault::EventOfOthers { event: word.to_owned(), belongs_to: owner.other() });
+        return None;
+    }
+    let heard = EventName::ALL.into_iter().filter(|event| owner.hears(*event));
+    let events: Vec<_> = heard.map(|event| (event.as_str(), event)).collect();
+    value.word("event", &events)
 }
 
 fn name(value: Value<'_>) -> Option<String> {

@@ -155,7 +155,7 @@ impl Lifecycle {
         if let Some(known) = self.agents.entry(agent, &mut self.anomalies) {
             known.connection = connection;
         }
-        for hash in self.offered_to(agent).into_iter().filter(|hash| Some(*hash) != by) {
+        for hash in self.wrapping_up(agent).into_iter().filter(|hash| Some(*hash) != by) {
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
                 attempt.move_agent(occasion, agent, step);
             });
@@ -165,7 +165,6 @@ impl Lifecycle {
     /// Takes what a snapshot says of the agents: who was heard of in this connection is better known by that.
     pub(super) fn find_agents(&mut self, snapshot: &Snapshot, effects: &mut Effects) {
         self.world.read_roster(snapshot);
-        self.roster_is_stale = false;
         let follows = [EventName::AgentStatus, EventName::AgentState, EventName::Processed];
         if !follows.into_iter().any(|event| self.world.may_tell(event)) {
             self.agents = Agents::default();
@@ -174,7 +173,7 @@ impl Lifecycle {
         let (now, source) = (self.now, Source { core_uuid: self.world.core.clone(), event_sequence: None });
         let unheard = snapshot.agents.iter().filter(|row| !self.agents.was_heard_of(&row.name));
         for row in unheard.collect::<Vec<_>>() {
-            for hash in self.offered_to(&row.name) {
+            for hash in self.wrapping_up(&row.name) {
                 self.with_attempt(hash, now, &source, effects, |attempt, occasion| attempt.find_agent(occasion, row));
             }
             let status = (Facet::Status, &row.status, row.status_since());

@@ -142,9 +142,14 @@ impl Lifecycle {
         self.attempts.get(&hash).map(|live| &*live.attempt)
     }
 
+    /// A live attempt, or one that has left and whose agent wraps up.
+    fn kept(&self, hash: AttemptHash) -> Option<&Attempt> {
+        self.attempts.get(&hash).or_else(|| self.wrapping.get(&hash)).map(|live| &*live.attempt)
+    }
+
     /// An attempt's key and state, to be found again after a restart; none if it is over, its agent's post-processing too.
     pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
-        let attempt = &self.attempts.get(&hash).or_else(|| self.wrapping.get(&hash))?.attempt;
+        let attempt = self.kept(hash)?;
         let state = serde_json::to_string(attempt).expect("an attempt's state is plain data");
         Some((attempt.key.clone(), state))
     }
@@ -359,6 +364,12 @@ impl Lifecycle {
     /// The live attempts that were offered to an agent.
     pub(super) fn offered_to(&self, agent: &str) -> Vec<AttemptHash> {
         self.by_agent.get(agent).cloned().unwrap_or_default()
+    }
+
+    /// The attempts, live or left, that were offered to an agent and after which somebody wraps up.
+    pub(super) fn wrapping_up(&self, agent: &str) -> Vec<AttemptHash> {
+        let wraps_up = |hash: &&AttemptHash| self.kept(**hash).is_some_and(|attempt| attempt.wrap_up.is_some());
+        self.by_agent.get(agent).into_iter().flatten().filter(wraps_up).copied().collect()
     }
 
     /// Remembers that an attempt was offered to an agent.

@@ -58,7 +58,7 @@ impl Attempt {
         });
     }
 
-    /// Closes an offer, and tells so.
+    /// Closes an offer, and tells so. One that is over stays as it is.
     pub fn close_offer(
         &mut self,
         occasion: &mut Occasion<'_>,
@@ -67,6 +67,9 @@ impl Attempt {
         at: Timestamp,
         synthetic: bool,
     ) {
+        if !self.offers[index].is_open() {
+            return;
+        }
         // The offer's state still holds why it failed.
         self.tell_with(occasion, EventName::OfferEnded, Some(index), at, synthetic, |attempt, payload| {
             payload.offer_outcome = Some(outcome);

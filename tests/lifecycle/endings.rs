@@ -84,6 +84,40 @@ fn a_timeout_counts_as_abandoned_where_the_queue_says_so() {
 }
 
 #[test]
+fn a_queue_can_tell_one_timeout_from_the_other() {
+    for (counted, timeout, no_agent) in [
+        ("timeout", CcResult::Abandoned, CcResult::Cancel),
+        ("no_agent_timeout", CcResult::Cancel, CcResult::Abandoned),
+    ] {
+        for (reason, expected) in [("TIMEOUT", timeout), ("NO_AGENT_TIMEOUT", no_agent)] {
+            let mut story = Story::with(&format!("[queues.\"*\"]\ncount_as_abandoned = [\"{counted}\"]\n"));
+            let stay = story.caller();
+            story.leave(&stay, Some(reason));
+            assert_eq!(story.told().leaving().cc_result, Some(expected), "{reason} where {counted} counts");
+        }
+    }
+}
+
+#[test]
+fn a_dialers_member_can_count_as_abandoned_however_it_left_by_whether_it_was_reached() {
+    for (settings, reached, expected) in [
+        ("type = 'progressive'\ncount_as_abandoned = ['reached']", true, CcResult::Abandoned),
+        ("type = 'progressive'\ncount_as_abandoned = ['unreached']", true, CcResult::Cancel),
+        ("type = 'predictive'\ncount_as_abandoned = ['unreached']", false, CcResult::Abandoned),
+        ("type = 'predictive'\ncount_as_abandoned = ['reached']", false, CcResult::Cancel),
+        ("type = 'inbound'\ncount_as_abandoned = ['reached', 'unreached']", true, CcResult::Cancel),
+    ] {
+        let mut story = Story::with(&format!("[queues.\"*\"]\n{settings}\n"));
+        let stay = if reached { story.caller() } else { story.unanswered_caller() };
+        story.ending(stay.leg, "MANAGER_REQUEST", Ended::ByFreeSwitch);
+        story.leave(&stay, Some("BREAK_OUT"));
+        story.gone(stay.leg);
+        let told = story.told();
+        assert_eq!(result(&told), (expected, Some(CancelReason::Killed)), "{settings}");
+    }
+}
+
+#[test]
 fn a_call_that_freeswitch_ends_was_killed() {
     for cause in ["NORMAL_CLEARING", "SYSTEM_SHUTDOWN", "MANAGER_REQUEST"] {
         let mut story = Story::new();

@@ -4,6 +4,8 @@
 //! that are lost, late or doubled, two ends at once, channels without SIP. [`story`] makes the events; each test tells
 //! one story.
 
+mod agents;
+mod beyond;
 mod delays;
 mod endings;
 mod joining;
@@ -13,5 +15,7 @@ mod nodes;
 mod offers;
 mod payloads;
 mod properties;
+mod queues;
 mod story;
 mod transfers;
+mod wrap_ups;

@@ -63,7 +63,7 @@ fn an_offer_that_failed_just_before_a_crash_was_missed() {
     assert_eq!(told.outcomes(), [Outcome::NoAnswer]);
 }
 
-fn snapshot(story: &Story, stays: &[&crate::story::Stay]) -> Snapshot {
+pub(crate) fn snapshot(story: &Story, stays: &[&crate::story::Stay]) -> Snapshot {
     Snapshot {
         core: Some("core-1".into()),
         channels: stays.iter().map(|stay| story.uuid(stay.leg).as_str().into()).collect(),

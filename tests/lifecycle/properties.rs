@@ -353,6 +353,36 @@ proptest! {
     }
 
     #[test]
+    fn what_is_told_beyond_the_eight_changes_nothing_of_these_and_has_an_end(
+        calls in calls(false),
+        ways in ways(40, 15_000),
+    ) {
+        let mut story = story_of(&calls);
+        disturb(&mut story, &ways);
+        let (eight, _) = play(&story);
+        story.hear_all();
+        let (mut payloads, mut lifecycle) = play(&story);
+        // Longer than post-processing can last.
+        let mut effects = Effects::default();
+        lifecycle.advance(lifecycle.now() + SignedDuration::from_hours(24), &mut effects);
+        payloads.extend(effects.moments.into_iter().map(|moment| moment.payload));
+        prop_assert_eq!(lifecycle.next_deadline(), None);
+        let mut told = BTreeSet::new();
+        for payload in &payloads {
+            prop_assert!(told.insert(payload.id), "{} of {:?} is told twice", payload.event, payload.agent_name);
+        }
+        let count = |event| payloads.iter().filter(|payload| payload.event == event).count();
+        let offers: usize = payloads.iter().filter(|payload| payload.event == EventName::Leaving)
+            .map(|leaving| leaving.offers.as_ref().map_or(0, Vec::len)).sum();
+        prop_assert_eq!(count(EventName::OfferEnded), offers);
+        prop_assert_eq!(count(EventName::Processed), count(EventName::Processing));
+        let last_count = payloads.iter().rev().find_map(|payload| payload.waiting);
+        prop_assert_eq!(last_count.unwrap_or(0), 0);
+        payloads.retain(|payload| payload.event.is_of_the_eight());
+        prop_assert_eq!(payloads, eight);
+    }
+
+    #[test]
     fn lost_events_leave_every_attempt_sound(calls in calls(false), ways in ways(40, 5_000)) {
         let mut story = story_of(&calls);
         disturb(&mut story, &ways);

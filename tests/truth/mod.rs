@@ -1,5 +1,7 @@
 //! What truly happened in a recording, and how a replay is compared with it.
 
+pub(crate) mod beyond;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
