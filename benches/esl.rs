@@ -257,6 +257,7 @@ fn our_link(corpus: &Arc<Corpus>) -> usize {
             address,
             password,
             connect_timeout: std::time::Duration::from_secs(10),
+            silence_timeout: std::time::Duration::from_secs(60),
         });
         let (mut items, mut events) = (Vec::new(), 0);
         while events < corpus.events {

@@ -1,14 +1,13 @@
 //! The daemon: starts the tasks, joins them by their channels, and ends them in order.
 //!
 //! ```text
-//!             ┌───────────── one for each node ──────────────┐
-//! FreeSWITCH ─┤ esl::link ── EventStream ──> node::Follower  ├── Entry ──> outbox ── Run ──> flow::Runner ──> receivers
-//!             │     2 tasks   8,192 items    owns Lifecycle  │   1,024    1 thread  4,096   1 task for each
-//!             └──────────────────────────────────────────────┘              ^                run under way
-//!                                                                          └───── Report ─────┘
+//!              ┌───────────────── node::Fleet ─────────────────┐
+//! FreeSWITCH ──┤ esl::link ── EventStream ──> node::Follower   ├── Entry ──> outbox ── Run ──> flow::Runner ──> receivers
+//!              │ 2 for each    8,192 items    1 for each       │   1,024    1 thread  4,096   1 task for each
+//!              │ node                         cluster of nodes │              ^               run under way
+//!              └───────────────────────────────────────────────┘              └───── Report ─────┘
 //! ```
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -16,16 +15,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::freeswitch::FreeswitchNode;
 use crate::config::{Config, Problem, Problems};
 use crate::delivery::Client;
 use crate::delivery::limits::Limits;
-use crate::esl::command::{InvalidCommand, Password};
-use crate::esl::link::{self, NodeAddress};
+use crate::esl::command::InvalidCommand;
 use crate::flow::{Flows, Runner};
-use crate::id::NodeName;
+use crate::id::{AttemptKey, NodeName};
 use crate::lifecycle::attempt::Attempt;
-use crate::node::{Follower, LiveAttempts};
+use crate::node::fleet::LeftOpen;
+use crate::node::follower::Surroundings;
+use crate::node::{Fleet, LiveAttempts};
 use crate::outbox::store::{OpenError, Opened, Settings};
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
@@ -60,7 +59,7 @@ pub struct Daemon {
     /// The live attempts.
     pub live: LiveAttempts,
     end: CancellationToken,
-    nodes: JoinSet<()>,
+    fleet: JoinSet<()>,
     runner: JoinSet<()>,
     runner_end: CancellationToken,
     outbox_ending: crate::outbox::store::Ending,
@@ -74,8 +73,12 @@ impl Daemon {
     /// Starts all tasks.
     pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
         let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
-        let addresses = nodes.iter().map(address).collect::<Result<Vec<_>, _>>()?;
-        let settings = Settings { keep: config.outbox.keep, ..Settings::at(&config.outbox.path) };
+        for node in nodes {
+            let sendable = node.link_address();
+            sendable.map_err(|source| StartError::Password { node: node.name.clone(), source })?;
+        }
+        let (keep, max_bytes) = (config.outbox.keep, config.outbox.max_size);
+        let settings = Settings { keep, max_bytes, ..Settings::at(&config.outbox.path) };
         let opened = Opened::open(&settings)?;
         let (flows, flows_in) = watch::channel(Arc::new(flows(&config)));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
@@ -89,28 +92,19 @@ impl Daemon {
             open_runs = opened.recovered.open_runs,
             "the outbox is open",
         );
-        let mut open = open_attempts(opened.recovered.attempts);
+        let left_open = left_open(opened.recovered.attempts);
         let (live, end) = (LiveAttempts::default(), CancellationToken::new());
         let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
-        let mut nodes = JoinSet::new();
-        for address in addresses {
-            info!(node = %address.name, address = address.address, "following FreeSWITCH");
-            let name = address.name.clone();
-            let left_open = open.remove(&name).unwrap_or_default();
-            let link = link::connect(address);
-            let follower = Follower::new(name, link, left_open, config_in.clone(), opened.outbox.clone(), live.clone());
-            nodes.spawn(follower.run(end.clone()));
-        }
-        for (node, attempts) in open {
-            warn!(%node, attempts = attempts.len(), "attempts are open on a node that is not configured any more");
-        }
+        let around = Surroundings { config: config_in, outbox: opened.outbox, live: live.clone() };
+        let fleet = JoinSet::from_iter([Fleet::new(around, left_open).run(end.clone())]);
         let outbox_ending = opened.ending;
-        Ok(Self { live, end, nodes, runner, runner_end, outbox_ending, started_with, config, flows })
+        Ok(Self { live, end, fleet, runner, runner_end, outbox_ending, started_with, config, flows })
     }
 
-    /// Uses another configuration from now on. Attempts that are under way keep the settings they began with, and runs in
-    /// memory their flow; what can't be changed without another start is told and stays.
+    /// Uses another configuration from now on. Nodes are added, left and connected anew as it says; attempts that are under
+    /// way keep the settings they began with, and runs in memory their flow; what can't be changed without another start is
+    /// told and stays.
     pub fn reload(&self, config: Config) -> Result<(), Problems> {
         config.require_freeswitch()?;
         for key in self.started_with.keys_for_restart(&config) {
@@ -131,9 +125,9 @@ impl Daemon {
     /// Waits until a part ends by itself, which none should: then the daemon is of no use any more.
     pub async fn failed(&mut self) {
         tokio::select! {
-            Some(ended) = self.nodes.join_next() => match ended {
-                Ok(()) => error!("a node is not followed any more"),
-                Err(failure) => error!(%failure, "a node's task failed"),
+            Some(ended) = self.fleet.join_next() => match ended {
+                Ok(()) => error!("no node is followed any more"),
+                Err(failure) => error!(%failure, "the task that follows all nodes failed"),
             },
             Some(ended) = self.runner.join_next() => match ended {
                 Ok(()) => error!("the runner has ended"),
@@ -145,10 +139,8 @@ impl Daemon {
     /// Ends in order: first nothing new comes in, then runs under way are finished, then the outbox is closed.
     pub async fn stop(mut self) {
         self.end.cancel();
-        while let Some(ended) = self.nodes.join_next().await {
-            if let Err(failure) = ended {
-                error!(%failure, "a node's task failed");
-            }
+        if let Some(Err(failure)) = self.fleet.join_next().await {
+            error!(%failure, "the task that follows all nodes failed");
         }
         self.runner_end.cancel();
         if let Some(Err(failure)) = self.runner.join_next().await {
@@ -158,26 +150,14 @@ impl Daemon {
     }
 }
 
-/// Where a configured node is, and how to get in.
-pub(crate) fn address(node: &FreeswitchNode) -> Result<NodeAddress, StartError> {
-    let password = Password::new(node.password.expose())
-        .map_err(|source| StartError::Password { node: node.name.clone(), source })?;
-    Ok(NodeAddress {
-        name: node.name.clone(),
-        address: node.address.clone(),
-        password,
-        connect_timeout: node.connect_timeout,
-    })
-}
-
 fn flows(config: &Config) -> Flows {
     config.flows().map(|flow| (flow.name.clone(), flow.clone())).collect()
 }
 
 /// The attempts that were open, by node. A state that cannot be read is said and left alone: its attempt stays in the
 /// outbox.
-fn open_attempts(states: Vec<(crate::id::AttemptKey, String)>) -> BTreeMap<NodeName, Vec<Attempt>> {
-    let mut by_node: BTreeMap<NodeName, Vec<Attempt>> = BTreeMap::new();
+fn left_open(states: Vec<(AttemptKey, String)>) -> LeftOpen {
+    let mut by_node = LeftOpen::new();
     for (key, state) in states {
         match serde_json::from_str::<Attempt>(&state) {
             Ok(attempt) => by_node.entry(attempt.node.clone()).or_default().push(attempt),

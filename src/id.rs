@@ -67,6 +67,8 @@ text_id! {
     AgentName;
     /// A configured FreeSWITCH node.
     NodeName;
+    /// Nodes that share one callcenter database.
+    ClusterName;
     /// A configured hook, unique within its queue pattern.
     HookName;
     /// A configured flow.
@@ -201,8 +203,8 @@ hash_id! {
 impl AttemptHash {
     /// What stands in an attempt's place for moments that belong to none, but to an agent or a queue of that name: so one
     /// flow's runs for it follow each other, as an attempt's do.
-    pub fn in_place_of(core: &CoreUuid, kind: &str, name: &str) -> Self {
-        Self(digest([core.as_str().as_bytes(), kind.as_bytes(), name.as_bytes()]))
+    pub fn in_place_of(kind: &str, name: &str) -> Self {
+        Self(digest([kind.as_bytes(), name.as_bytes()]))
     }
 
     /// The attempt's number for people and for systems that want an integer: 53 bits, which JavaScript keeps exactly.
@@ -222,10 +224,12 @@ impl AttemptHash {
         }
     }
 
-    /// The moment that bears `event`'s name and happened then, for an event that can come again; `detail` tells those apart
-    /// that share a tick of FreeSWITCH's clock.
-    pub fn moment_at(self, event: &str, at: Timestamp, detail: &str) -> MomentId {
-        MomentId(digest([&self.0, event.as_bytes(), &at.as_microsecond().to_be_bytes(), detail.as_bytes()]))
+    /// The moment that bears `event`'s name and happened then in that process, for an event that can come again; `detail`
+    /// tells those apart that share a tick of FreeSWITCH's clock.
+    pub fn moment_at(self, event: &str, core: Option<&CoreUuid>, at: Timestamp, detail: &str) -> MomentId {
+        let core = core.map_or("", CoreUuid::as_str);
+        let at = at.as_microsecond().to_be_bytes();
+        MomentId(digest([&self.0, event.as_bytes(), core.as_bytes(), &at, detail.as_bytes()]))
     }
 }
 

@@ -17,7 +17,7 @@ fn read(name: &str) -> String {
 #[test]
 fn every_configuration_in_the_documents_is_good() {
     let mut checked = 0;
-    for name in ["README.md", "docs/configuration.md"] {
+    for name in ["README.md", "docs/configuration.md", "docs/operation.md"] {
         let text = read(name);
         for block in blocks(&text, "toml") {
             checked += 1;

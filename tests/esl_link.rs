@@ -99,6 +99,7 @@ async fn listener() -> (TcpListener, NodeAddress) {
             address,
             password: Password::new("ClueCon").expect("can be sent"),
             connect_timeout: Duration::from_secs(10),
+            silence_timeout: Duration::from_secs(60),
         },
     )
 }

@@ -1,6 +1,7 @@
 //! `hookswitch check`: all problems of a configuration at once.
 
 mod connect;
+mod outbox;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -15,20 +16,22 @@ use crate::config::{Config, Problems};
 pub struct Args {
     #[command(flatten)]
     file: ConfigFile,
-    /// Signs in to each FreeSWITCH as well, tells what is wrong there, and which configured queues it does not have.
+    /// Looks at the outbox and signs in to each FreeSWITCH as well, tells what is wrong there, and which configured queues
+    /// it does not have.
     #[arg(long)]
     connect: bool,
 }
 
 /// Prints the problems, or in a few words what the configuration holds. Exits with 2 if there are problems, and with 1 if
-/// something is wrong with a FreeSWITCH.
+/// something is wrong with the outbox or a FreeSWITCH.
 pub async fn run(args: &Args) -> io::Result<ExitCode> {
     let mut out = io::stdout();
     let drawing = if out.is_terminal() { Drawing::Terminal } else { Drawing::Plain };
     match Config::load(&args.file.config) {
         Ok(config) => {
             summarize(&config, &mut out)?;
-            let is_well = !args.connect || connect::connect(&config, &mut out).await?;
+            let is_well =
+                !args.connect || outbox::look(&config.outbox, &mut out)? & connect::connect(&config, &mut out).await?;
             Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILURE) })
         }
         Err(problems) => show(&problems, drawing, &mut out).map(|()| ExitCode::from(exit::CONFIGURATION)),

@@ -60,7 +60,7 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
         Err(code) => return Ok(code),
     };
     let (mut signals, mut hangup) = (Signals::listen()?, signal(SignalKind::hangup())?);
-    let mut watch = watch(&args.file.config);
+    let mut watch = watch(&args.file.config, &config);
     warn_of_exposure(&config);
     let mut daemon = Daemon::start(config)?;
     let _watchdog = Watchdog::begin();
@@ -72,8 +72,8 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
                 daemon.stop().await;
                 return Ok(ExitCode::from(exit::FAILURE));
             }
-            _ = hangup.recv() => reload(&daemon, &args.file.config),
-            () = changed(&mut watch) => reload(&daemon, &args.file.config),
+            _ = hangup.recv() => reload(&daemon, &args.file.config, &mut watch),
+            () = changed(&mut watch) => reload(&daemon, &args.file.config, &mut watch),
         }
     }
     service::stopping();
@@ -88,9 +88,14 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
 }
 
 /// Reads the configuration again. A bad one is refused as a whole, and the former one stays.
-fn reload(daemon: &Daemon, path: &Path) {
+fn reload(daemon: &Daemon, path: &Path, watch: &mut Option<ConfigWatch>) {
     service::reloading();
-    let loaded = Config::load(path).inspect(warn_of_exposure);
+    let loaded = Config::load(path).inspect(|config| {
+        warn_of_exposure(config);
+        if let Some(watch) = watch {
+            watch.watch_secrets(config.secret_files());
+        }
+    });
     if let Err(problems) = loaded.and_then(|config| daemon.reload(config)) {
         problems.log();
         error!(problems = problems.count(), "the configuration is refused, and the former one stays");
@@ -107,10 +112,12 @@ fn warn_of_exposure(config: &Config) {
 }
 
 /// Watches the configuration's files. Where that can't be, SIGHUP is left.
-fn watch(path: &Path) -> Option<ConfigWatch> {
-    ConfigWatch::begin(path)
-        .inspect_err(|error| warn!(%error, "the configuration can't be watched; send SIGHUP after a change"))
-        .ok()
+fn watch(path: &Path, config: &Config) -> Option<ConfigWatch> {
+    let watch = ConfigWatch::begin(path)
+        .inspect_err(|error| warn!(%error, "the configuration can't be watched; send SIGHUP after a change"));
+    let mut watch = watch.ok()?;
+    watch.watch_secrets(config.secret_files());
+    Some(watch)
 }
 
 /// Waits for a change; for ever, where nothing is watched.

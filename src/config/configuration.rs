@@ -1,7 +1,7 @@
 //! The configuration as the program uses it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -51,6 +51,7 @@ pub struct Config {
     heard: EventSet,
     resolved: DashMap<QueueName, Arc<ResolvedQueue>>,
     files_with_secrets: BTreeSet<String>,
+    secret_files: BTreeSet<PathBuf>,
 }
 
 impl Config {
@@ -82,8 +83,8 @@ impl Config {
         // What could not be parsed would look like missing keys.
         let whole = document.filter(|_| report.is_empty());
         let config = whole.and_then(|whole| Value::new(&whole, &report).section(|root| read_root(root, lookup)));
-        let files_with_secrets = report.files_with_secrets();
-        report.finish(config.map(|config| Self { files_with_secrets, ..config }))
+        let (files_with_secrets, secret_files) = (report.files_with_secrets(), report.secret_files());
+        report.finish(config.map(|config| Self { files_with_secrets, secret_files, ..config }))
     }
 
     /// What is configured for a queue, by all patterns that match its name.
@@ -143,13 +144,18 @@ impl Config {
         self.files_with_secrets.iter().map(Path::new).filter(|path| file::is_readable_by_everybody(path))
     }
 
+    /// The files in which secrets were looked up.
+    pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
+        self.secret_files.iter().map(PathBuf::as_path)
+    }
+
     /// The keys that a daemon started with this configuration takes from `later` only when it is started again.
     pub fn keys_for_restart(&self, later: &Self) -> Vec<&'static str> {
         let differs = [
             ("daemon.drain", self.daemon.drain != later.daemon.drain),
-            ("freeswitch", self.freeswitch != later.freeswitch),
             ("outbox.path", self.outbox.path != later.outbox.path),
             ("outbox.keep", self.outbox.keep != later.outbox.keep),
+            ("outbox.max_size", self.outbox.max_size != later.outbox.max_size),
             ("delivery.concurrency", self.delivery.concurrency != later.delivery.concurrency),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
@@ -185,6 +191,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         queues,
         resolved: DashMap::new(),
         files_with_secrets: BTreeSet::new(),
+        secret_files: BTreeSet::new(),
     })
 }
 

@@ -49,6 +49,9 @@ pub enum Fault {
     /// A text that is no duration.
     #[error("`{0}` is not a duration")]
     Duration(String),
+    /// A text that is no number of bytes.
+    #[error("`{0}` is not a size")]
+    Size(String),
     /// A word that is none of those known here.
     #[error("unknown {what} `{word}`")]
     UnknownWord {
@@ -175,6 +178,7 @@ impl Fault {
             Self::EventOfOthers { belongs_to, .. } => {
                 format!("put the hook into `[{belongs_to}.\"PATTERN\"]`: `[{belongs_to}.\"*\"]` stands for all of them")
             }
+            Self::Size(_) => "write number and unit: `500 MB`, `10 GiB`".into(),
             Self::Name(_) => "write at least one character, but no `/` and no control characters".into(),
             Self::SetTwice { .. } => "keep one of the two".into(),
             Self::SameName { what, .. } => format!("give each {what} a name of its own"),
@@ -205,6 +209,7 @@ fn example(expected: &str) -> &str {
     match expected {
         "a text" => "it in quotes: `\"…\"`",
         "a duration" => "a text with number and unit: `\"5s\"`, `\"2h 30m\"`",
+        "a size" => "a text with number and unit: `\"10 GB\"`",
         "a truth value" => "`true` or `false`, without quotes",
         "an integer" => "digits without quotes: `17`",
         "a list" => "a list: `[…]`",

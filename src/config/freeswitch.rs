@@ -6,13 +6,19 @@ use super::fault::Fault;
 use super::secret::{Lookup, Secret};
 use super::section::Section;
 use super::value::{Value, is_name};
-use crate::id::NodeName;
+use crate::esl::NodeAddress;
+use crate::esl::command::{InvalidCommand, Password};
+use crate::id::{ClusterName, NodeName};
 
 /// The Event Socket's port, where the address names none.
 const DEFAULT_PORT: u16 = 8021;
 
 /// How long connecting and signing in may take, where it is not configured: FreeSWITCH is near, or it is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long nothing may be heard, where it is not configured: three heartbeats, which FreeSWITCH sends every 20 s unless
+/// its `event-heartbeat-interval` says otherwise.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A FreeSWITCH node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +31,19 @@ pub struct FreeswitchNode {
     pub password: Secret,
     /// How long connecting and signing in may take.
     pub connect_timeout: Duration,
+    /// How long nothing at all may be heard of it before the connection counts as lost.
+    pub silence_timeout: Duration,
+    /// The nodes that it shares its callcenter database with.
+    pub cluster: Cluster,
+}
+
+/// Nodes that share one callcenter database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cluster {
+    /// A node that shares it with no other: a cluster of one.
+    Alone(NodeName),
+    /// All nodes that name this cluster.
+    Shared(ClusterName),
 }
 
 impl FreeswitchNode {
@@ -34,23 +53,45 @@ impl FreeswitchNode {
         let connect_timeout = section.optional("connect_timeout", |value| {
             value.duration_within("a connect timeout", Duration::from_millis(100), Duration::from_secs(60))
         });
+        let silence_timeout = section.optional("silence_timeout", |value| {
+            value.duration_within("a silence timeout", Duration::from_secs(1), Duration::from_secs(3_600))
+        });
+        let cluster = section.optional("cluster", |value| name_of("cluster", value));
+        let name = name?;
         Some(Self {
-            name: name?,
             address: address?,
             password: password?,
             connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            silence_timeout: silence_timeout.unwrap_or(SILENCE_TIMEOUT),
+            cluster: cluster.map_or_else(|| Cluster::Alone(name.clone()), |text| Cluster::Shared(text.into())),
+            name,
+        })
+    }
+
+    /// Where the node is, and how to get in.
+    pub fn link_address(&self) -> Result<NodeAddress, InvalidCommand> {
+        Ok(NodeAddress {
+            name: self.name.clone(),
+            address: self.address.clone(),
+            password: Password::new(self.password.expose())?,
+            connect_timeout: self.connect_timeout,
+            silence_timeout: self.silence_timeout,
         })
     }
 }
 
 /// Reads a node's name.
 pub(super) fn name(value: Value<'_>) -> Option<NodeName> {
+    name_of("FreeSWITCH node", value).map(NodeName::from)
+}
+
+fn name_of<'a>(what: &'static str, value: Value<'a>) -> Option<&'a str> {
     let text = value.text()?;
     if !is_name(text) {
-        value.refuse(Fault::Name("FreeSWITCH node"));
+        value.refuse(Fault::Name(what));
         return None;
     }
-    Some(NodeName::new(text))
+    Some(text)
 }
 
 fn password(value: Value<'_>, lookup: &Lookup) -> Option<Secret> {

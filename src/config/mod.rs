@@ -33,6 +33,7 @@ mod redaction;
 mod report;
 pub mod secret;
 mod section;
+mod size;
 mod suggestion;
 mod value;
 pub mod watch;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::fault::Fault;
 use super::problem::{Place, Problem, Problems};
@@ -14,6 +15,7 @@ const MAX_PROBLEMS: usize = 1_000;
 pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
     files_with_secrets: RefCell<BTreeSet<String>>,
+    secret_files: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Report {
@@ -42,6 +44,16 @@ impl Report {
     /// The files in which secrets are written.
     pub(super) fn files_with_secrets(&self) -> BTreeSet<String> {
         self.files_with_secrets.take()
+    }
+
+    /// Records that a secret is looked up in this file.
+    pub(super) fn note_secret_file(&self, path: PathBuf) {
+        self.secret_files.borrow_mut().insert(path);
+    }
+
+    /// The files in which secrets are looked up.
+    pub(super) fn secret_files(&self) -> BTreeSet<PathBuf> {
+        self.secret_files.take()
     }
 
     /// All problems, or what was read if there are none.

@@ -98,7 +98,9 @@ impl Lookup {
         let Self::From(directory) = self else {
             return Some(Secret { text: None });
         };
-        match read_bounded(&directory.join(path), MAX_BYTES) {
+        let whole = directory.join(path);
+        section.note_secret_file(whole.clone());
+        match read_bounded(&whole, MAX_BYTES) {
             // Editors end a file with a newline that is no part of the secret.
             Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
             Err(error) => {

@@ -1,5 +1,7 @@
 //! A table whose keys are known.
 
+use std::path::PathBuf;
+
 use super::document::{Member, Table};
 use super::fault::Fault;
 use super::problem::Place;
@@ -42,6 +44,11 @@ impl<'a> Section<'a> {
     /// Records a fault of the table as a whole.
     pub(super) fn refuse(&self, fault: Fault) {
         self.report.refuse(fault, self.place);
+    }
+
+    /// Records that a secret is looked up in this file.
+    pub(super) fn note_secret_file(&self, path: PathBuf) {
+        self.report.note_secret_file(path);
     }
 
     /// Where the table stands.

@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::problem::Place;
 use super::report::Report;
 use super::section::Section;
+use super::size;
 use super::suggestion;
 use crate::flow::template::TemplateError;
 
@@ -93,6 +94,22 @@ impl<'a> Value<'a> {
         }
         let written = |duration| SignedDuration::try_from(duration).map_or_else(|_| "∞".into(), |d| format!("{d:#}"));
         self.refuse(Fault::OutOfRange { what, least: written(least), most: written(most) });
+        None
+    }
+
+    /// A number of bytes within bounds, as a text such as `10 GB`.
+    pub(super) fn size_within(self, what: &'static str, least: u64, most: u64) -> Option<u64> {
+        let Kind::Text(text) = &self.node.kind else {
+            return self.wrong_type("a size");
+        };
+        let Some(size) = size::parse(text) else {
+            self.refuse(Fault::Size(text.clone()));
+            return None;
+        };
+        if (least..=most).contains(&size) {
+            return Some(size);
+        }
+        self.refuse(Fault::OutOfRange { what, least: size::write(least), most: size::write(most) });
         None
     }
 

@@ -22,8 +22,7 @@ use super::session::{Anomaly, Purpose, Session, Step};
 pub(super) async fn follow_events(node: &NodeAddress, feed: &mut Feed, tally: &Tally, mut ready: impl FnMut()) -> Exit {
     let follow = async {
         let mut wire = Wire::dial(node).await?;
-        let mut session: Session<Infallible> =
-            Session::new(Purpose::Events, node.password.clone(), node.connect_timeout, now());
+        let mut session: Session<Infallible> = Session::new(Purpose::Events, node, now());
         loop {
             while let Some(decoded) = wire.next_frame()? {
                 match session.receive(decoded, &mut wire.outbound)? {
@@ -56,8 +55,7 @@ pub(super) async fn carry_commands(
     tally: &Tally,
     mut ready: impl FnMut(),
 ) -> Exit {
-    let mut session: Session<Waiter> =
-        Session::new(Purpose::Commands, node.password.clone(), node.connect_timeout, now());
+    let mut session: Session<Waiter> = Session::new(Purpose::Commands, node, now());
     let carry = async {
         let mut wire = Wire::dial(node).await?;
         loop {

@@ -4,13 +4,16 @@
 //! handed on is dropped here, counted, and owned up to with [`EventItem::Dirty`].
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+use tracing::warn;
 
 use super::event::Event;
 use super::exit::Exit;
 use super::link::Tally;
+use crate::id::NodeName;
 
 /// How many events wait for whoever follows them: 40 MB of 5 kB each, and eight seconds at 1,000 a second, which is ten
 /// times what one FreeSWITCH was seen to manage.
@@ -56,11 +59,17 @@ impl EventStream {
     pub async fn next_many(&mut self, items: &mut Vec<EventItem>, limit: usize) -> usize {
         self.items.recv_many(items, limit).await
     }
+
+    /// As [`Self::next_many`], for whoever waits for several streams at once.
+    pub fn poll_many(&mut self, cx: &mut Context<'_>, items: &mut Vec<EventItem>, limit: usize) -> Poll<usize> {
+        self.items.poll_recv_many(cx, items, limit)
+    }
 }
 
 /// The other end of an [`EventStream`].
 #[derive(Debug)]
 pub(super) struct Feed {
+    node: NodeName,
     items: mpsc::Sender<EventItem>,
     debt: Debt,
     tally: Arc<Tally>,
@@ -75,9 +84,9 @@ struct Debt {
 }
 
 impl Feed {
-    pub(super) fn new(capacity: usize, tally: Arc<Tally>, alive: DropGuard) -> (Self, EventStream) {
+    pub(super) fn new(node: NodeName, capacity: usize, tally: Arc<Tally>, alive: DropGuard) -> (Self, EventStream) {
         let (items, receiver) = mpsc::channel(capacity);
-        (Self { items, debt: Debt::default(), tally }, EventStream { items: receiver, _alive: alive })
+        (Self { node, items, debt: Debt::default(), tally }, EventStream { items: receiver, _alive: alive })
     }
 
     /// Hands an item on, or notes that it is owed; never waits.
@@ -118,6 +127,9 @@ impl Feed {
         match item {
             EventItem::Connected => self.debt.connected = true,
             EventItem::Event(_) => {
+                if self.debt.dropped == 0 {
+                    warn!(node = %self.node, "events are dropped, because what is behind them is slow");
+                }
                 self.debt.dropped += 1;
                 Tally::add(&self.tally.dropped, 1);
             }

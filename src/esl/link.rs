@@ -41,6 +41,8 @@ pub struct NodeAddress {
     pub password: Password,
     /// How long connecting and signing in may take.
     pub connect_timeout: Duration,
+    /// How long nothing at all may be heard on the events connection.
+    pub silence_timeout: Duration,
 }
 
 /// A link to one FreeSWITCH.
@@ -153,7 +155,8 @@ pub fn connect_with_capacity(node: NodeAddress, event_capacity: usize) -> Link {
     let tally = Arc::new(Tally::default());
     let (sender, state) = watch::channel(LinkState::default());
     let sender = Arc::new(sender);
-    let (feed, events) = Feed::new(event_capacity, Arc::clone(&tally), stop_events.clone().drop_guard());
+    let (feed, events) =
+        Feed::new(node.name.clone(), event_capacity, Arc::clone(&tally), stop_events.clone().drop_guard());
     let (commands, requests) = Commands::new(state.clone(), stop_commands.clone().drop_guard());
     let keeper = |purpose, stop| Keeper {
         node: node.clone(),

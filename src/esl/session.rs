@@ -10,9 +10,7 @@ use super::command::{Command, Password};
 use super::event::{Event, MalformedEvent};
 use super::exit::Exit;
 use super::frame::{Frame, FrameKind};
-
-/// The longest silence on a connection that gets heartbeats: three of them missed (every 20 s by default).
-pub const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+use super::link::NodeAddress;
 
 /// The most commands that are under way at once. FreeSWITCH runs them one after another, so that more would only wait
 /// there instead of here.
@@ -34,6 +32,7 @@ pub struct Session<W> {
     password: Password,
     phase: Phase,
     sign_in_limit: Duration,
+    silence_limit: Duration,
     began: Instant,
     last_heard: Instant,
     pending: VecDeque<Pending<W>>,
@@ -95,10 +94,18 @@ pub enum Anomaly {
 }
 
 impl<W> Session<W> {
-    /// A connection that was just made, and must be signed in within the limit.
-    pub fn new(purpose: Purpose, password: Password, sign_in_limit: Duration, now: Instant) -> Self {
-        let (phase, pending) = (Phase::Greeting, VecDeque::new());
-        Self { purpose, password, phase, sign_in_limit, began: now, last_heard: now, pending }
+    /// A connection that was just made, and must be signed in within the node's limit.
+    pub fn new(purpose: Purpose, node: &NodeAddress, now: Instant) -> Self {
+        Self {
+            purpose,
+            password: node.password.clone(),
+            phase: Phase::Greeting,
+            sign_in_limit: node.connect_timeout,
+            silence_limit: node.silence_timeout,
+            began: now,
+            last_heard: now,
+            pending: VecDeque::new(),
+        }
     }
 
     /// Takes note that bytes came.
@@ -157,7 +164,7 @@ impl<W> Session<W> {
         if self.phase != Phase::Ready {
             return Some(self.began + self.sign_in_limit);
         }
-        let silence = (self.purpose == Purpose::Events).then(|| self.last_heard + SILENCE_LIMIT);
+        let silence = (self.purpose == Purpose::Events).then(|| self.last_heard + self.silence_limit);
         self.pending.iter().map(|pending| pending.deadline).chain(silence).min()
     }
 
@@ -171,7 +178,7 @@ impl<W> Session<W> {
         }
         match self.pending.iter().find(|pending| pending.deadline <= now) {
             Some(pending) => Err(Exit::CommandTimeout(pending.name.clone())),
-            None => Err(Exit::HeartbeatMissed(SILENCE_LIMIT)),
+            None => Err(Exit::HeartbeatMissed(self.silence_limit)),
         }
     }
 
@@ -243,12 +250,14 @@ mod tests {
     impl Talk {
         fn new(purpose: Purpose) -> Self {
             let start = Instant::now();
-            let password = Password::new("ClueCon").expect("can be sent");
-            Self {
-                session: Session::new(purpose, password, Duration::from_secs(10), start),
-                wire: BytesMut::new(),
-                start,
-            }
+            let node = NodeAddress {
+                name: "fs1".into(),
+                address: "127.0.0.1:8021".into(),
+                password: Password::new("ClueCon").expect("can be sent"),
+                connect_timeout: Duration::from_secs(10),
+                silence_timeout: Duration::from_secs(60),
+            };
+            Self { session: Session::new(purpose, &node, start), wire: BytesMut::new(), start }
         }
 
         fn ready(purpose: Purpose) -> Self {

@@ -139,7 +139,7 @@ pub enum UnreadableAnswer {
     Refused {
         /// The command.
         command: &'static str,
-        /// Its answer's first line.
+        /// Its answer's first line, or the message in it.
         answer: String,
     },
 }
@@ -158,8 +158,10 @@ struct ChannelRow {
 #[derive(Deserialize)]
 struct CallcenterAnswer<R> {
     status: Option<String>,
-    #[serde(default = "Vec::new")]
-    response: Vec<R>,
+    /// Why the status is `error`.
+    message: Option<String>,
+    /// `null` beside an error.
+    response: Option<Vec<R>>,
 }
 
 /// The channels in the answer to `show channels as json`.
@@ -180,8 +182,11 @@ pub fn callcenter_rows<R: serde::de::DeserializeOwned>(
     let parsed: CallcenterAnswer<R> =
         serde_json::from_str(answer.trim()).map_err(|source| UnreadableAnswer::Json { command, source })?;
     match parsed.status.as_deref() {
-        None | Some("success") => Ok(parsed.response),
-        Some(other) => Err(UnreadableAnswer::Refused { command, answer: other.to_owned() }),
+        None | Some("success") => Ok(parsed.response.unwrap_or_default()),
+        Some(other) => {
+            let answer = parsed.message.unwrap_or_else(|| other.to_owned());
+            Err(UnreadableAnswer::Refused { command, answer })
+        }
     }
 }
 
@@ -232,5 +237,11 @@ mod tests {
         assert!(matches!(refused, Err(UnreadableAnswer::Refused { .. })));
         let garbage = callcenter_rows::<TierRow>("callcenter_config tier list", "queue|agent|state\n");
         assert!(matches!(garbage, Err(UnreadableAnswer::Json { .. })));
+        // As FreeSWITCH answers without mod_callcenter.
+        let unloaded = r#"{"command":"callcenter_config","data":{"arguments":"tier list"},"status":"error",
+            "message":"Invalid request or non-existant command","response":null}"#;
+        let unloaded = callcenter_rows::<TierRow>("callcenter_config tier list", unloaded);
+        let Err(UnreadableAnswer::Refused { answer, .. }) = unloaded else { panic!("read {unloaded:?}") };
+        assert_eq!(answer, "Invalid request or non-existant command");
     }
 }

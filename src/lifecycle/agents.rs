@@ -25,7 +25,8 @@ const AGENTS_LIMIT: usize = 50_000;
 #[derive(Debug, Default)]
 pub struct Agents {
     known: HashMap<AgentName, Agent>,
-    connection: u64,
+    /// How often events may have been missed.
+    gaps: u64,
 }
 
 /// What is known of an agent.
@@ -33,8 +34,8 @@ pub struct Agents {
 struct Agent {
     status: Option<Held>,
     state: Option<Held>,
-    /// The connection in which an event last told of it.
-    connection: u64,
+    /// How many gaps there had been when an event last told of it.
+    gaps: u64,
 }
 
 /// A status or state.
@@ -84,9 +85,9 @@ impl Facet {
 }
 
 impl Agents {
-    /// Another connection begins, or events were dropped: what is known may be out of date.
-    pub fn begin_connection(&mut self) {
-        self.connection += 1;
+    /// Events may have been missed: what is known may be out of date.
+    pub fn begin_gap(&mut self) {
+        self.gaps += 1;
     }
 
     /// The agent, followed from now on.
@@ -102,7 +103,7 @@ impl Agents {
     }
 
     fn was_heard_of(&self, name: &str) -> bool {
-        self.known.get(name).is_some_and(|agent| agent.connection == self.connection)
+        self.known.get(name).is_some_and(|agent| agent.gaps == self.gaps)
     }
 }
 
@@ -124,7 +125,10 @@ impl Lifecycle {
             AgentStep::State(state) => (Facet::State, state, AgentMove::State(state)),
         };
         if facet == Facet::Status && value != AVAILABLE {
-            for hash in self.offered_to(agent) {
+            // mod_callcenter takes back only the offers of the node on which the status was changed.
+            let offered = self.offered_to(agent).into_iter();
+            let here = offered.filter(|hash| self.attempt(*hash).is_some_and(|a| a.node == self.here.name));
+            for hash in here.collect::<Vec<_>>() {
                 self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
                     attempt.agent_left(agent, input.at);
                 });
@@ -151,9 +155,9 @@ impl Lifecycle {
         if !self.world.may_tell(EventName::Processed) {
             return;
         }
-        let connection = self.agents.connection;
+        let gaps = self.agents.gaps;
         if let Some(known) = self.agents.entry(agent, &mut self.anomalies) {
-            known.connection = connection;
+            known.gaps = gaps;
         }
         for hash in self.wrapping_up(agent).into_iter().filter(|hash| Some(*hash) != by) {
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
@@ -162,7 +166,7 @@ impl Lifecycle {
         }
     }
 
-    /// Takes what a snapshot says of the agents: who was heard of in this connection is better known by that.
+    /// Takes what a snapshot says of the agents: who was heard of since the last gap is better known by that.
     pub(super) fn find_agents(&mut self, snapshot: &Snapshot, effects: &mut Effects) {
         self.world.read_roster(snapshot);
         let follows = [EventName::AgentStatus, EventName::AgentState, EventName::Processed];
@@ -170,7 +174,7 @@ impl Lifecycle {
             self.agents = Agents::default();
             return;
         }
-        let (now, source) = (self.now, Source { core_uuid: self.world.core.clone(), event_sequence: None });
+        let (now, source) = (self.here.now, Source { core_uuid: self.here.core.clone(), event_sequence: None });
         let unheard = snapshot.agents.iter().filter(|row| !self.agents.was_heard_of(&row.name));
         for row in unheard.collect::<Vec<_>>() {
             for hash in self.wrapping_up(&row.name) {
@@ -186,19 +190,19 @@ impl Lifecycle {
                 );
             }
         }
-        let connection = self.agents.connection;
+        let gaps = self.agents.gaps;
         let there: BTreeSet<_> = snapshot.agents.iter().map(|row| row.name.as_str()).collect();
-        self.agents.known.retain(|name, agent| agent.connection == connection || there.contains(name.as_str()));
+        self.agents.known.retain(|name, agent| agent.gaps == gaps || there.contains(name.as_str()));
     }
 
     /// Keeps a change, and tells it. One that repeats what is known, or that a later one has overtaken, is none; nor is it
     /// one to find out what an agent was doing before anything was known.
     fn change_agent(&mut self, change: Change<'_>, effects: &mut Effects) {
         let Change { agent, facet, held, at, source, synthetic } = change;
-        let connection = self.agents.connection;
+        let gaps = self.agents.gaps;
         let Some(known) = self.agents.entry(agent, &mut self.anomalies) else { return };
         if !synthetic {
-            known.connection = connection;
+            known.gaps = gaps;
         }
         let place = facet.of(known);
         if place
@@ -217,8 +221,7 @@ impl Lifecycle {
         if (synthetic && before.is_none()) || !self.world.tells_of_agent(facet.event(), &agent) {
             return;
         }
-        let core = self.world.core.clone().unwrap_or_default();
-        let attempt = AttemptHash::in_place_of(&core, "agent", agent.as_str());
+        let attempt = AttemptHash::in_place_of("agent", agent.as_str());
         let text = |held: Option<Held>| held.map(|held| String::from(held.value));
         let (status, state) = (text(status), text(state));
         let value = match facet {
@@ -227,9 +230,9 @@ impl Lifecycle {
         };
         let event = facet.event();
         let mut payload = Payload {
-            id: attempt.moment_at(event.as_str(), at, value.unwrap_or_default()),
+            id: attempt.moment_at(event.as_str(), self.here.core.as_ref(), at, value.unwrap_or_default()),
             event,
-            node: self.world.node.clone(),
+            node: self.here.name.clone(),
             timestamp: Time(at),
             synthetic,
             source: source.clone(),

@@ -69,27 +69,27 @@ impl Lifecycle {
     /// Moves the clock on to the event's time; none if the event has come before.
     fn begin<'a>(&mut self, event: &'a Event, stamp: &Stamp<'_>, effects: &mut Effects) -> Option<Input<'a>> {
         if let Some(core) = stamp.core.as_deref()
-            && self.world.core.as_ref().map(CoreUuid::as_str) != Some(core)
+            && self.here.core.as_ref().map(CoreUuid::as_str) != Some(core)
         {
             self.change_core(core.into(), effects);
         }
-        if stamp.sequence.is_some_and(|sequence| !self.seen.note(sequence)) {
+        if stamp.sequence.is_some_and(|sequence| !self.here.seen.note(sequence)) {
             self.anomalies.count(Anomaly::RepeatedEvent);
             return None;
         }
-        let at = stamp.at.unwrap_or(self.now);
+        let at = stamp.at.unwrap_or(self.here.now);
         if self.next_deadline().is_some_and(|deadline| deadline < at) {
             // What was due before this event is decided without it; what falls due with it waits for it.
             self.advance(at - jiff::SignedDuration::from_nanos(1), effects);
         }
-        self.now = self.now.max(at);
-        self.connected_at.get_or_insert(at);
-        self.followed_since.get_or_insert(at);
+        self.here.now = self.here.now.max(at);
+        self.here.connected_at.get_or_insert(at);
+        self.here.followed_since.get_or_insert(at);
         Some(Input { event, at, source: self.source(stamp), waited: false })
     }
 
     fn source(&self, stamp: &Stamp<'_>) -> Source {
-        Source { core_uuid: self.world.core.clone(), event_sequence: stamp.sequence }
+        Source { core_uuid: self.here.core.clone(), event_sequence: stamp.sequence }
     }
 
     fn apply(&mut self, input: &Input<'_>, kind: FactKind<'_>, effects: &mut Effects) {
@@ -122,7 +122,7 @@ impl Lifecycle {
         let Some(uuid) = data.uuid() else { return };
         match step {
             ChannelStep::Create => {
-                self.channels.create(&uuid, data, &mut self.anomalies);
+                self.here.channels.create(&uuid, data, &mut self.anomalies);
                 self.agent_leg(input, &uuid, data, effects);
             }
             ChannelStep::Answer => {
@@ -149,7 +149,7 @@ impl Lifecycle {
     /// The attempts that a channel matters to: its member's, and the one whose agent is on it.
     fn about(&self, uuid: &str) -> Vec<AttemptHash> {
         let mut hashes = self.on_session(uuid);
-        hashes.extend(self.channels.get(uuid).and_then(|channel| channel.serves));
+        hashes.extend(self.here.channels.get(uuid).and_then(|channel| channel.serves));
         hashes
     }
 
@@ -169,7 +169,7 @@ impl Lifecycle {
 
     fn hung_up(&mut self, input: &Input<'_>, uuid: &str, data: ChannelData<'_>, effects: &mut Effects) {
         let on_session = self.on_session(uuid);
-        if on_session.is_empty() && !input.waited && self.early.has(uuid) {
+        if on_session.is_empty() && !input.waited && self.nodes().any(|node| node.early.has(uuid)) {
             // A member whose start is yet to come, or is lost: the end comes after it.
             self.keep(input, uuid);
             return;
@@ -180,13 +180,13 @@ impl Lifecycle {
                 attempt.end_call(occasion, data);
             });
         }
-        if let Some(hash) = self.channels.get(uuid).and_then(|channel| channel.serves) {
+        if let Some(hash) = self.here.channels.get(uuid).and_then(|channel| channel.serves) {
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
                 attempt.infer_bridge(occasion, data);
                 attempt.end_leg(uuid, input.at, data);
             });
         }
-        self.channels.end(uuid);
+        self.here.channels.end(uuid);
     }
 
     /// Notes that an agent is called on a channel, where its variables say so.
@@ -206,7 +206,7 @@ impl Lifecycle {
             member: data.header(h::CC_MEMBER_UUID_VARIABLE)?,
             session: data.header(h::CC_MEMBER_SESSION_UUID_VARIABLE)?,
         };
-        let known = self.channels.get(uuid).and_then(|channel| channel.serves);
+        let known = self.here.channels.get(uuid).and_then(|channel| channel.serves);
         let known = known.filter(|hash| self.attempt(*hash).is_some());
         let hash = known.or_else(|| self.attempt_of(input, &member, effects))?;
         self.note_leg(uuid, hash);
@@ -268,7 +268,7 @@ impl Lifecycle {
         if let Some(hash) = self.find(&member.queue, &member.member, &member.session) {
             return Some(hash);
         }
-        let settled = self.memory.settled(&stay(member));
+        let settled = self.settled(&stay(member));
         if settled.is_some_and(|settled| input.waited || input.at <= settled.left_at) {
             self.anomalies.count(Anomaly::AfterLeaving);
             return None;
@@ -281,16 +281,21 @@ impl Lifecycle {
             self.anomalies.count(Anomaly::UnknownAttempt);
             return None;
         };
-        if self.connected_at.is_none_or(|connected_at| joined_at <= connected_at) {
+        // It is an attempt of the node that has the member's channel, whoever tells of it.
+        let (here, home) = (self.here.name.clone(), self.home_of(&member.session));
+        let opened = if self.on(&home).here.connected_at.is_none_or(|connected_at| joined_at <= connected_at) {
             self.anomalies.count(Anomaly::BeganBefore);
-            return None;
-        }
-        let newcomer = Newcomer::of_event(member, ChannelData(input.event), joined_at, true);
-        self.open(input, newcomer, effects)
+            None
+        } else {
+            let newcomer = Newcomer::of_event(member, ChannelData(input.event), joined_at, true);
+            self.open(input, newcomer, effects)
+        };
+        self.on(&here);
+        opened
     }
 
     fn keep(&mut self, input: &Input<'_>, session: &str) {
-        if !self.early.keep(self.now, session, input.event) {
+        if !self.here.early.keep(self.here.now, session, input.event) {
             self.anomalies.count(Anomaly::TooManyEarlyEvents);
         }
     }
@@ -328,23 +333,26 @@ impl Lifecycle {
     /// When the latest stay with the same UUIDs ended.
     fn left_before(&self, member: &MemberRef<'_>) -> Option<Timestamp> {
         let live = self.find(&member.queue, &member.member, &member.session).and_then(|hash| self.attempt(hash));
-        live.and_then(Attempt::left_at).or(self.memory.settled(&stay(member)).map(|settled| settled.left_at))
+        live.and_then(Attempt::left_at).or(self.settled(&stay(member)).map(|settled| settled.left_at))
     }
 
-    /// Applies the events that have waited for what has just become known of a member's channel.
+    /// Applies the events that have waited, on whichever node, for what has just become known of a member's channel.
     fn apply_early(&mut self, session: &str, effects: &mut Effects) {
-        if self.early.has(session) {
-            for event in self.early.take(session) {
+        let waits = self.nodes().filter(|node| node.early.has(session));
+        let (here, nodes) = (self.here.name.clone(), waits.map(|node| node.name.clone()).collect::<Vec<_>>());
+        for node in nodes {
+            for event in self.on(&node).here.early.take(session) {
                 self.apply_kept(&event, false, effects);
             }
         }
+        self.on(&here);
     }
 
     /// An event has waited for its attempt long enough.
     pub(super) fn expire_early_event(&mut self, effects: &mut Effects) {
-        let Some(early) = self.early.pop() else { return };
+        let Some(early) = self.here.early.pop() else { return };
         if joined_time(&early.event).is_none()
-            && let Some(witness) = self.early.find(&early.session, |event| joined_time(event).is_some())
+            && let Some(witness) = self.here.early.find(&early.session, |event| joined_time(event).is_some())
         {
             // The event does not say when the member joined, but one that came after it does.
             self.make_up(&witness, effects);
@@ -359,14 +367,14 @@ impl Lifecycle {
     fn make_up(&mut self, event: &Event, effects: &mut Effects) {
         let Ok(Fact { stamp, kind }) = Fact::read(event) else { return };
         if let FactKind::Member(_, member, _) | FactKind::Offer(_, member, _, _) = kind {
-            let at = stamp.at.unwrap_or(self.now);
+            let at = stamp.at.unwrap_or(self.here.now);
             self.attempt_of(&Input { event, at, source: self.source(&stamp), waited: true }, &member, effects);
         }
     }
 
     fn apply_kept(&mut self, event: &Event, waited: bool, effects: &mut Effects) {
         let Ok(fact) = Fact::read(event) else { return };
-        let at = fact.stamp.at.unwrap_or(self.now);
+        let at = fact.stamp.at.unwrap_or(self.here.now);
         let input = Input { event, at, source: self.source(&fact.stamp), waited };
         self.apply(&input, fact.kind, effects);
     }
@@ -383,7 +391,7 @@ impl Lifecycle {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
         }
-        if let Some(channel) = self.channels.entry(&member.session, &mut self.anomalies) {
+        if let Some(channel) = self.here.channels.entry(&member.session, &mut self.anomalies) {
             channel.latest_attempt_id = Some(attempt.attempt_id);
         }
         let hash = self.insert(attempt);
@@ -396,18 +404,18 @@ impl Lifecycle {
     fn new_attempt(&self, newcomer: &Newcomer<'_>) -> Option<Attempt> {
         let Newcomer { member, data, joined_at, .. } = newcomer;
         let earlier = self.find(&member.queue, &member.member, &member.session).and_then(|hash| self.attempt(hash));
-        let settled = self.memory.settled(&stay(member)).map(|settled| settled.ordinal);
+        let settled = self.settled(&stay(member)).map(|settled| settled.ordinal);
         let ordinal = earlier.map(|attempt| attempt.key.ordinal).max(settled);
         let key = AttemptKey {
-            core: self.world.core.clone()?,
+            core: self.here.core.clone()?,
             queue: (&*member.queue).into(),
             member: (&*member.member).into(),
             session: (&*member.session).into(),
             ordinal: ordinal.map_or(0, |ordinal| ordinal + 1),
         };
         let settings = self.world.config.queue(&key.queue).settings.clone();
-        let channel = self.channels.get(&member.session);
-        let before = earlier.map(Attempt::for_a_resume).or_else(|| self.memory.abandoned(&key.member).cloned());
+        let channel = self.here.channels.get(&member.session);
+        let before = earlier.map(Attempt::for_a_resume).or_else(|| self.abandoned(&key.member).cloned());
         let on_channel = channel.and_then(|channel| channel.latest_attempt_id);
         let integer = |name| data.header(name)?.parse::<u64>().ok();
         let dialers = integer(h::CC_ATTEMPT_ID).filter(|_| on_channel.is_none());
@@ -431,7 +439,7 @@ impl Lifecycle {
             },
             settings,
             key,
-            node: self.world.node.clone(),
+            node: self.here.name.clone(),
             joined_at: *joined_at,
             // Most are offered once; a vector that grows by itself would begin with room for four.
             offers: Vec::with_capacity(1),
@@ -454,12 +462,12 @@ impl Lifecycle {
         let member = MemberRef { queue: queue.into(), member: member.into(), session: session.into() };
         let data = ChannelData(dump);
         let is_in_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue == member.queue);
-        if !is_in_queue || self.memory.settled(&stay(&member)).is_some() {
+        if !is_in_queue || self.settled(&stay(&member)).is_some() {
             return;
         }
-        let at = Stamp::read(dump).at.unwrap_or(self.now);
-        self.now = self.now.max(at);
-        let source = Source { core_uuid: self.world.core.clone(), event_sequence: None };
+        let at = Stamp::read(dump).at.unwrap_or(self.here.now);
+        self.here.now = self.here.now.max(at);
+        let source = Source { core_uuid: self.here.core.clone(), event_sequence: None };
         let input = Input { event: dump, at, source, waited: true };
         let known = self.find(&member.queue, &member.member, &member.session);
         if known.is_none() && self.is_left_alone(row) {
@@ -495,7 +503,7 @@ impl Lifecycle {
     fn is_left_alone(&self, row: &MemberRow) -> bool {
         let joined_before = |start| row.joined_at().is_none_or(|joined_at| joined_at <= start);
         self.world.config.daemon.waiting_at_start == WaitingAtStart::Ignore
-            && self.followed_since.is_none_or(joined_before)
+            && self.here.followed_since.is_none_or(joined_before)
     }
 
     /// Where an attended transfer led, the other channel names the person; it may be gone when `leaving` is told.
@@ -503,7 +511,7 @@ impl Lifecycle {
         let Some(live) = self.attempt(hash) else { return };
         let Some(mark) = data.header(h::TRANSFER_SOURCE) else { return };
         let Some(TransferMark::Attended(uuid)) = live.transfer_mark_in(&mark) else { return };
-        let person = self.channels.get(uuid).and_then(|channel| channel.person.as_deref().map(str::to_owned));
+        let person = self.here.channels.get(uuid).and_then(|channel| channel.person.as_deref().map(str::to_owned));
         self.note_transferred_to(hash, person);
     }
 }

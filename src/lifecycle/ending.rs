@@ -50,7 +50,8 @@ impl Attempt {
 
     /// Tells once that the member waits longer than was promised; returns when that is to be seen.
     fn settle_sla(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
-        let sla = self.settings.sla.filter(|_| !self.sla_missed && self.is_waiting())?;
+        let may_wait = self.is_waiting() && self.loss.is_none();
+        let sla = self.settings.sla.filter(|_| !self.sla_missed && may_wait)?;
         if !occasion.world.tells(EventName::SlaMissed, &self.key.queue) {
             return None;
         }
@@ -65,9 +66,9 @@ impl Attempt {
         None
     }
 
-    /// Whether the member waits: in the queue and not connected with an agent.
+    /// Whether the member waits: in the queue and not connected with an agent. Who was found gone may still be there.
     pub fn is_waiting(&self) -> bool {
-        self.bridge.is_none() && self.left_at().is_none()
+        self.bridge.is_none() && self.ended_at().is_none() && !self.left
     }
 
     fn settle_offer(&mut self, occasion: &mut Occasion<'_>, index: usize) -> Option<Timestamp> {

@@ -1,7 +1,9 @@
-//! The lifecycle of one node: all its live attempts, and the passing of time over them.
+//! The lifecycle of a cluster of nodes: all its live attempts, and the passing of time over them.
 //!
 //! The machine has one owner and does no I/O. Events go in through [`Lifecycle::handle_event`], time through
 //! [`Lifecycle::advance`]; what is to be committed comes out through [`Effects`].
+//!
+//! What is told always comes from one node of the cluster: the one at hand, which [`Lifecycle::on`] changes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,17 +13,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::agents::Agents;
 use super::anomaly::{Anomalies, Anomaly};
 use super::attempt::Attempt;
-use super::channels::Channels;
-use super::early::EarlyEvents;
-use super::memory::{Memory, Settled, Stay};
+use super::memory::{Abandoned, Settled, Stay};
+use super::node::Node;
 use super::queues::Queues;
-use super::seen::Seen;
 use super::world::{Occasion, World};
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
 use crate::freeswitch::fact::MemberRef;
 use crate::freeswitch::snapshot::MemberRow;
-use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, NodeName};
+use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, MemberUuid, NodeName};
 use crate::moment::value::{CcResult, Source};
 use crate::moment::{EventName, Moment};
 
@@ -58,25 +58,18 @@ pub struct KnownStay {
     pub is_bridged: bool,
 }
 
-/// The lifecycle of a node.
+/// The lifecycle of a cluster.
 #[derive(Debug)]
 pub struct Lifecycle {
     pub(super) world: World,
-    pub(super) channels: Channels,
-    pub(super) memory: Memory,
-    pub(super) early: EarlyEvents,
-    pub(super) seen: Seen,
+    /// The node at hand: the one that tells what is told.
+    pub(super) here: Node,
+    /// The other nodes of the cluster.
+    others: Vec<Node>,
     pub(super) anomalies: Anomalies,
-    /// The node's clock: the latest time that an event carried, moved on by [`Self::advance`] while none come.
-    pub(super) now: Timestamp,
-    /// When the first event of all happened.
-    pub(super) followed_since: Option<Timestamp>,
-    /// When the connection's first event happened.
-    pub(super) connected_at: Option<Timestamp>,
     attempts: HashMap<AttemptHash, Live>,
     by_session: HashMap<ChannelUuid, Vec<AttemptHash>>,
     by_agent: HashMap<AgentName, Vec<AttemptHash>>,
-    deadlines: BTreeSet<(Timestamp, AttemptHash)>,
     /// The attempts that have left and whose agent still wraps up, where somebody waits to hear of its end.
     wrapping: HashMap<AttemptHash, Live>,
     pub(super) agents: Agents,
@@ -94,22 +87,16 @@ struct Live {
 }
 
 impl Lifecycle {
-    /// A node of which nothing is known yet.
+    /// A cluster of one node, of which nothing is known yet.
     pub fn new(node: NodeName, config: Arc<Config>) -> Self {
         Self {
-            world: World::new(node, config),
-            channels: Channels::default(),
-            memory: Memory::default(),
-            early: EarlyEvents::default(),
-            seen: Seen::default(),
+            world: World::new(config),
+            here: Node::new(node),
+            others: Vec::new(),
             anomalies: Anomalies::default(),
-            now: Timestamp::UNIX_EPOCH,
-            followed_since: None,
-            connected_at: None,
             attempts: HashMap::new(),
             by_session: HashMap::new(),
             by_agent: HashMap::new(),
-            deadlines: BTreeSet::new(),
             wrapping: HashMap::new(),
             agents: Agents::default(),
             queues: Queues::default(),
@@ -122,9 +109,41 @@ impl Lifecycle {
         self.world.tells_all = true;
     }
 
-    /// The node's clock.
+    /// Takes a node to hand: what is told or asked next is told by it, or asked of it. One that was not of the cluster is
+    /// from now on.
+    pub fn on(&mut self, node: &NodeName) -> &mut Self {
+        if self.here.name != *node {
+            let place = self.others.iter().position(|other| other.name == *node).unwrap_or_else(|| {
+                self.others.push(Node::new(node.clone()));
+                self.others.len() - 1
+            });
+            std::mem::swap(&mut self.here, &mut self.others[place]);
+        }
+        self
+    }
+
+    /// A node leaves the cluster: gives its attempts, for whoever follows it next.
+    pub fn remove(&mut self, node: &NodeName) -> Vec<Attempt> {
+        let is_there = |live: &Live| live.attempt.node == *node;
+        let kept = self.attempts.iter().chain(&self.wrapping);
+        let hashes: Vec<_> = kept.filter(|(_, live)| is_there(live)).map(|(hash, _)| *hash).collect();
+        let removed = hashes.into_iter().filter_map(|hash| self.take(hash)).collect();
+        self.recount();
+        if self.on(node).others.is_empty() {
+            self.here = Node::new(node.clone());
+        } else {
+            self.here = self.others.remove(0);
+        }
+        removed
+    }
+
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        std::iter::once(&self.here).chain(&self.others)
+    }
+
+    /// The clock of the node at hand.
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.here.now
     }
 
     /// The facts that fit no story.
@@ -154,25 +173,26 @@ impl Lifecycle {
         Some((attempt.key.clone(), state))
     }
 
-    /// Takes up an attempt that an earlier run of the daemon left open.
+    /// Takes up an attempt that was left open when its node was last followed.
     pub fn restore(&mut self, mut attempt: Attempt) {
+        self.on(&attempt.node);
         attempt.settings = self.world.config.queue(&attempt.key.queue).settings.clone();
-        self.world.core.get_or_insert_with(|| attempt.key.core.clone());
+        self.here.core.get_or_insert_with(|| attempt.key.core.clone());
         for offer in attempt.offers.iter().filter(|offer| offer.is_open()) {
             for leg in &offer.legs {
                 self.note_leg(leg.channel.as_str(), attempt.hash());
             }
         }
-        if let Some(channel) = self.channels.entry(attempt.key.session.as_str(), &mut self.anomalies) {
+        if let Some(channel) = self.here.channels.entry(attempt.key.session.as_str(), &mut self.anomalies) {
             channel.latest_attempt_id = Some(attempt.attempt_id);
         }
-        self.now = self.now.max(attempt.latest_fact_at());
+        self.here.note_known(attempt.latest_fact_at());
         let hash = self.insert(attempt);
         // What it waits for is found out when time first passes.
-        let now = self.now;
+        let now = self.here.now;
         if let Some(live) = self.attempts.get_mut(&hash) {
             live.deadline = Some(now);
-            self.deadlines.insert((now, hash));
+            self.here.deadlines.insert((now, hash));
             count(&self.world, &mut self.queues, hash, live, now, &Source::default());
             self.queues.forget_changes();
             if live.attempt.left {
@@ -192,7 +212,7 @@ impl Lifecycle {
         self.queues = Queues::default();
         for (hash, live) in &mut self.attempts {
             live.counted = None;
-            count(&self.world, &mut self.queues, *hash, live, self.now, &Source::default());
+            count(&self.world, &mut self.queues, *hash, live, self.here.now, &Source::default());
         }
         self.queues.forget_changes();
     }
@@ -202,89 +222,108 @@ impl Lifecycle {
         std::mem::take(&mut self.roster_is_stale)
     }
 
+    /// The connection has ended; until that time everything that happened was heard of.
+    pub fn end_connection(&mut self, heard_until: Timestamp) {
+        self.begin_gap_at(heard_until);
+    }
+
     /// A new connection begins: what happened before its first event was not seen.
     pub fn begin_connection(&mut self) {
-        self.connected_at = None;
+        self.here.connected_at = None;
         self.begin_gap();
     }
 
-    /// Events were dropped: the ends of channels may have been among them, and what agents did.
+    /// Events were dropped.
     pub fn begin_gap(&mut self) {
-        self.channels.begin_connection();
-        self.agents.begin_connection();
+        self.begin_gap_at(self.here.now);
+    }
+
+    fn begin_gap_at(&mut self, since: Timestamp) {
+        self.here.begin_gap(since);
+        self.agents.begin_gap();
     }
 
     /// How many channels are kept.
     pub fn kept_channels(&self) -> usize {
-        self.channels.len()
+        self.nodes().map(|node| node.channels.len()).sum()
     }
 
-    /// The next time at which something is to be decided.
+    /// The next time at which something is to be decided, by the clock of the node at hand.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let attempts = self.deadlines.first().map(|(at, _)| *at);
-        [attempts, self.early.next_deadline()].into_iter().flatten().min()
+        self.here.next_deadline()
     }
 
     /// Time has passed: everything that was due by `now` is decided.
     pub fn advance(&mut self, now: Timestamp, effects: &mut Effects) {
         while let Some(at) = self.next_deadline().filter(|at| *at <= now) {
-            self.now = self.now.max(at);
-            match self.deadlines.first().copied().filter(|(deadline, _)| *deadline == at) {
+            self.here.now = self.here.now.max(at);
+            match self.here.deadlines.first().copied().filter(|(deadline, _)| *deadline == at) {
                 Some((_, hash)) => self.with_attempt(hash, at, &Source::default(), effects, |_, _| {}),
                 None => self.expire_early_event(effects),
             }
             self.tell_queue_counts(effects);
         }
-        self.now = self.now.max(now);
+        self.here.now = self.here.now.max(now);
     }
 
-    /// Nothing more will come: attempts whose end was seen are settled, all others stay open.
+    /// Nothing more will come from the node at hand: attempts whose end was seen are settled, all others stay open.
     pub fn finish(&mut self, effects: &mut Effects) {
-        let mut ended: Vec<_> = self.deadlines.iter().copied().collect();
+        let mut ended: Vec<_> = self.here.deadlines.iter().copied().collect();
         ended.retain(|(_, hash)| self.attempt(*hash).is_some_and(|attempt| attempt.left_at().is_some()));
         for (_, hash) in ended {
             while let Some(at) = self.attempts.get(&hash).and_then(|live| live.deadline) {
-                self.now = self.now.max(at);
+                self.here.now = self.here.now.max(at);
                 self.with_attempt(hash, at, &Source::default(), effects, |_, _| {});
             }
         }
         self.tell_queue_counts(effects);
     }
 
-    /// The live attempts: those that a snapshot, asked for now, is to be compared with.
+    /// The live attempts of the node at hand: those that a snapshot, asked for now, is to be compared with.
     pub fn open_attempts(&self) -> BTreeSet<AttemptHash> {
-        self.attempts.keys().copied().collect()
+        self.attempts_here().map(|(hash, _)| hash).collect()
     }
 
-    /// What a survey needs not ask FreeSWITCH again.
+    /// What a survey of the node at hand needs not ask FreeSWITCH again.
     pub fn open_stays(&self) -> OpenStays {
-        let known = |live: &Live| {
-            let key = &live.attempt.key;
+        let known = |(_, attempt): (_, &Attempt)| {
+            let key = &attempt.key;
             let stay = Stay { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() };
-            (stay, KnownStay { is_bridged: live.attempt.bridge.is_some() })
+            (stay, KnownStay { is_bridged: attempt.bridge.is_some() })
         };
-        self.attempts.values().map(known).collect()
+        self.attempts_here().map(known).collect()
     }
 
-    /// Compares the attempts that were open when the snapshot was asked for with what FreeSWITCH has: those that it does
-    /// not have any more are lost, unless the events that tell their end are on their way. Members of whom nothing is known
+    fn attempts_here(&self) -> impl Iterator<Item = (AttemptHash, &Attempt)> {
+        let all = self.attempts.iter().map(|(hash, live)| (*hash, &*live.attempt));
+        all.filter(|(_, attempt)| attempt.node == self.here.name)
+    }
+
+    /// Compares the node's attempts that were open when the snapshot was asked for with what it has: those that it does not
+    /// have any more are lost, unless the events that tell their end are on their way. Members of whom nothing is known
     /// are taken over, unless the configuration leaves those alone who waited at the start; so is what the snapshot says of
     /// agents.
     pub fn reconcile(&mut self, snapshot: &Snapshot, open: &BTreeSet<AttemptHash>, effects: &mut Effects) {
-        if let Some(core) = snapshot.core.as_ref().filter(|core| self.world.core.as_ref() != Some(core)) {
+        if let Some(core) = snapshot.core.as_ref().filter(|core| self.here.core.as_ref() != Some(core)) {
             self.change_core(core.clone(), effects);
         }
         let comparison = self.begin_comparison(snapshot, open);
         self.find_agents(snapshot, effects);
-        self.channels.prune(|uuid| snapshot.channels.contains(uuid));
+        self.here.channels.prune(|uuid| snapshot.channels.contains(uuid));
         let waiting: BTreeSet<_> = snapshot.members.iter().map(MemberRow::identity).collect();
         let is_there = |key: &AttemptKey| {
             snapshot.channels.contains(&key.session)
                 && waiting.contains(&(key.queue.as_str(), key.member.as_str(), key.session.as_str()))
         };
-        let gone = open.iter().copied();
-        let gone = gone.filter(|hash| self.attempt(*hash).is_some_and(|attempt| !is_there(&attempt.key))).collect();
-        self.lose(gone, LOSS_GRACE, effects);
+        let judged = self.attempts_here().filter(|(hash, _)| open.contains(hash));
+        let (there, gone): (Vec<_>, Vec<_>) = judged.partition(|(_, attempt)| is_there(&attempt.key));
+        let hashes = |found: Vec<(AttemptHash, &Attempt)>| found.into_iter().map(|(hash, _)| hash).collect::<Vec<_>>();
+        let (there, gone) = (hashes(there), hashes(gone));
+        let (known_until, grace) = self.here.compare();
+        self.lose(gone, known_until, self.here.now + grace, effects);
+        for hash in there.into_iter().filter(|hash| self.is_latest(*hash)).collect::<Vec<_>>() {
+            self.with_attempt(hash, self.here.now, &Source::default(), effects, |attempt, _| attempt.loss = None);
+        }
         for row in &snapshot.members {
             if let Some(dump) = snapshot.dumps.get(row.session_uuid.as_str()) {
                 self.take_over(row, dump, effects);
@@ -296,24 +335,34 @@ impl Lifecycle {
 
     /// The FreeSWITCH process is another one than before: all attempts of the old one are over.
     pub(super) fn change_core(&mut self, core: CoreUuid, effects: &mut Effects) {
-        let gone =
-            self.attempts.iter().filter(|(_, live)| live.attempt.key.core != core).map(|(hash, _)| *hash).collect();
-        self.lose(gone, SignedDuration::ZERO, effects);
-        self.channels.clear();
-        self.early.clear();
-        self.seen.clear();
-        self.connected_at = None;
-        self.world.core = Some(core);
+        let gone = self.attempts_here().filter(|(_, attempt)| attempt.key.core != core).map(|(hash, _)| hash).collect();
+        let known_until = self.here.known_until();
+        self.lose(gone, known_until, known_until, effects);
+        self.here.change_core(core);
     }
 
-    fn lose(&mut self, mut gone: Vec<AttemptHash>, grace: SignedDuration, effects: &mut Effects) {
+    /// Attempts were found gone, which were there last at that time; until `grace_until`, their ends may still be told.
+    fn lose(&mut self, mut gone: Vec<AttemptHash>, at: Timestamp, grace_until: Timestamp, effects: &mut Effects) {
         gone.sort_unstable_by_key(|hash| (self.attempt(*hash).map(|attempt| attempt.joined_at), *hash));
-        let (now, source) = (self.now, Source { core_uuid: self.world.core.clone(), event_sequence: None });
+        let (now, source) = (self.here.now, Source { core_uuid: self.here.core.clone(), event_sequence: None });
         for hash in gone {
-            self.with_attempt(hash, now, &source, effects, |attempt, occasion| {
-                attempt.lose(occasion.now, occasion.now + grace);
-            });
+            self.with_attempt(hash, now, &source, effects, |attempt, _| attempt.lose(at, grace_until));
         }
+    }
+
+    /// When the latest stay with these UUIDs that is over ended, on whichever node.
+    pub(super) fn settled(&self, stay: &Stay) -> Option<Settled> {
+        self.nodes().find_map(|node| node.memory.settled(stay))
+    }
+
+    /// The earlier attempts of a member who left without an agent, on whichever node.
+    pub(super) fn abandoned(&self, member: &MemberUuid) -> Option<&Abandoned> {
+        self.nodes().filter_map(|node| node.memory.abandoned(member)).max_by_key(|abandoned| abandoned.attempts)
+    }
+
+    /// The node that has a member's channel; the one at hand, where none is known to.
+    pub(super) fn home_of(&self, session: &str) -> NodeName {
+        self.nodes().find(|node| node.channels.get(session).is_some()).unwrap_or(&self.here).name.clone()
     }
 
     /// The live attempt with these UUIDs: the latest, where a member came back on the same channel.
@@ -389,7 +438,7 @@ impl Lifecycle {
         if self.attempt(hash).is_some_and(|attempt| attempt.has_ended_leg(channel)) {
             return;
         }
-        if let Some(channel) = self.channels.entry(channel, &mut self.anomalies) {
+        if let Some(channel) = self.here.channels.entry(channel, &mut self.anomalies) {
             channel.serves = Some(hash);
         }
     }
@@ -423,7 +472,7 @@ impl Lifecycle {
         hash
     }
 
-    /// Runs one attempt's state machine: `change` applies a fact, then conclusions are drawn.
+    /// Runs one attempt's state machine: `change` applies a fact, then conclusions are drawn, by the clock of its node.
     pub(super) fn with_attempt(
         &mut self,
         hash: AttemptHash,
@@ -434,15 +483,16 @@ impl Lifecycle {
     ) {
         let found = self.attempts.get_mut(&hash).or_else(|| self.wrapping.get_mut(&hash));
         let Some(live) = found else { return };
+        let Some(home) = home(&mut self.here, &mut self.others, &live.attempt.node) else { return };
         let moments = &mut effects.moments;
-        let mut occasion = Occasion { world: &self.world, hash, at, now: self.now, source, moments };
+        let mut occasion = Occasion { world: &self.world, hash, at, now: home.now, source, moments };
         change(&mut live.attempt, &mut occasion);
         let deadline = live.attempt.settle(&mut occasion);
         if live.deadline != deadline {
             if let Some(old) = live.deadline {
-                self.deadlines.remove(&(old, hash));
+                home.deadlines.remove(&(old, hash));
             }
-            self.deadlines.extend(deadline.map(|at| (at, hash)));
+            home.deadlines.extend(deadline.map(|at| (at, hash)));
             live.deadline = deadline;
         }
         if std::mem::take(&mut live.attempt.dirty) {
@@ -454,35 +504,42 @@ impl Lifecycle {
         }
     }
 
-    /// Parts with an attempt that has left; while its agent wraps up it is kept aside.
+    /// An attempt has left. While its agent wraps up it is kept aside.
     fn part_with(&mut self, hash: AttemptHash) {
-        let has_just_left = self.attempts.remove(&hash);
-        if let Some(live) = &has_just_left {
-            self.remember(hash, &live.attempt);
-        }
-        let Some(live) = has_just_left.or_else(|| self.wrapping.remove(&hash)) else { return };
-        if live.attempt.wrap_up.is_some() {
-            self.wrapping.insert(hash, live);
-            return;
-        }
-        if let Some(at) = live.deadline {
-            self.deadlines.remove(&(at, hash));
-        }
-        for offer in &live.attempt.offers {
-            remove_from(&mut self.by_agent, &offer.agent, hash);
+        self.remember(hash);
+        let wraps_up = self.kept(hash).is_some_and(|attempt| attempt.wrap_up.is_some());
+        if wraps_up {
+            self.wrapping.extend(self.attempts.remove_entry(&hash));
+        } else {
+            self.take(hash);
         }
     }
 
     /// Remembers of an attempt that has left what a later one may need.
-    fn remember(&mut self, hash: AttemptHash, attempt: &Attempt) {
+    fn remember(&mut self, hash: AttemptHash) {
+        let Some(Live { attempt, .. }) = self.attempts.get(&hash) else { return };
         remove_from(&mut self.by_session, &attempt.key.session, hash);
+        let Some(Node { now, memory, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else { return };
         if attempt.result().0 != CcResult::Success {
-            self.memory.abandon(self.now, attempt.key.member.clone(), attempt.for_a_resume());
+            memory.abandon(*now, attempt.key.member.clone(), attempt.for_a_resume());
         }
-        let settled = Settled { ordinal: attempt.key.ordinal, left_at: attempt.left_at().unwrap_or(self.now) };
+        let settled = Settled { ordinal: attempt.key.ordinal, left_at: attempt.left_at().unwrap_or(*now) };
         let key = &attempt.key;
         let stay = Stay { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() };
-        self.memory.settle(self.now, stay, settled);
+        memory.settle(*now, stay, settled);
+    }
+
+    /// Takes an attempt out.
+    fn take(&mut self, hash: AttemptHash) -> Option<Attempt> {
+        let Live { attempt, deadline, .. } = self.attempts.remove(&hash).or_else(|| self.wrapping.remove(&hash))?;
+        if let Some(node) = home(&mut self.here, &mut self.others, &attempt.node) {
+            deadline.map(|at| node.deadlines.remove(&(at, hash)));
+        }
+        remove_from(&mut self.by_session, &attempt.key.session, hash);
+        for offer in &attempt.offers {
+            remove_from(&mut self.by_agent, &offer.agent, hash);
+        }
+        Some(*attempt)
     }
 }
 
@@ -497,6 +554,11 @@ fn count(world: &World, queues: &mut Queues, hash: AttemptHash, live: &mut Live,
         queues.count((queue, hash), live.counted, since, at, source);
         live.counted = since;
     }
+}
+
+/// The node of that name.
+fn home<'a>(here: &'a mut Node, others: &'a mut [Node], name: &NodeName) -> Option<&'a mut Node> {
+    if here.name == *name { Some(here) } else { others.iter_mut().find(|node| node.name == *name) }
 }
 
 fn remove_from<K: std::hash::Hash + Eq>(index: &mut HashMap<K, Vec<AttemptHash>>, key: &K, hash: AttemptHash) {

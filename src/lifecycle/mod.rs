@@ -2,7 +2,8 @@
 //!
 //! No I/O, no clock, no randomness: events and times go in, moments come out, and any story can be played back.
 //!
-//! - [`machine`]: one node's live attempts and the passing of time over them.
+//! - [`machine`]: the live attempts of a cluster of nodes and the passing of time over them; [`node`]: what is known of
+//!   one of these nodes.
 //! - [`callcenter`]: what mod_callcenter's events mean for them.
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent.
 //! - [`bridge`]: the connection of member and agent.
@@ -24,6 +25,7 @@ pub mod early;
 pub mod ending;
 pub mod machine;
 pub mod memory;
+pub mod node;
 pub mod offer;
 pub mod queues;
 pub mod seen;

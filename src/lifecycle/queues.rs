@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::machine::{Effects, Lifecycle};
-use super::world::World;
 use crate::freeswitch::Snapshot;
 use crate::id::{AttemptHash, MomentId, QueueName};
 use crate::moment::value::{Seconds, Source, Time, Variables};
@@ -101,10 +100,10 @@ impl Lifecycle {
             }
             let event = EventName::QueueCount;
             let id = change.cause.moment(event.as_str(), None).twin(if change.began { "began" } else { "ceased" });
-            let mut payload = payload_of_queue(&self.world, event, &queue, id, change.at, change.source);
+            let mut payload = self.payload_of_queue(event, &queue, id, change.at, change.source);
             payload.waiting = Some(number(count));
             payload.longest_wait_sec = longest;
-            push(&self.world, payload, &queue, effects);
+            push(payload, &queue, effects);
         }
     }
 
@@ -141,48 +140,49 @@ impl Lifecycle {
                 continue;
             }
             let is_over = |hash: &&AttemptHash| self.attempt(**hash).is_none_or(|attempt| attempt.loss.is_some());
-            let id = place(&self.world, &queue).moment_at(event.as_str(), self.now, "");
-            let source = Source { core_uuid: self.world.core.clone(), event_sequence: None };
-            let mut payload = payload_of_queue(&self.world, event, &queue, id, self.now, source);
+            let (core, now) = (self.here.core.clone(), self.here.now);
+            let id = place(&queue).moment_at(event.as_str(), core.as_ref(), now, "");
+            let source = Source { core_uuid: core, event_sequence: None };
+            let mut payload = self.payload_of_queue(event, &queue, id, now, source);
             payload.attempts_compared = Some(number(open.len() + others));
             payload.attempts_closed = Some(number(open.iter().filter(is_over).count()));
             payload.attempts_opened = Some(number(opened.get(&queue).copied().unwrap_or(0)));
-            push(&self.world, payload, &queue, effects);
+            push(payload, &queue, effects);
+        }
+    }
+
+    fn payload_of_queue(
+        &self,
+        event: EventName,
+        queue: &QueueName,
+        id: MomentId,
+        at: Timestamp,
+        source: Source,
+    ) -> Payload {
+        let settings = &self.world.config.queue(queue).settings;
+        Payload {
+            id,
+            event,
+            queue_name: Some(queue.clone()),
+            queue_type: Some(settings.queue_type),
+            node: self.here.name.clone(),
+            channel: Some(settings.queue_type.medium()),
+            timestamp: Time(at),
+            source,
+            variables: Variables::from_object(&settings.variables),
+            ..Payload::default()
         }
     }
 }
 
 /// What stands in an attempt's place for moments of a queue.
-fn place(world: &World, queue: &QueueName) -> AttemptHash {
-    AttemptHash::in_place_of(&world.core.clone().unwrap_or_default(), "queue", queue.as_str())
+fn place(queue: &QueueName) -> AttemptHash {
+    AttemptHash::in_place_of("queue", queue.as_str())
 }
 
-fn payload_of_queue(
-    world: &World,
-    event: EventName,
-    queue: &QueueName,
-    id: MomentId,
-    at: Timestamp,
-    source: Source,
-) -> Payload {
-    let settings = &world.config.queue(queue).settings;
-    Payload {
-        id,
-        event,
-        queue_name: Some(queue.clone()),
-        queue_type: Some(settings.queue_type),
-        node: world.node.clone(),
-        channel: Some(settings.queue_type.medium()),
-        timestamp: Time(at),
-        source,
-        variables: Variables::from_object(&settings.variables),
-        ..Payload::default()
-    }
-}
-
-fn push(world: &World, mut payload: Payload, queue: &QueueName, effects: &mut Effects) {
+fn push(mut payload: Payload, queue: &QueueName, effects: &mut Effects) {
     payload.clear_inapplicable();
-    effects.moments.push(Moment { attempt: place(world, queue), payload });
+    effects.moments.push(Moment { attempt: place(queue), payload });
 }
 
 fn number(count: usize) -> u32 {

@@ -129,7 +129,7 @@ impl Attempt {
 
     fn moment_id(&self, occasion: &Occasion<'_>, event: EventName, offer: Option<usize>, at: Timestamp) -> MomentId {
         if event.is_repeatable() {
-            return occasion.hash.moment_at(event.as_str(), at, "");
+            return occasion.hash.moment_at(event.as_str(), Some(&self.key.core), at, "");
         }
         let told_of = offer.map(|index| (&self.offers[index].agent, self.offers[index].ordinal));
         occasion.hash.moment(event.as_str(), told_of.filter(|_| event.is_of_offer()))

@@ -8,17 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::offer::LegIdentity;
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
-use crate::id::{AgentName, AttemptHash, CoreUuid, NodeName, QueueName};
+use crate::id::{AgentName, AttemptHash, QueueName};
 use crate::moment::value::Source;
 use crate::moment::{EventName, Moment, Payload};
 
-/// What all attempts of a node share.
+/// What all attempts of a cluster share.
 #[derive(Debug)]
 pub struct World {
-    /// The node.
-    pub node: NodeName,
-    /// The FreeSWITCH process that the latest event came from.
-    pub core: Option<CoreUuid>,
     /// The configuration in force.
     pub config: Arc<Config>,
     /// Whether events beyond the eight are told although no hook hears them.
@@ -37,10 +33,10 @@ struct RosterEntry {
 }
 
 impl World {
-    /// A node of which nothing is known yet.
-    pub fn new(node: NodeName, config: Arc<Config>) -> Self {
+    /// A world in which nothing is known yet but the configuration.
+    pub fn new(config: Arc<Config>) -> Self {
         let (roster, queue_agents) = Default::default();
-        Self { node, core: None, config, tells_all: false, roster, queue_agents }
+        Self { config, tells_all: false, roster, queue_agents }
     }
 
     /// Takes what a snapshot says of agents and tiers.
@@ -140,9 +136,9 @@ pub struct Occasion<'a> {
     pub world: &'a World,
     /// The attempt's name.
     pub hash: AttemptHash,
-    /// When the fact happened; for a deadline, the node's clock.
+    /// When the fact happened, by the clock of the node that tells it; for a deadline, the node's clock.
     pub at: Timestamp,
-    /// The node's clock: the latest time seen. Deadlines are measured by it.
+    /// The clock of the attempt's node: the latest time seen there. Deadlines are measured by it.
     pub now: Timestamp,
     /// The event that told the fact.
     pub source: &'a Source,

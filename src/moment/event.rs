@@ -72,7 +72,7 @@ events! {
     Processed = "processed";
     /// The number of members who wait in the queue has changed.
     QueueCount = "queue_count";
-    /// The queue was compared with what FreeSWITCH has, after a connection was made or events were dropped.
+    /// The queue was compared with what FreeSWITCH has: with each survey, whether it showed anything or not.
     Reconciled = "reconciled";
     /// An agent's status has changed.
     AgentStatus = "agent_status";

@@ -1,203 +1,248 @@
-//! The task that follows one node: the only owner of its lifecycle.
+//! The task that follows a cluster of nodes: the only owner of their lifecycle.
 //!
 //! Everything the lifecycle brings forth goes to the outbox before the next event is looked at. When the outbox is slow,
-//! this task waits, the events behind it are dropped and counted at the connection, and the node is surveyed again.
+//! this task waits, the events behind it are dropped and counted at the connections, and the nodes are surveyed again.
 
-use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::clock::NodeClock;
 use super::live::LiveAttempts;
-use super::survey::{self, SurveyError};
+use super::post::{Happening, Post};
 use crate::config::Config;
 use crate::esl::exit::Exit;
-use crate::esl::feed::{EventItem, EventStream};
-use crate::esl::link::Link;
-use crate::freeswitch::Snapshot;
+use crate::esl::feed::EventItem;
+use crate::esl::link::NodeAddress;
 use crate::hook;
 use crate::id::{AttemptHash, NodeName};
 use crate::lifecycle::attempt::Attempt;
 use crate::lifecycle::{Effects, Lifecycle};
 use crate::outbox::{AttemptChange, Closed, Entry, Outbox};
 
-/// How many events are taken from the connection at once: enough that waking up costs little beside them, few enough that
-/// a deadline among them is not late.
-const BATCH: usize = 256;
+/// How long the task sleeps where nothing is to be decided; whatever comes wakes it.
+const IDLE: Duration = Duration::from_secs(3_600);
 
-/// How long after a failed survey it is tried again.
-const SURVEY_PAUSE: Duration = Duration::from_secs(5);
-
-/// How long after an agent was added or changed FreeSWITCH is asked for its agents: whoever changes one usually changes
-/// more of it, or of others, and nothing tells when it is done.
-const ROSTER_PAUSE: Duration = Duration::from_secs(5);
-
-/// Follows a node.
+/// What a follower is told to do.
 #[derive(Debug)]
-pub struct Follower {
-    node: NodeName,
-    link: Link,
-    lifecycle: Lifecycle,
-    clock: NodeClock,
-    config: watch::Receiver<Arc<Config>>,
-    outbox: Outbox,
-    live: LiveAttempts,
-    survey: Option<Survey>,
+pub enum Order {
+    /// To follow a node, with the attempts that were left open on it; or to connect anew to one that it follows, whose
+    /// address or password has changed.
+    Follow(Box<NodeAddress>, Vec<Attempt>),
+    /// To follow a node no more, and to hand over its attempts.
+    Leave(NodeName, oneshot::Sender<Vec<Attempt>>),
 }
 
-/// A survey that is under way.
+/// Why a follower cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// What is told can be kept nowhere.
+    #[error(transparent)]
+    Outbox(#[from] Closed),
+    /// A node's connections are kept up no more, though nobody told them to end.
+    #[error("the link to node `{0}` has ended by itself")]
+    Link(NodeName),
+}
+
+/// What all followers share.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Where moments and attempts go.
+    pub outbox: Outbox,
+    /// Where live attempts are shown.
+    pub live: LiveAttempts,
+}
+
+/// Follows a cluster.
 #[derive(Debug)]
-struct Survey {
-    /// The attempts that were open when it began.
-    open: BTreeSet<AttemptHash>,
-    task: JoinHandle<Result<Snapshot, SurveyError>>,
+pub struct Follower {
+    orders: mpsc::Receiver<Order>,
+    posts: Vec<Post>,
+    lifecycle: Lifecycle,
+    around: Surroundings,
 }
 
 impl Follower {
-    /// Takes up a node, with the attempts that an earlier run of the daemon left open on it.
-    pub fn new(
-        node: NodeName,
-        link: Link,
-        open: Vec<Attempt>,
-        config: watch::Receiver<Arc<Config>>,
-        outbox: Outbox,
-        live: LiveAttempts,
-    ) -> Self {
-        let mut lifecycle = Lifecycle::new(node.clone(), config.borrow().clone());
-        for attempt in open {
-            if !attempt.left {
-                live.show(&attempt);
-            }
-            lifecycle.restore(attempt);
-        }
-        let clock = NodeClock::new(lifecycle.now(), Instant::now());
-        Self { node, link, lifecycle, clock, config, outbox, live, survey: None }
+    /// A follower of the cluster of a node, which waits for its orders.
+    pub fn new(node: NodeName, orders: mpsc::Receiver<Order>, around: Surroundings) -> Self {
+        let lifecycle = Lifecycle::new(node, around.config.borrow().clone());
+        Self { orders, posts: Vec::new(), lifecycle, around }
     }
 
-    /// Follows the node until it is told to end, or the outbox has ended.
-    pub async fn run(mut self, end: CancellationToken) {
-        let mut items = Vec::with_capacity(BATCH);
+    /// Follows until it is told to end, or nobody can give it orders any more.
+    pub async fn run(mut self, end: CancellationToken) -> Result<(), FollowError> {
+        let mut items = Vec::new();
         loop {
-            let due = self.until_deadline();
-            let done = tokio::select! {
+            // Each post is looked at first in turn, so that a busy node leaves the others their time.
+            let turn = self.posts.len().min(1);
+            self.posts.rotate_left(turn);
+            let due = self.until_due();
+            tokio::select! {
                 biased;
                 () = end.cancelled() => break,
-                surveyed = finished(&mut self.survey) => self.surveyed(surveyed).await,
-                changed = self.config.changed() => {
-                    if changed.is_err() { break }
-                    let config = self.config.borrow_and_update().clone();
+                order = self.orders.recv() => match order {
+                    Some(order) => self.obey(order).await?,
+                    None => break,
+                },
+                Ok(()) = self.around.config.changed() => {
+                    let config = self.around.config.borrow_and_update().clone();
                     self.lifecycle.configure(config);
-                    Ok(())
                 }
-                taken = next_many(&mut self.link.events, &mut items) => {
-                    if taken == 0 { break }
-                    self.take(&mut items).await
-                }
-                () = sleep(due) => self.pass_time().await,
-            };
-            if done.is_err() {
-                break;
+                (place, happening) = happening(&mut self.posts, &mut items) => match happening {
+                    Happening::Surveyed => self.surveyed(place).await?,
+                    Happening::Items => self.take(place, &mut items).await?,
+                    Happening::Ended => return Err(FollowError::Link(self.posts[place].name.clone())),
+                },
+                () = tokio::time::sleep(due) => self.pass_time().await?,
             }
         }
-        self.link.tasks.shut_down().await;
+        for post in self.posts {
+            post.link.tasks.shut_down().await;
+        }
+        Ok(())
     }
 
-    async fn take(&mut self, items: &mut Vec<EventItem>) -> Result<(), Closed> {
+    async fn obey(&mut self, order: Order) -> Result<(), Closed> {
+        match order {
+            Order::Follow(address, attempts) => {
+                info!(node = %address.name, address = address.address, "following FreeSWITCH");
+                self.close(&address.name).await?;
+                for attempt in attempts {
+                    if !attempt.left {
+                        self.around.live.show(&attempt);
+                    }
+                    self.lifecycle.restore(attempt);
+                }
+                let shown = self.lifecycle.on(&address.name).now();
+                self.posts.push(Post::connect(*address, shown));
+            }
+            Order::Leave(node, reply) => {
+                self.close(&node).await?;
+                let attempts = self.lifecycle.remove(&node);
+                info!(%node, open_attempts = attempts.len(), "FreeSWITCH is not followed any more");
+                for attempt in &attempts {
+                    self.around.live.remove(attempt.hash());
+                }
+                // If nobody takes them, they are in the outbox still.
+                let _ = reply.send(attempts);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the connection to a node, if there is one, once all is read that came.
+    async fn close(&mut self, node: &NodeName) -> Result<(), Closed> {
+        let Some(place) = self.posts.iter().position(|post| post.name == *node) else { return Ok(()) };
+        self.take_waiting(place).await?;
+        let mut post = self.posts.remove(place);
+        let heard_until = post.lost(false);
+        let mut effects = Effects::default();
+        self.lifecycle.on(node).advance(heard_until, &mut effects);
+        self.lifecycle.end_connection(heard_until);
+        post.link.tasks.shut_down().await;
+        self.commit(effects).await
+    }
+
+    async fn take(&mut self, place: usize, items: &mut Vec<EventItem>) -> Result<(), Closed> {
         for item in items.drain(..) {
+            let post = &mut self.posts[place];
+            let lifecycle = self.lifecycle.on(&post.name);
             let mut effects = Effects::default();
             match item {
                 EventItem::Event(event) => {
-                    self.lifecycle.handle_event(&event, &mut effects);
-                    self.clock.set(self.lifecycle.now(), Instant::now());
+                    lifecycle.handle_event(&event, &mut effects);
+                    post.heard(lifecycle.now());
                 }
                 EventItem::Connected => {
-                    info!(node = %self.node, open_attempts = self.lifecycle.live(), "FreeSWITCH is connected");
-                    self.lifecycle.begin_connection();
-                    self.begin_survey(Duration::ZERO);
+                    lifecycle.begin_connection();
+                    let open = lifecycle.open_attempts();
+                    info!(node = %post.name, open_attempts = open.len(), "FreeSWITCH is connected");
+                    post.begin_survey(open, lifecycle.open_stays());
                 }
                 EventItem::Dirty { dropped } => {
-                    warn!(node = %self.node, dropped, "events were dropped, because what is behind them was slow");
-                    self.lifecycle.begin_gap();
-                    self.begin_survey(Duration::ZERO);
+                    warn!(node = %post.name, dropped, "events were dropped; the calls are compared with what FreeSWITCH has");
+                    lifecycle.begin_gap();
+                    post.begin_survey(lifecycle.open_attempts(), lifecycle.open_stays());
                 }
                 EventItem::Lost(exit) => {
-                    if !matches!(exit, Exit::HeartbeatMissed(_)) {
+                    let fell_silent = matches!(exit, Exit::HeartbeatMissed(_));
+                    let heard_until = post.lost(fell_silent);
+                    if !fell_silent {
                         // So long everything was still there.
-                        self.lifecycle.advance(self.clock.read(Instant::now()), &mut effects);
+                        lifecycle.advance(heard_until, &mut effects);
                     }
-                    self.survey = None;
+                    lifecycle.end_connection(heard_until);
                 }
             }
             self.commit(effects).await?;
         }
-        if self.survey.is_none() && self.lifecycle.take_stale_roster() {
-            self.begin_survey(ROSTER_PAUSE);
+        let post = &mut self.posts[place];
+        if post.is_between_surveys() && self.lifecycle.take_stale_roster() {
+            post.survey_soon();
         }
         Ok(())
     }
 
     /// Takes what waits now, but nothing that comes meanwhile: that could go on for ever.
-    async fn take_waiting(&mut self) -> Result<(), Closed> {
-        let mut items = Vec::with_capacity(BATCH);
-        let mut waiting = self.link.events.waiting();
-        while waiting > 0 {
-            waiting -= self.link.events.next_many(&mut items, waiting.min(BATCH)).await;
-            self.take(&mut items).await?;
+    async fn take_waiting(&mut self, place: usize) -> Result<(), Closed> {
+        let mut items = Vec::new();
+        let waiting = self.posts[place].link.events.waiting();
+        if waiting > 0 {
+            self.posts[place].link.events.next_many(&mut items, waiting).await;
+        }
+        self.take(place, &mut items).await
+    }
+
+    async fn pass_time(&mut self) -> Result<(), Closed> {
+        for place in 0..self.posts.len() {
+            let post = &mut self.posts[place];
+            let lifecycle = self.lifecycle.on(&post.name);
+            let mut effects = Effects::default();
+            lifecycle.advance(post.clock.read(Instant::now()), &mut effects);
+            if post.is_survey_due() {
+                post.begin_survey(lifecycle.open_attempts(), lifecycle.open_stays());
+            }
+            self.commit(effects).await?;
         }
         Ok(())
     }
 
-    async fn pass_time(&mut self) -> Result<(), Closed> {
-        let mut effects = Effects::default();
-        self.lifecycle.advance(self.clock.read(Instant::now()), &mut effects);
-        self.commit(effects).await
-    }
-
-    /// How long it is until something is to be decided; an hour where nothing is.
-    fn until_deadline(&self) -> Duration {
-        let idle = Duration::from_secs(3_600);
-        self.lifecycle.next_deadline().map_or(idle, |at| self.clock.until(at, Instant::now()))
-    }
-
-    fn begin_survey(&mut self, pause: Duration) {
-        let (commands, stays) = (self.link.commands.clone(), self.lifecycle.open_stays());
-        let task = tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
-            survey::take(&commands, stays).await
-        });
-        self.survey = Some(Survey { open: self.lifecycle.open_attempts(), task });
+    /// How long it is until something is to be decided.
+    fn until_due(&mut self) -> Duration {
+        let Self { posts, lifecycle, .. } = self;
+        let due = posts.iter().filter_map(|post| post.until_due(lifecycle.on(&post.name).next_deadline()));
+        due.min().unwrap_or(IDLE)
     }
 
     /// A survey is done. The events that have come before its answers are older than they are, so they go first.
-    async fn surveyed(&mut self, result: Result<Snapshot, SurveyError>) -> Result<(), Closed> {
-        let Some(id) = self.survey.as_ref().map(|survey| survey.task.id()) else { return Ok(()) };
-        self.take_waiting().await?;
-        let Some(survey) = self.survey.take_if(|survey| survey.task.id() == id) else {
-            // The connection was lost meanwhile, or another survey has begun.
-            return Ok(());
-        };
+    async fn surveyed(&mut self, place: usize) -> Result<(), Closed> {
+        self.take_waiting(place).await?;
+        let post = &mut self.posts[place];
+        let Some((open, result)) = post.take_survey() else { return Ok(()) };
+        let lifecycle = self.lifecycle.on(&post.name);
         let snapshot = match result {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                warn!(node = %self.node, %error, "what FreeSWITCH has could not be read; trying again");
-                self.begin_survey(SURVEY_PAUSE);
+                warn!(node = %post.name, %error, "what FreeSWITCH has could not be read; trying again");
+                post.retry_survey(lifecycle.open_attempts(), lifecycle.open_stays());
                 return Ok(());
             }
         };
         let mut effects = Effects::default();
-        self.lifecycle.advance(self.clock.read(Instant::now()), &mut effects);
-        self.lifecycle.reconcile(&snapshot, &survey.open, &mut effects);
+        lifecycle.advance(post.clock.read(Instant::now()), &mut effects);
+        lifecycle.reconcile(&snapshot, &open, &mut effects);
         info!(
-            node = %self.node,
+            node = %post.name,
             channels = snapshot.channels.len(),
             members = snapshot.members.len(),
             agents = snapshot.agents.len(),
-            open_attempts = survey.open.len(),
+            open_attempts = open.len(),
             "compared with what FreeSWITCH has",
         );
         self.commit(effects).await
@@ -209,7 +254,7 @@ impl Follower {
             return Ok(());
         }
         let entry = self.entry(effects);
-        self.outbox.submit(entry).await.map(drop)
+        self.around.outbox.submit(entry).await.map(drop)
     }
 
     fn entry(&self, effects: Effects) -> Entry {
@@ -225,7 +270,7 @@ impl Follower {
                 "{}", payload.event,
             );
         }
-        let config = self.config.borrow();
+        let config = self.around.config.borrow();
         Entry {
             attempts: effects.changed.iter().map(|hash| self.change(*hash)).collect(),
             moments: effects.moments.into_iter().flat_map(|moment| hook::start(&config, moment)).collect(),
@@ -235,8 +280,8 @@ impl Follower {
     /// What became of an attempt, shown to whoever looks.
     fn change(&self, hash: AttemptHash) -> AttemptChange {
         match self.lifecycle.attempt(hash) {
-            Some(attempt) => self.live.show(attempt),
-            None => self.live.remove(hash),
+            Some(attempt) => self.around.live.show(attempt),
+            None => self.around.live.remove(hash),
         }
         match self.lifecycle.state(hash) {
             Some((key, state)) => AttemptChange::Keep { key, state },
@@ -245,27 +290,14 @@ impl Follower {
     }
 }
 
-impl Drop for Survey {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// The result of the survey under way; never, without one.
-async fn finished(survey: &mut Option<Survey>) -> Result<Snapshot, SurveyError> {
-    match survey {
-        None => std::future::pending().await,
-        Some(survey) => match (&mut survey.task).await {
-            Ok(result) => result,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        },
-    }
-}
-
-async fn next_many(events: &mut EventStream, items: &mut Vec<EventItem>) -> usize {
-    events.next_many(items, BATCH).await
-}
-
-async fn sleep(duration: Duration) {
-    tokio::time::sleep(duration).await;
+/// What happens next at any of the posts, and at which.
+async fn happening(posts: &mut [Post], items: &mut Vec<EventItem>) -> (usize, Happening) {
+    poll_fn(|cx| {
+        let ready = posts.iter_mut().enumerate().find_map(|(place, post)| match post.poll(cx, items) {
+            Poll::Ready(happening) => Some((place, happening)),
+            Poll::Pending => None,
+        });
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }

@@ -18,24 +18,28 @@
 //! - [`store`] opens the file.
 //! - [`deliveries`]: reading and retrying runs, beside the daemon.
 //! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
+//! - [`inspection`]: whether it can be used.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
 //! - `retention`: the way out of it.
-//! - `schema`, `lock`: the file.
+//! - `schema`, `lock`: the file; `trouble`, `salvage`: what to do where it can't be used.
 
 pub mod archive;
 pub mod deliveries;
 mod desk;
 pub mod entry;
 pub mod erasure;
+pub mod inspection;
 mod lock;
 #[expect(clippy::module_inception, reason = "the handle bears the module's name")]
 pub mod outbox;
 mod prepared;
 mod retention;
 pub mod run;
+mod salvage;
 mod schema;
 pub mod store;
 mod transaction;
+mod trouble;
 mod writer;
 
 pub use deliveries::Deliveries;

@@ -39,7 +39,7 @@ pub enum Health {
     /// It can't. What was given to it waits, is tried again and again, and is not lost; when the channel to the writer is
     /// full too, those who commit wait.
     Stalled {
-        /// What SQLite said.
+        /// What SQLite said, and what can be done about it.
         reason: String,
     },
 }

@@ -3,63 +3,107 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior, params};
+use tracing::warn;
 
 /// How many moments are looked at in one go, which is once a second: 43 million a day, and some milliseconds that commits
 /// wait.
 const CHUNK: u32 = 500;
 
-/// Deletes moments that are older than `keep`, unless one of their runs or their attempt is still open.
+/// Deletes moments that are older than `keep`, unless one of their runs or their attempt is still open; and while all
+/// together take more than `max_bytes`, the oldest of those whose runs are all delivered.
 #[derive(Debug)]
 pub(super) struct Retention {
     keep: Duration,
+    max_bytes: Option<u64>,
     /// The row up to which moments were looked at; what had to stay is not looked at again before the next round.
     position: i64,
+    /// How many moments this round has deleted.
+    deleted: usize,
+    /// Whether it was said that it is too large and nothing can be deleted.
+    complained: bool,
+}
+
+/// A moment to be looked at.
+struct Candidate {
+    row: i64,
+    is_old: bool,
 }
 
 impl Retention {
-    pub(super) fn new(keep: Duration) -> Self {
-        Self { keep, position: 0 }
+    pub(super) fn new(keep: Duration, max_bytes: Option<u64>) -> Self {
+        Self { keep, max_bytes, position: 0, deleted: 0, complained: false }
     }
 
     /// Goes on by one chunk, and tells how many moments were deleted.
     pub(super) fn advance(&mut self, connection: &mut Connection, now_ms: i64) -> rusqlite::Result<usize> {
         let keep_ms = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
-        let old = self.next_old(connection, now_ms.saturating_sub(keep_ms))?;
-        let Some(last) = old.last().copied() else {
-            self.position = 0;
+        let is_too_large = self.is_too_large(connection)?;
+        let candidates = self.candidates(connection, now_ms.saturating_sub(keep_ms), is_too_large)?;
+        if candidates.is_empty() {
+            self.end_round(is_too_large);
             return Ok(0);
-        };
+        }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut deleted = 0;
-        for row in old {
-            deleted += delete(&transaction, row)?;
+        let (mut deleted, mut position) = (0, self.position);
+        for candidate in candidates {
+            if !candidate.is_old && !self.is_too_large(&transaction)? {
+                break;
+            }
+            deleted += delete(&transaction, &candidate)?;
+            position = candidate.row;
         }
         transaction.commit()?;
-        self.position = last;
+        self.position = position;
+        self.deleted += deleted;
         Ok(deleted)
     }
 
-    /// The next moments that are old enough. Rows are in the order of their age, so the first young one ends the search.
-    fn next_old(&self, connection: &Connection, before_ms: i64) -> rusqlite::Result<Vec<i64>> {
+    /// Whether what is stored takes more than it should. What is deleted leaves room in the file, which does not shrink.
+    fn is_too_large(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let Some(max_bytes) = self.max_bytes else { return Ok(false) };
+        let read = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
+        let pages = read("PRAGMA page_count")? - read("PRAGMA freelist_count")?;
+        Ok(pages.saturating_mul(read("PRAGMA page_size")?).unsigned_abs() > max_bytes)
+    }
+
+    /// Begins again with the first moment.
+    fn end_round(&mut self, is_too_large: bool) {
+        let is_stuck = is_too_large && self.deleted == 0;
+        if is_stuck && !self.complained {
+            warn!(
+                "the outbox is larger than `max_size`, and nothing more in it is delivered: see `hookswitch deliveries`"
+            );
+        }
+        self.complained = is_stuck;
+        (self.position, self.deleted) = (0, 0);
+    }
+
+    /// The next moments that may go. Rows are in the order of their age, so the first young one ends the search, unless
+    /// young ones may go as well.
+    fn candidates(&self, connection: &Connection, before_ms: i64, young_too: bool) -> rusqlite::Result<Vec<Candidate>> {
         let sql = "SELECT id, committed_at_ms FROM moment WHERE id > ?1 ORDER BY id LIMIT ?2";
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![self.position, CHUNK])?;
-        let mut old = Vec::new();
+        let mut candidates = Vec::new();
         while let Some(row) = rows.next()? {
-            if row.get::<_, i64>(1)? >= before_ms {
+            let is_old = row.get::<_, i64>(1)? < before_ms;
+            if !is_old && !young_too {
                 break;
             }
-            old.push(row.get(0)?);
+            candidates.push(Candidate { row: row.get(0)?, is_old });
         }
-        Ok(old)
+        Ok(candidates)
     }
 }
 
-/// Deletes one moment with its runs, and its variables if no other moment has them.
-fn delete(connection: &Connection, moment: i64) -> rusqlite::Result<usize> {
-    let is_open = "SELECT EXISTS (SELECT 1 FROM run WHERE moment = ?1 AND ended_at_ms IS NULL) \
-                   OR EXISTS (SELECT 1 FROM attempt JOIN moment ON moment.attempt = attempt.hash WHERE moment.id = ?1)";
-    if connection.prepare_cached(is_open)?.query_row([moment], |row| row.get(0))? {
+/// Deletes one moment with its runs, and its variables if no other moment has them. One that is not done with stays; a run
+/// that has failed for good can be sent again until it is old.
+fn delete(connection: &Connection, candidate: &Candidate) -> rusqlite::Result<usize> {
+    let Candidate { row: moment, is_old } = *candidate;
+    let stays = "SELECT EXISTS (SELECT 1 FROM run WHERE moment = ?1 \
+                 AND (ended_at_ms IS NULL OR (NOT ?2 AND state <> 'delivered'))) \
+                 OR EXISTS (SELECT 1 FROM attempt JOIN moment ON moment.attempt = attempt.hash WHERE moment.id = ?1)";
+    if connection.prepare_cached(stays)?.query_row(params![moment, is_old], |row| row.get(0))? {
         return Ok(0);
     }
     let variables = "SELECT variables FROM moment WHERE id = ?1";

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use super::desk::Desk;
 use super::lock::{Lock, LockError, beside};
 use super::outbox::{Health, Outbox};
+use super::retention::Retention;
 use super::run::Run;
+use super::salvage;
 use super::schema::{self, SchemaError};
+use super::trouble;
 use super::writer::Writer;
 use crate::id::{AttemptKey, FlowName};
 
@@ -53,6 +56,8 @@ pub struct Settings {
     pub seats_per_flow: u32,
     /// How long moments and runs are kept once all is done with them.
     pub keep: Duration,
+    /// How much they may take, in bytes; beyond it the oldest that are delivered are forgotten sooner.
+    pub max_bytes: Option<u64>,
 }
 
 /// An open outbox.
@@ -75,7 +80,7 @@ pub struct Recovered {
     pub attempts: Vec<(AttemptKey, String)>,
     /// How many runs are to be done.
     pub open_runs: u64,
-    /// Where a damaged file was set aside to; the outbox then began with an empty one.
+    /// Where a damaged file was set aside to; the outbox then began with what could be read of it.
     pub set_aside: Option<PathBuf>,
 }
 
@@ -85,7 +90,7 @@ pub struct Ending(JoinHandle<()>);
 
 /// Why the outbox could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("can't open the outbox {}: {cause}", path.display())]
+#[error("can't open the outbox {}: {cause}{}", path.display(), remedy(cause))]
 pub struct OpenError {
     path: PathBuf,
     /// The cause.
@@ -102,7 +107,7 @@ pub enum OpenErrorCause {
     /// Its tables can't be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// A damaged file could not be renamed.
+    /// A damaged file could not be renamed, or the new one put into its place.
     #[error("it is damaged ({damage}) and can't be set aside: {source}")]
     SetAside {
         /// What SQLite said of the file.
@@ -115,10 +120,28 @@ pub enum OpenErrorCause {
     Thread(std::io::Error),
 }
 
+impl OpenError {
+    pub(super) fn new(path: &Path, cause: OpenErrorCause) -> Self {
+        Self { path: path.to_owned(), cause }
+    }
+}
+
+/// What a person can do, as the error's end.
+fn remedy(cause: &OpenErrorCause) -> String {
+    let advice = match cause {
+        OpenErrorCause::Lock(LockError::Io { source, .. }) | OpenErrorCause::SetAside { source, .. } => {
+            trouble::advice_for_io(source)
+        }
+        OpenErrorCause::Schema(SchemaError::Sqlite(error)) => trouble::advice(error),
+        OpenErrorCause::Schema(_) | OpenErrorCause::Lock(LockError::Held { .. }) | OpenErrorCause::Thread(_) => None,
+    };
+    advice.map(|advice| format!("; {advice}")).unwrap_or_default()
+}
+
 impl Settings {
     /// The outbox at `path`, with defaults for all else.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP }
+        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP, max_bytes: None }
     }
 }
 
@@ -126,7 +149,7 @@ impl Opened {
     /// Opens the outbox, creates it where there is none, and starts its writer.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let path = &settings.path;
-        open(settings).map_err(|cause| OpenError { path: path.clone(), cause })
+        open(settings).map_err(|cause| OpenError::new(path, cause))
     }
 }
 
@@ -144,13 +167,8 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let lock = Lock::take(&settings.path)?;
     let mut desk = Desk::new(settings.seats_per_flow);
     let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
-        Err(SchemaError::Sqlite(damage)) if is_damage(&damage) => {
-            let set_aside = match set_aside(&settings.path, "damaged") {
-                Ok(set_aside) => set_aside,
-                Err(source) => return Err(OpenErrorCause::SetAside { damage, source }),
-            };
-            error!(%damage, set_aside = %set_aside.display(), "the outbox was damaged; it begins anew, and the damaged \
-                file is kept (`sqlite3 FILE .recover` reads what is left of it)");
+        Err(SchemaError::Sqlite(damage)) if trouble::is_damage(&damage) => {
+            let set_aside = salvage::replace(&settings.path, damage)?;
             let (connection, recovered) = connect_and_recover(settings, &mut desk)?;
             (connection, Recovered { set_aside: Some(set_aside), ..recovered })
         }
@@ -159,12 +177,19 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
+    let retention = Retention::new(settings.keep, settings.max_bytes);
     let writer =
-        Writer::new(connection, commands_in, runs_out, health_out, desk, settings.keep).map_err(SchemaError::from)?;
+        Writer::new(connection, commands_in, runs_out, health_out, desk, retention).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
+    let path = settings.path.clone();
     let work = move || {
-        writer.run(&runtime);
+        // Its connection is closed when it returns.
+        if let Err(damage) = writer.run(&runtime)
+            && let Err(error) = salvage::replace(&path, damage)
+        {
+            error!(%error, "the damaged outbox stays where it is");
+        }
         drop(lock);
     };
     let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
@@ -172,8 +197,20 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
 }
 
 fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {
-    create_private(&settings.path);
-    let mut connection = Connection::open(&settings.path)?;
+    let mut connection = connect(&settings.path)?;
+    if let Some(max_pages) = settings.max_pages {
+        // This one answers with the value that it has set.
+        connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(()))?;
+    }
+    let recovered = recover(&mut connection)?;
+    load_due(&connection, desk)?;
+    Ok((connection, recovered))
+}
+
+/// Opens the file for the one who writes it, made and brought up to date.
+pub(super) fn connect(path: &Path) -> Result<Connection, SchemaError> {
+    create_private(path);
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // A plan is made once for each statement; otherwise some are made anew for every value that is bound.
@@ -185,14 +222,8 @@ fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connecti
     // What is freed within a page is overwritten, so that nothing lingers there that is later erased; costs no reading or
     // writing. This one answers with its value as well.
     connection.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
-    if let Some(max_pages) = settings.max_pages {
-        // This one answers with the value that it has set.
-        connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(()))?;
-    }
     schema::migrate(&mut connection)?;
-    let recovered = recover(&mut connection)?;
-    load_due(&connection, desk)?;
-    Ok((connection, recovered))
+    Ok(connection)
 }
 
 /// Creates the file for its owner alone where there is none, because it holds the numbers and names of callers. SQLite
@@ -257,10 +288,6 @@ pub(super) fn load_due(connection: &Connection, desk: &mut Desk) -> rusqlite::Re
 /// A number that changes when another connection has written.
 pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// Renames the database and what belongs to it, by the reason and the time, so that SQLite's own tools can still read it under the new name.

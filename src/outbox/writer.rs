@@ -15,6 +15,7 @@ use super::retention::Retention;
 use super::run::Run;
 use super::store;
 use super::transaction::{StoredVariables, Work};
+use super::trouble;
 use crate::failpoint;
 
 /// How many commands share a transaction at most: at some 20 µs for each, none waits longer than the flush itself takes on
@@ -32,6 +33,9 @@ const BREATH: Duration = Duration::from_millis(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LAST_BACKOFF: Duration = Duration::from_secs(5);
 
+/// How long after it could not forget what is old it tries again: nothing waits for it, and the log is not to fill.
+const FORGETTING_PAUSE: Duration = Duration::from_secs(60);
+
 /// The writer and all it owns.
 pub(super) struct Writer {
     connection: Connection,
@@ -44,6 +48,8 @@ pub(super) struct Writer {
     /// Changes when another process has written.
     data_version: i64,
     last_tick: Instant,
+    /// Before this time, nothing is forgotten.
+    forget_from: Instant,
     /// Whether something was written since the last checkpoint.
     unsaved: bool,
 }
@@ -62,11 +68,10 @@ impl Writer {
         runs: mpsc::Sender<Run>,
         health: watch::Sender<Health>,
         desk: Desk,
-        keep: Duration,
+        retention: Retention,
     ) -> rusqlite::Result<Self> {
         let data_version = store::data_version(&connection)?;
         let stored_variables = StoredVariables::default();
-        let retention = Retention::new(keep);
         let last_tick = Instant::now();
         Ok(Self {
             connection,
@@ -78,12 +83,14 @@ impl Writer {
             retention,
             data_version,
             last_tick,
+            forget_from: last_tick,
             unsaved: true,
         })
     }
 
-    /// Works until all handles are dropped and everything that was given is committed.
-    pub(super) fn run(mut self, runtime: &Runtime) {
+    /// Works until all handles are dropped and everything that was given is committed. An error is damage of the file; what
+    /// was given and is not committed is then forgotten, and nobody was told that it was committed.
+    pub(super) fn run(mut self, runtime: &Runtime) -> rusqlite::Result<()> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let (wait, received) = (self.wait(), self.commands.recv_many(&mut batch, BATCH));
@@ -94,13 +101,14 @@ impl Writer {
             let room = if self.runs.is_closed() { 0 } else { self.runs.capacity() };
             self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
             if !idle || !self.desk.claimable(now_ms(), 1).is_empty() {
-                self.persist(&mut batch);
+                self.persist(&mut batch)?;
             }
             if self.last_tick.elapsed() >= TICK {
                 self.tick(idle);
             }
         }
         self.checkpoint();
+        Ok(())
     }
 
     /// How long to wait for a command: until the next run on disk is due, at most one tick.
@@ -115,10 +123,11 @@ impl Writer {
     }
 
     /// Commits the batch, however often it takes, then hands over the runs and tells who waits.
-    fn persist(&mut self, batch: &mut Vec<Command>) {
-        let Some(outcome) = self.transact_until_done(batch) else {
+    fn persist(&mut self, batch: &mut Vec<Command>) -> rusqlite::Result<()> {
+        let Some(outcome) = self.transact_until_done(batch)? else {
             error!(commands = batch.len(), "the outbox could not write before the end");
-            return batch.clear();
+            batch.clear();
+            return Ok(());
         };
         failpoint::after_commit();
         self.unsaved = true;
@@ -138,23 +147,25 @@ impl Writer {
                 Command::Record { done, .. } => drop(done.send(())),
             }
         }
+        Ok(())
     }
 
     /// Tries until the batch is committed, or the daemon ends: it can't wait for a disk, and nobody was told that these
-    /// were committed.
-    fn transact_until_done(&mut self, batch: &[Command]) -> Option<Outcome> {
+    /// were committed. Damage does not pass by waiting.
+    fn transact_until_done(&mut self, batch: &[Command]) -> rusqlite::Result<Option<Outcome>> {
         let mut backoff = FIRST_BACKOFF;
         loop {
             match self.transact(batch) {
                 Ok(outcome) => {
                     self.set_health(Health::Writing);
-                    return Some(outcome);
+                    return Ok(Some(outcome));
                 }
-                Err(error) => self.set_health(Health::Stalled { reason: error.to_string() }),
+                Err(damage) if trouble::is_damage(&damage) => return Err(damage),
+                Err(error) => self.set_health(Health::Stalled { reason: reason(&error) }),
             }
             self.stored_variables.forget_all();
             if self.commands.is_closed() {
-                return None;
+                return Ok(None);
             }
             thread::sleep(backoff);
             backoff = (backoff * 2).min(LAST_BACKOFF);
@@ -223,6 +234,9 @@ impl Writer {
     }
 
     fn forget_old(&mut self) {
+        if self.last_tick < self.forget_from {
+            return;
+        }
         match self.retention.advance(&mut self.connection, now_ms()) {
             Ok(0) => {}
             Ok(deleted) => {
@@ -231,7 +245,10 @@ impl Writer {
                 // Rows of variables may be gone with it.
                 self.stored_variables.forget_all();
             }
-            Err(error) => warn!(%error, "the outbox could not forget what is old"),
+            Err(error) => {
+                warn!(reason = reason(&error), "the outbox could not forget what is old; it tries again");
+                self.forget_from = self.last_tick + FORGETTING_PAUSE;
+            }
         }
     }
 
@@ -243,6 +260,11 @@ impl Writer {
             warn!(%error, "the outbox could not be checkpointed; it is tried again after the next commit");
         }
     }
+}
+
+/// What SQLite said, and what can be done about it.
+fn reason(error: &rusqlite::Error) -> String {
+    trouble::advice(error).map_or_else(|| error.to_string(), |advice| format!("{error}; {advice}"))
 }
 
 fn now_ms() -> i64 {

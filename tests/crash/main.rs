@@ -20,8 +20,9 @@
 //! instructions is never the same twice. A run that fails keeps its directory and prints where it is: the witness's
 //! recording in it can be given to `hookswitch replay`.
 //!
-//! - [`kills`], [`fail_points`]: the tests.
+//! - [`kills`], [`fail_points`], [`disks`]: the tests.
 //! - [`stage`]: everything that runs, started together and ended in order.
+//! - [`own_mounts`]: disks to be filled and broken, which nobody else sees.
 //! - [`process`]: a child process that does not outlive the test.
 //! - [`inbox`]: the webhooks that arrived.
 //! - [`witness`]: the events that the simulator sent.
@@ -29,10 +30,14 @@
 
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+mod disks;
 mod fail_points;
 mod inbox;
 mod kills;
 mod oracle;
+#[cfg(target_os = "linux")]
+mod own_mounts;
 mod process;
 #[path = "../outbox/receiver.rs"]
 #[expect(dead_code, reason = "it can answer worse than is needed here")]

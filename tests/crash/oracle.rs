@@ -40,6 +40,15 @@ pub(crate) struct Evidence<'a> {
     pub(crate) sightings: Sightings,
     /// When each life of the daemon began.
     pub(crate) lives: Vec<Timestamp>,
+    /// When events may have passed it by while it lived.
+    pub(crate) gaps: Vec<Gap>,
+}
+
+/// A time in which events may have passed the daemon by, because what is behind it could not take them.
+#[derive(Clone, Copy)]
+pub(crate) struct Gap {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 /// A run, as `deliveries list --json` has it.
@@ -192,16 +201,21 @@ impl Evidence<'_> {
         self.lives.partition_point(|began| *began <= time).saturating_sub(1)
     }
 
-    /// What each life saw. The last one outlives the simulator, so it saw everything from its first event on.
+    /// What each life saw, between its gaps. The last one outlives the simulator, so it saw everything from its first event,
+    /// or the first after its last gap, on.
     fn spans(&self, known: &[(&Arrived, &Run)]) -> Vec<Span> {
-        let mut spans: BTreeMap<usize, Span> = BTreeMap::new();
+        let mut spans: BTreeMap<(usize, usize), Span> = BTreeMap::new();
         for (arrived, run) in known {
             let source = arrived.moment.source.event_sequence;
             let Some(sight) = source.and_then(|sequence| self.sightings.events.get(&sequence)) else { continue };
-            let span = spans.entry(self.life_at(run.created_at)).or_insert(Span { first: *sight, last: Some(*sight) });
-            span.widen(*sight);
+            if self.gaps.iter().any(|gap| (gap.from..gap.to).contains(&sight.seen_at)) {
+                continue;
+            }
+            let gaps = self.gaps.iter().filter(|gap| gap.to <= sight.seen_at).count();
+            let name = (self.life_at(run.created_at), gaps);
+            spans.entry(name).or_insert(Span { first: *sight, last: Some(*sight) }).widen(*sight);
         }
-        if let Some(span) = spans.get_mut(&(self.lives.len() - 1)) {
+        if let Some(span) = spans.get_mut(&(self.lives.len() - 1, self.gaps.len())) {
             span.last = None;
         }
         spans.into_values().collect()
@@ -282,7 +296,10 @@ impl fmt::Display for Findings {
         writeln!(f, "{}", self.covers)?;
         let Self { followed, interrupted, uncertain, lost, taken_up, untold, .. } = self;
         writeln!(f, "{followed} attempts were followed to their end and told as the journal has them")?;
-        writeln!(f, "{interrupted} were interrupted, {uncertain} began about a kill: {lost} of both left as lost")?;
+        writeln!(
+            f,
+            "{interrupted} were interrupted, {uncertain} began about a kill or a gap: {lost} of both left as lost"
+        )?;
         writeln!(f, "{taken_up} were taken up on the way, {untold} were never told")?;
         self.differences.iter().try_for_each(|what| writeln!(f, "  {what}"))
     }

@@ -46,6 +46,11 @@ impl Process {
         program(arguments).output().expect("runs")
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has said so far.
     pub(crate) fn said(&self) -> String {
         let log = std::fs::read(&self.log).expect("a log");

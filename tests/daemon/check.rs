@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::process::Signal;
+
 use crate::process::{Place, tells};
 
 /// What the command prints, and its exit code.
@@ -24,6 +26,26 @@ async fn it_tells_version_and_queues_and_which_queue_is_not_there() {
     let (said, code) = check(&place).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("No FreeSWITCH has the queue `suport@default`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_tells_whether_the_outbox_can_be_used() {
+    let place = Place::new().await;
+    place.write(&tells("x"));
+    let (said, code) = check(&place).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("is made at the first start") && !place.outbox().exists(), "{said}");
+    let mut daemon = place.run();
+    daemon.says("FreeSWITCH is connected");
+    let (said, code) = check(&place).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("MB left"), "{said}");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends().0, Some(0));
+    fs::write(place.outbox(), "this is no database".repeat(1_000)).expect("writes");
+    let (said, code) = check(&place).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("can't open the outbox") && said.contains("not a database"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

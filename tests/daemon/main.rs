@@ -3,6 +3,10 @@
 mod check;
 mod disk;
 mod init;
+mod losses;
+mod nodes;
+mod place;
 mod process;
 mod reload;
 mod service;
+mod switch;

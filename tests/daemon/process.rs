@@ -1,7 +1,8 @@
 //! The program as a child process, with a simulated FreeSWITCH to follow.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -71,6 +72,30 @@ impl Place {
         command
     }
 
+    /// The same, as a user to whom no file is open that is closed to all. None where root can't become one who reaches the
+    /// program, which is said.
+    pub(crate) fn without_privileges(&self, arguments: &[&str]) -> Option<Command> {
+        let command = self.command(arguments);
+        if !rustix::process::geteuid().is_root() {
+            return Some(command);
+        }
+        fs::set_permissions(self.directory.path(), fs::Permissions::from_mode(0o755)).expect("sets");
+        let nobody = || {
+            let mut nobody = Command::new("setpriv");
+            nobody.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(command.get_program());
+            nobody
+        };
+        let reaches = nobody().arg("--version").output().is_ok_and(|output| output.status.success());
+        if !reaches {
+            writeln!(std::io::stderr(), "LEFT OUT: running without privileges needs setpriv, and a way to the program")
+                .expect("is written");
+            return None;
+        }
+        let mut unprivileged = nobody();
+        unprivileged.args(command.get_args());
+        Some(unprivileged)
+    }
+
     /// Starts the daemon.
     pub(crate) fn run(&self) -> Process {
         Process::start(self.command(&["run"]))
@@ -124,6 +149,22 @@ impl Process {
                 Err(_) => panic!("it does not say {text:?}:\n{}", self.seen.join("\n")),
             }
         }
+    }
+
+    /// Waits until it has said lines with all these texts in them, in whatever order.
+    pub(crate) fn has_said(&mut self, texts: &[&str]) {
+        let deadline = Instant::now() + PATIENCE;
+        while let said = self.said()
+            && let Some(text) = texts.iter().find(|text| !said.contains(**text))
+        {
+            assert!(Instant::now() < deadline, "it does not say {text:?}:\n{said}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything that it said until now.

@@ -1,5 +1,6 @@
 //! `hookswitch run`, as a process.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -21,9 +22,9 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it.
     pub(crate) fn start(place: &Place, receiver: &Receiver) -> Self {
-        let (config, log) = (place.directory().join("hookswitch.toml"), place.directory().join("hookswitch.log"));
-        fs::write(&config, configuration(place, receiver)).expect("writes");
-        let process = Command::new(env!("CARGO_BIN_EXE_hookswitch"))
+        let config = write_configuration(place, place.event_socket, &receiver.url());
+        let log = place.directory().join("hookswitch.log");
+        let process = Command::new(program())
             .args(["run", "--config"])
             .arg(&config)
             .current_dir(place.directory())
@@ -50,6 +51,17 @@ impl Daemon {
             sleep(Duration::from_millis(50));
         }
     }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it warned of: events that fit no story or were dropped, webhooks that failed.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let log = fs::read_to_string(&self.log).expect("a log");
+        log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).map(str::to_owned).collect()
+    }
 }
 
 impl Drop for Daemon {
@@ -59,7 +71,19 @@ impl Drop for Daemon {
     }
 }
 
-fn configuration(place: &Place, receiver: &Receiver) -> String {
+/// The program to run: the one that `HOOKSWITCH_BIN` names, such as a release build, else that of this build.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("HOOKSWITCH_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_hookswitch").into())
+}
+
+/// Writes the daemon's configuration: all queues of the FreeSWITCH behind a port, all events to one receiver.
+pub(crate) fn write_configuration(place: &Place, port: u16, url: &str) -> PathBuf {
+    let file = place.directory().join("hookswitch.toml");
+    fs::write(&file, configuration(port, url)).expect("writes");
+    file
+}
+
+fn configuration(port: u16, url: &str) -> String {
     let events = ["joined", "offering", "answered", "bridged", "missed", "processing", "leaving"];
     let hooks: String = events.map(|event| format!("  {{ event = \"{event}\", flow = \"tell\" }},\n")).concat();
     format!(
@@ -80,8 +104,6 @@ hooks = [
 
 [flows.tell]
 steps = [{{ http = {{ url = "{url}" }} }}]
-"#,
-        port = place.event_socket,
-        url = receiver.url(),
+"#
     )
 }

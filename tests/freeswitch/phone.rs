@@ -19,7 +19,8 @@ pub(crate) struct Phone {
 /// A call, as a phone saw it. Times are seconds of the machine's clock.
 #[derive(Debug, Default)]
 pub(crate) struct Call {
-    id: String,
+    /// Its Call-ID. FreeSWITCH calls an agent under the identifier of its channel.
+    pub(crate) id: String,
     /// When INVITE came or went.
     pub(crate) invited_at: f64,
     /// The INVITE's final status, and when it was given.
@@ -46,11 +47,14 @@ impl Phone {
     }
 
     /// Starts a phone that refuses with a status, such as `486 Busy Here`.
-    pub(crate) fn start_refusing(place: &Place, who: &str, status: &str, port: u16) -> Self {
-        let scenario = fs::read_to_string(scenario_file("refuses")).expect("a scenario");
-        let copy = place.directory().join("phones").join(format!("refuses {status}.xml"));
-        fs::write(&copy, scenario.replace("486 Busy Here", status)).expect("writes");
-        Self::start_file(place, who, &copy, port, &["-m", "1"])
+    pub(crate) fn start_refusing(place: &Place, who: &str, status: &str, port: u16, more: &[&str]) -> Self {
+        Self::start_file(place, who, &changed(place, "refuses", "486 Busy Here", status), port, more)
+    }
+
+    /// Starts many callers, one after the other, whose numbers are a prefix and [`Call::ordinal`].
+    pub(crate) fn start_crowd(place: &Place, prefix: &str, more: &[&str]) -> Self {
+        let scenario = changed(place, "caller", "[number]", &format!("{prefix}[call_number]"));
+        Self::start_file(place, prefix, &scenario, free_udp_port(), more)
     }
 
     fn start_file(place: &Place, who: &str, scenario: &Path, port: u16, more: &[&str]) -> Self {
@@ -115,11 +119,34 @@ impl Drop for Phone {
     }
 }
 
+/// A copy of a scenario, for what SIPp wants to stand in it.
+fn changed(place: &Place, scenario: &str, from: &str, to: &str) -> PathBuf {
+    let text = fs::read_to_string(scenario_file(scenario)).expect("a scenario");
+    let copy = place.directory().join("phones").join(format!("{scenario} {to}.xml"));
+    fs::write(&copy, text.replace(from, to)).expect("writes");
+    copy
+}
+
 fn scenario_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(name).with_extension("xml")
 }
 
 impl Call {
+    /// Which of its phone's calls it is, from 1: SIPp begins a Call-ID with it.
+    pub(crate) fn ordinal(&self) -> &str {
+        self.id.split('-').next().unwrap_or_default()
+    }
+
+    /// When it was answered. An answer that crosses CANCEL comes too late: FreeSWITCH has given up.
+    pub(crate) fn answered_at(&self) -> Option<f64> {
+        self.status.filter(|(status, _)| *status == 200 && self.cancelled_at.is_none()).map(|(_, at)| at)
+    }
+
+    /// When this phone hung up.
+    pub(crate) fn hung_up_at(&self) -> Option<f64> {
+        self.bye.filter(|(sender, _)| *sender == Sender::Phone).map(|(_, at)| at)
+    }
+
     fn take(&mut self, message: &Message<'_>) {
         let status = message.first.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)?.parse::<u16>().ok());
         match (status, message.method) {

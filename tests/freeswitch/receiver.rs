@@ -57,6 +57,11 @@ impl Receiver {
         lock(&self.shelf.moments).values().filter(|moment| moment["member_number"] == number).cloned().collect()
     }
 
+    /// All moments, each once.
+    pub(crate) fn all(&self) -> Vec<Value> {
+        lock(&self.shelf.moments).values().cloned().collect()
+    }
+
     /// Why webhooks were refused, and those of callers who never called.
     pub(crate) fn unexpected(&self, numbers: &[&str]) -> Vec<String> {
         let mut found = lock(&self.shelf.refused).clone();

@@ -39,10 +39,10 @@ impl Socket {
         Ok(self.frame()?.1.trim().to_owned())
     }
 
-    /// Copies all events into a file, until FreeSWITCH ends the connection.
-    pub(crate) fn record(port: u16, file: &Path) -> io::Result<()> {
+    /// Copies the events of those names into a file, until FreeSWITCH ends the connection.
+    pub(crate) fn record(port: u16, file: &Path, events: &str) -> io::Result<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.write_all(format!("auth {PASSWORD}\n\nevent plain ALL\n\n").as_bytes())?;
+        stream.write_all(format!("auth {PASSWORD}\n\nevent plain {events}\n\n").as_bytes())?;
         let mut file = File::options().create(true).append(true).open(file)?;
         thread::spawn(move || io::copy(&mut stream, &mut file));
         Ok(())

@@ -1,4 +1,4 @@
-//! The story that webhooks tell of a caller: as one line for each attempt, and compared with what the phones saw.
+//! The story that webhooks tell of a caller: as one line for each attempt, and held against what is legal.
 //!
 //! A line has the member's part first, then that of each agent, because several agents at once come in any order:
 //!
@@ -8,14 +8,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::phone::{Call, Phone, Sender};
-
-/// How far a time that hookswitch tells may be from that of a phone's message. FreeSWITCH's event clock ticks in 20 ms steps;
-/// the rest is for a busy machine.
-const TOLERANCE_SEC: f64 = 1.0;
+/// How an offer may go.
+const LEGAL_OFFERS: [&str; 5] = [
+    "offering",
+    "offering missed",
+    "offering answered",
+    "offering answered bridged",
+    "offering answered bridged processing",
+];
 
 /// What was told of one attempt, in its order.
 pub(crate) struct Story(Vec<Value>);
@@ -63,33 +65,39 @@ impl Story {
         self.0.last().map_or(&Value::Null, |moment| &moment[name])
     }
 
-    fn leaving(&self) -> Option<&Value> {
+    /// How it ended.
+    pub(crate) fn leaving(&self) -> Option<&Value> {
         self.0.iter().find(|moment| moment["event"] == "leaving")
     }
 
-    /// Every way in which it is not what it must be, or not what the phones saw.
-    pub(crate) fn differences(&self, caller: Option<&Call>, phones: &[Phone]) -> Vec<String> {
+    /// Every way in which it is no legal story, whatever happened.
+    pub(crate) fn breaches(&self) -> Vec<String> {
         let mut found = Vec::new();
         let sequence: Vec<_> = self.0.iter().filter_map(|moment| moment["sequence"].as_u64()).collect();
         if !sequence.iter().copied().eq(1..=self.0.len() as u64) {
             found.push(format!("the sequence is {sequence:?}"));
         }
-        let mut calls = BTreeMap::new();
-        for (agent, moments) in self.offers() {
-            let seen = calls.entry(agent.clone()).or_insert_with(|| calls_of(phones, &agent).into_iter());
-            if let Some(call) = seen.next() {
-                found.extend(moments.iter().flat_map(|moment| against_phone(moment, &call)));
-                found.extend(self.leaving().and_then(|leaving| agent_hung_up(leaving, moments.last()?, &call)));
-            }
+        let events = words(self.0.iter());
+        let count = |wanted: &str| events.iter().filter(|event| *event == wanted).count();
+        let after = events.iter().rev().take_while(|event| *event != "leaving");
+        if events.first().is_none_or(|event| event != "joined")
+            || (count("joined"), count("leaving")) != (1, 1)
+            || count("bridged") > 1
+            || after.into_iter().any(|event| event != "processing")
+        {
+            found.push(format!("the order is {}", events.join(" ")));
         }
-        if let (Some(leaving), Some(caller)) = (self.leaving(), caller) {
-            found.extend(against_caller(leaving, caller));
+        for offer in self.offers() {
+            let events = words(offer.into_iter()).join(" ");
+            if !LEGAL_OFFERS.contains(&&*events) {
+                found.push(format!("an offer is {events}"));
+            }
         }
         found
     }
 
     /// The moments of each offer.
-    fn offers(&self) -> Vec<(String, Vec<&Value>)> {
+    pub(crate) fn offers(&self) -> impl Iterator<Item = Vec<&Value>> {
         let mut offers: Vec<(String, Vec<&Value>)> = Vec::new();
         for moment in self.0.iter().filter(|moment| moment["agent_name"].is_string() && moment["event"] != "leaving") {
             let agent = agent(moment);
@@ -98,74 +106,8 @@ impl Story {
                 _ => offers.push((agent, vec![moment])),
             }
         }
-        offers
+        offers.into_iter().map(|(_, moments)| moments)
     }
-}
-
-/// An agent's moment, and what his phone saw of that offer.
-fn against_phone(moment: &Value, call: &Call) -> Vec<String> {
-    let name = format!("{} of {}", text(moment, "event"), agent(moment));
-    let mut found = Vec::new();
-    match (text(moment, "event").as_str(), call.status) {
-        ("offering", _) => found.extend(apart(&name, at(moment, "offered_at"), Some(call.invited_at))),
-        ("answered", Some((200, answered_at))) => {
-            found.extend(apart(&name, at(moment, "answered_at"), Some(answered_at)));
-        }
-        ("missed", status) if status.is_none_or(|(status, _)| status >= 300) => {
-            let end = call.cancelled_at.or(status.map(|(_, at)| at));
-            found.extend(apart(&name, moment["ring_sec"].as_f64(), end.map(|end| end - call.invited_at)));
-            let code = status.map_or(487, |(status, _)| status);
-            if moment["agent_sip_code"] != code {
-                found.push(format!("{name}: agent_sip_code is {}, the phone sent {code}", moment["agent_sip_code"]));
-            }
-        }
-        ("bridged" | "processing", Some((200, _))) => {}
-        (event, status) => found.push(format!("{event} of {}, but the phone had {status:?}", agent(moment))),
-    }
-    found
-}
-
-/// Whether `leaving` and the agent's phone agree that this agent hung up.
-fn agent_hung_up(leaving: &Value, last: &Value, call: &Call) -> Option<String> {
-    let told = leaving["talk_ended_by"] == "agent";
-    // Who transfers a call ends the conversation too, and FreeSWITCH his call.
-    let ended = matches!(text(last, "event").as_str(), "bridged" | "processing") && leaving["transferred_to"].is_null();
-    let seen = matches!(call.bye, Some((Sender::Phone, _)));
-    (ended && told != seen)
-        .then(|| format!("talk_ended_by is {}, but the agent's BYE: {:?}", leaving["talk_ended_by"], call.bye))
-}
-
-/// `leaving`, and what the caller's phone saw.
-fn against_caller(leaving: &Value, caller: &Call) -> Vec<String> {
-    let mut found = Vec::new();
-    let status = caller.status.map(|(status, _)| status);
-    if leaving["call_sip_code"].as_u64().is_some_and(|told| Some(told) != status.map(u64::from)) {
-        found.push(format!("call_sip_code is {}, the phone's {status:?}", leaving["call_sip_code"]));
-    }
-    let told = text(leaving, "hangup_side");
-    let seen = caller.bye.map(|(sender, _)| sender);
-    let expected = if told == "member" { Sender::Phone } else { Sender::Switch };
-    if !told.is_empty() && seen != Some(expected) {
-        found.push(format!("hangup_side is {told}, but the caller's BYE: {seen:?}"));
-    }
-    if let (true, Some((Sender::Phone, bye_at))) = (told == "member", caller.bye) {
-        found.extend(apart("left_at", at(leaving, "left_at"), Some(bye_at)));
-        if let Some(bridged_at) = at(leaving, "bridged_at") {
-            found.extend(apart("call_voice_sec", leaving["call_voice_sec"].as_f64(), Some(bye_at - bridged_at)));
-        }
-    }
-    found
-}
-
-fn apart(name: &str, told: Option<f64>, seen: Option<f64>) -> Option<String> {
-    match (told, seen) {
-        (Some(told), Some(seen)) if (told - seen).abs() <= TOLERANCE_SEC => None,
-        _ => Some(format!("{name}: told {told:?}, seen {seen:?}")),
-    }
-}
-
-fn calls_of(phones: &[Phone], who: &str) -> Vec<Call> {
-    phones.iter().filter(|phone| phone.who == who).flat_map(Phone::calls).collect()
 }
 
 /// An agent's moment in a word.
@@ -203,7 +145,12 @@ fn synthetic(moment: &Value) -> &'static str {
     if moment["synthetic"] == true { " (synthetic)" } else { "" }
 }
 
-fn agent(moment: &Value) -> String {
+fn words<'a>(moments: impl Iterator<Item = &'a Value>) -> Vec<String> {
+    moments.map(|moment| text(moment, "event")).collect()
+}
+
+/// Whose moment it is: the agent's extension.
+pub(crate) fn agent(moment: &Value) -> String {
     short(&text(moment, "agent_name"))
 }
 
@@ -211,11 +158,7 @@ fn short(name: &str) -> String {
     name.split('@').next().unwrap_or(name).to_owned()
 }
 
-fn text(value: &Value, name: &str) -> String {
+/// A field that is text, else nothing.
+pub(crate) fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
-}
-
-fn at(moment: &Value, name: &str) -> Option<f64> {
-    let at: Timestamp = moment[name].as_str()?.parse().ok()?;
-    Some(at.as_microsecond() as f64 / 1e6)
 }

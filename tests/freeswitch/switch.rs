@@ -21,8 +21,8 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// Starts it and waits until calls can be made.
-    pub(crate) fn start(place: &Place) -> Self {
+    /// Starts it, waits until calls can be made, and records the events of those names.
+    pub(crate) fn start(place: &Place, recorded: &str) -> Self {
         let directory = place.directory();
         let output = || std::fs::File::options().create(true).append(true).open(directory.join("freeswitch.out"));
         let mut process = Command::new(&place.program)
@@ -52,13 +52,18 @@ impl Switch {
             }
             sleep(Duration::from_millis(100));
         };
-        Socket::record(place.event_socket, &directory.join("events.esl")).expect("it can be listened to");
+        Socket::record(place.event_socket, &directory.join("events.esl"), recorded).expect("it can be listened to");
         Self { process, socket }
     }
 
     /// Does a command on the Event Socket.
     pub(crate) fn api(&mut self, command: &str) -> String {
         self.socket.api(command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Ends it as an operator does: calls are hung up.

@@ -6,6 +6,7 @@
 
 mod agents;
 mod beyond;
+mod clusters;
 mod delays;
 mod endings;
 mod joining;
@@ -17,5 +18,6 @@ mod payloads;
 mod properties;
 mod queues;
 mod story;
+mod surveys;
 mod transfers;
 mod wrap_ups;

@@ -1,15 +1,12 @@
 //! Nodes: a crash, a snapshot, a restart of the daemon, and times that make no sense.
 
 use hookswitch::esl::Event;
-use hookswitch::freeswitch::Snapshot;
-use hookswitch::freeswitch::snapshot::MemberRow;
 use hookswitch::lifecycle::attempt::Attempt;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::Payload;
 use hookswitch::moment::value::{MissedReason, Outcome};
-use serde_json::json;
 
-use crate::story::{Ended, Story};
+use crate::story::{Ended, Story, snapshot};
 
 fn payloads(effects: &Effects) -> Vec<&Payload> {
     effects.moments.iter().map(|moment| &moment.payload).collect()
@@ -61,23 +58,6 @@ fn an_offer_that_failed_just_before_a_crash_was_missed() {
     let told = story.told();
     assert_eq!(told.hooks(), ["joined", "offering agent1", "missed agent1 no_answer", "leaving cancel lost"]);
     assert_eq!(told.outcomes(), [Outcome::NoAnswer]);
-}
-
-pub(crate) fn snapshot(story: &Story, stays: &[&crate::story::Stay]) -> Snapshot {
-    Snapshot {
-        core: Some("core-1".into()),
-        channels: stays.iter().map(|stay| story.uuid(stay.leg).as_str().into()).collect(),
-        members: stays
-            .iter()
-            .map(|stay| {
-                let row = json!({
-                    "queue": stay.queue, "uuid": stay.member, "session_uuid": story.uuid(stay.leg), "state": "Waiting",
-                });
-                serde_json::from_value::<MemberRow>(row).expect("a row")
-            })
-            .collect(),
-        ..Snapshot::default()
-    }
 }
 
 #[test]

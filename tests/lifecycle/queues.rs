@@ -7,7 +7,7 @@ use hookswitch::moment::value::Seconds;
 use hookswitch::moment::{EventName, Payload};
 use jiff::SignedDuration;
 
-use crate::story::Story;
+use crate::story::{Story, snapshot};
 
 /// The numbers of one queue, with the longest wait.
 fn counts(payloads: &[Payload], queue: &str) -> Vec<(u32, Option<f64>)> {
@@ -152,28 +152,17 @@ fn a_comparison_tells_each_queue_what_it_has_shown() {
     let mut story = Story::heard("");
     let gone = story.caller();
     let leg = story.call("40712345002", "2001");
-    story.join(leg, "support@default");
+    let there = story.join(leg, "support@default");
     let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
     story.play(&mut lifecycle, &mut effects);
     lifecycle.begin_connection();
     let open = lifecycle.open_attempts();
     let tier = |queue: &str| TierRow { queue: queue.into(), agent: "agent1".into() };
-    let mut snapshot = crate::nodes::snapshot(&story, &[]);
-    snapshot.channels.insert(story.uuid(leg).as_str().into());
-    let there = open.iter().filter_map(|hash| lifecycle.attempt(*hash));
-    let there = there.filter(|attempt| attempt.key.session.as_str() == story.uuid(leg));
-    snapshot.members = there
-        .map(|attempt| {
-            let row = serde_json::json!({
-                "queue": attempt.key.queue.as_str(), "uuid": attempt.key.member.as_str(),
-                "session_uuid": attempt.key.session.as_str(), "state": "Waiting",
-            });
-            serde_json::from_value(row).expect("a row")
-        })
-        .collect();
-    snapshot = Snapshot { tiers: vec![tier("support@default"), tier("sales@default")], ..snapshot };
+    let snapshot =
+        Snapshot { tiers: vec![tier("support@default"), tier("sales@default")], ..snapshot(&story, &[&there]) };
     let mut found = Effects::default();
     lifecycle.reconcile(&snapshot, &open, &mut found);
+    lifecycle.advance(lifecycle.now() + SignedDuration::from_mins(1), &mut found);
     let told = found.moments.iter().map(|moment| &moment.payload);
     let told = told.filter(|payload| payload.event == EventName::Reconciled);
     let words = |payload: &Payload| {
@@ -188,5 +177,5 @@ fn a_comparison_tells_each_queue_what_it_has_shown() {
         ]
     );
     let payloads: Vec<_> = found.moments.into_iter().map(|moment| moment.payload).collect();
-    assert_eq!(counts(&payloads, "support@default"), [(1, Some(0.0))], "{} is over", story.uuid(gone.leg));
+    assert_eq!(counts(&payloads, "support@default"), [(1, Some(2.0))], "{} is over", story.uuid(gone.leg));
 }

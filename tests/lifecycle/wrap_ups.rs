@@ -197,6 +197,38 @@ fn it_survives_a_restart() {
 }
 
 #[test]
+fn it_goes_with_its_node_to_another_follower() {
+    let mut story = Story::heard("");
+    conversation(&mut story);
+    let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
+    lifecycle.reconcile(&wrap_up_time("30"), &Default::default(), &mut Effects::default());
+    story.play(&mut lifecycle, &mut effects);
+    let handed_over = lifecycle.remove(&"fs1".into());
+    assert_eq!(handed_over.len(), 1);
+    assert_eq!(lifecycle.next_deadline(), None);
+    let (mut next, mut effects) = (story.lifecycle(), Effects::default());
+    handed_over.into_iter().for_each(|attempt| next.restore(attempt));
+    next.advance(next.now() + SignedDuration::from_hours(1), &mut effects);
+    let payloads: Vec<_> = effects.moments.into_iter().map(|moment| moment.payload).collect();
+    assert_eq!(processed(&payloads), [(30.0, false)]);
+}
+
+#[test]
+fn a_status_set_on_another_node_of_the_cluster_ends_it() {
+    let mut story = Story::heard("");
+    conversation(&mut story);
+    let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
+    story.play(&mut lifecycle, &mut effects);
+    story.sent.clear();
+    story.restart();
+    story.pass(5_000);
+    story.status("agent1", "On Break");
+    story.play(lifecycle.on(&"fs2".into()), &mut effects);
+    let payloads: Vec<_> = effects.moments.into_iter().map(|moment| moment.payload).collect();
+    assert_eq!(processed(&payloads), [(5.0, false)]);
+}
+
+#[test]
 fn what_the_agent_did_while_the_link_was_down_ends_it() {
     let found = |row: AgentRow| {
         let mut story = Story::heard("");

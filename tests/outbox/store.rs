@@ -1,5 +1,6 @@
 //! The file: who may open it, what is found in it, and what happens when it can't be written.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,15 @@ impl Place {
 
     pub(crate) fn open(&self) -> Opened {
         Opened::open(&self.settings()).expect("opens")
+    }
+
+    /// How many bytes of the file are in use.
+    fn taken(&self) -> u64 {
+        let connection = rusqlite::Connection::open(self.settings().path).expect("opens");
+        let sql = "SELECT (page_count - freelist_count) * page_size \
+                   FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+        let taken: i64 = connection.query_row(sql, [], |row| row.get(0)).expect("reads");
+        taken.unsigned_abs()
     }
 
     fn sql(&self, sql: &str) {
@@ -129,6 +139,39 @@ async fn a_damaged_page_is_noticed() {
     let opened = place.open();
     let aside = opened.recovered.set_aside.expect("set aside");
     assert!(std::fs::read(aside).expect("is kept")[4_096..] == bytes[4_096..]);
+}
+
+/// The index of open runs, which a start needs, and a page in the middle, whatever it holds.
+#[tokio::test]
+async fn what_can_be_read_of_a_damaged_file_is_delivered() {
+    let place = Place::new();
+    let opened = place.open();
+    for attempt in 0..200 {
+        opened.outbox.commit(large_entry(attempt, 1_000, &flows())).await.expect("commits");
+    }
+    close(opened).await;
+    let mut bytes = std::fs::read(place.settings().path).expect("reads");
+    let connection = rusqlite::Connection::open(place.settings().path).expect("opens");
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'run_open'";
+    let index: i64 = connection.query_row(sql, [], |row| row.get(0)).expect("is there");
+    drop(connection);
+    let pages = bytes.len() / 4_096;
+    for page in [index.unsigned_abs() as usize - 1, pages / 2] {
+        bytes[page * 4_096..][..4_096].fill(0);
+    }
+    std::fs::write(place.settings().path, &bytes).expect("writes");
+    let mut opened = place.open();
+    assert!(opened.recovered.set_aside.is_some());
+    let left = opened.recovered.open_runs;
+    assert!((150..=200).contains(&left), "{left} are left");
+    for _ in 0..left {
+        let mut run = opened.runs.recv().await.expect("a run");
+        opened.outbox.record(run.report(None, Progress::Delivered)).await.expect("records");
+    }
+    close(opened).await;
+    let connection = rusqlite::Connection::open(place.settings().path).expect("opens");
+    let found: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checks");
+    assert_eq!(found, "ok");
 }
 
 /// The database's size is limited, and a table that somebody else drops takes the part of files that are deleted.
@@ -252,6 +295,44 @@ async fn what_is_old_and_over_is_forgotten_and_nothing_else() {
     }
     assert_eq!(attempts(), [key(2).hash(), key(1).hash()]);
     opened.outbox.commit(entry(0, 1, &flows())).await.expect("the writer goes on");
+}
+
+/// Of a hundred, the second has failed for good, the third is under way, and the fourth one's attempt is open.
+#[tokio::test]
+async fn what_takes_too_much_is_forgotten_from_the_oldest_on_unless_it_is_not_delivered() {
+    const BYTES: u64 = 500_000;
+    let place = Place::new();
+    let settings = Settings { max_bytes: Some(BYTES), ..place.settings() };
+    let mut opened = Opened::open(&settings).expect("opens");
+    for attempt in 0..100 {
+        opened.outbox.commit(large_entry(attempt, 10_000, &flows())).await.expect("commits");
+        let mut run = opened.runs.recv().await.expect("a run");
+        let progress = match attempt {
+            1 => Progress::Failed { reason: "refused".into() },
+            _ => Progress::Delivered,
+        };
+        if attempt != 2 {
+            opened.outbox.record(run.report(None, progress)).await.expect("records");
+        }
+        if attempt != 3 {
+            let forget = vec![AttemptChange::Forget(key(attempt).hash())];
+            opened.outbox.commit(Entry { moments: vec![], attempts: forget }).await.expect("commits");
+        }
+    }
+    for _ in 0..600 {
+        if place.taken() <= BYTES {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let deliveries = Deliveries::open(&settings.path).expect("opens");
+    let listed = deliveries.list(&Filter::default(), 1_000).expect("lists");
+    let kept: BTreeSet<_> = listed.iter().map(|delivery| delivery.attempt).collect();
+    let left: Vec<u32> = (0..100).filter(|attempt| kept.contains(&key(*attempt).hash())).collect();
+    assert!(place.taken() <= BYTES && left.len() > 10, "{left:?} are left");
+    assert_eq!(left[..3], [1, 2, 3]);
+    let youngest = 100 - (left.len() as u32 - 3)..100;
+    assert_eq!(left[3..], youngest.collect::<Vec<_>>());
 }
 
 #[cfg(unix)]

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use super::counted;
 use crate::config::Config;
 use crate::config::freeswitch::FreeswitchNode;
-use crate::daemon::address;
 use crate::esl::command::Command;
 use crate::esl::commands::Commands;
 use crate::esl::link::{self, ConnectionState, Link};
@@ -54,7 +53,7 @@ pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result
 
 /// Signs in, subscribes to events and asks, once; or says why not, and what can be done.
 async fn see(node: &FreeswitchNode) -> Result<Seen, String> {
-    let mut link = link::connect(address(node).map_err(|error| super::super::with_causes(&error))?);
+    let mut link = link::connect(node.link_address().map_err(|error| super::super::with_causes(&error))?);
     let seen = match first_connection(&mut link).await {
         Ok(()) => ask(&link.commands).await,
         Err(reason) => Err(reason),

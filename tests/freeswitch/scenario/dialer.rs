@@ -29,6 +29,23 @@ pub(super) const HUMAN: Scenario = Scenario {
     )
 };
 
+/// 4501 asks mod_amd, which is not loaded here, and goes on by the variable: only the person is connected.
+pub(super) const JUDGED: Scenario = Scenario {
+    also: |stories| carries(stories, &["amd_result"], json!("HUMAN")),
+    ..Scenario::new(
+        "dialer, to be judged",
+        &["dialer: joined, success by member | 1000: offering answered bridged processing"],
+        |stage| {
+            stage.agent("1000");
+            stage.phone("agent", "1010", Some(seconds(4)), &["-m", "2"]);
+            for judgement in ["MACHINE", "HUMAN"] {
+                originate_to(stage, "4501", &format!("amd_result={judgement}"));
+            }
+            stage.until_over("1010");
+        },
+    )
+};
+
 pub(super) const MACHINE: Scenario = Scenario::new("dialer, a machine", &[], |stage| {
     stage.agent("1000");
     stage.phone("agent", "1010", None, &[]);
@@ -59,9 +76,13 @@ pub(super) const NOT_REACHED: Scenario = Scenario::new("originate 404 486 480 40
 });
 
 fn originate(stage: &mut Stage<'_>, variables: &str) -> String {
+    originate_to(stage, "4500", variables)
+}
+
+fn originate_to(stage: &mut Stage<'_>, extension: &str, variables: &str) -> String {
     let (number, phone) = (stage.number(), stage.phone_address("1010"));
     stage.api(&format!(
         "originate {{ignore_early_media=true,originate_timeout=30,origination_caller_id_number=40219990000,\
-         {variables}}}sofia/internal/{number}@{phone} 4500 XML default"
+         {variables}}}sofia/internal/{number}@{phone} {extension} XML default"
     ))
 }

@@ -4,13 +4,14 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::{Scenario, seconds};
+use crate::stage::Stage;
 
 pub(super) const BLIND_TRANSFER: Scenario = Scenario::new(
     "blind transfer",
     &["support: joined, success to 1010 | 1000: offering answered bridged processing"],
     |stage| {
         stage.phone("agent", "1010", None, &[]);
-        refers_to(stage, "1010");
+        refers("agent_refers", stage, "1010");
         stage.caller("4000", seconds(6));
         stage.until_over("caller");
     },
@@ -24,7 +25,7 @@ pub(super) const BLIND_TRANSFER_TO_QUEUE: Scenario = Scenario::new(
     ],
     |stage| {
         stage.phone("agent", "1001", None, &[]);
-        refers_to(stage, "4001");
+        refers("agent_refers", stage, "4001");
         stage.caller("4000", seconds(7));
         stage.until("bridged");
         stage.log_out("1000");
@@ -44,6 +45,17 @@ pub(super) const ATTENDED_TRANSFER: Scenario = Scenario::new(
         let agent = bridged["agent_channel_id"].as_str().unwrap_or_default();
         // The agent asks a colleague, and by hanging up connects him with the caller.
         stage.api(&format!("uuid_broadcast {agent} att_xfer::user/1010@127.0.0.1 aleg"));
+        stage.until_over("caller");
+    },
+);
+
+pub(super) const ATTENDED_TRANSFER_BY_PHONE: Scenario = Scenario::new(
+    "attended transfer, REFER with Replaces",
+    &["support: joined, success to 1010 | 1000: offering answered bridged processing"],
+    |stage| {
+        stage.phone("agent", "1010", None, &[]);
+        refers("agent_consults", stage, "1010");
+        stage.caller("4000", seconds(9));
         stage.until_over("caller");
     },
 );
@@ -82,8 +94,9 @@ pub(super) const WHISPER_AGENT_LEAVES: Scenario = Scenario::new(
     },
 );
 
-fn refers_to(stage: &mut crate::stage::Stage<'_>, extension: &str) {
+/// An agent whose phone refers the caller to an extension.
+fn refers(scenario: &str, stage: &mut Stage<'_>, extension: &str) {
     let switch = stage.sip_address();
-    let more = ["-d", "1000", "-key", "target", extension, "-key", "switch", &switch];
-    stage.agent_who("agent_refers", "1000", None, &more);
+    let more = ["-d", "1000", "-key", "number", "1000", "-key", "target", extension, "-key", "switch", &switch];
+    stage.agent_who(scenario, "1000", None, &more);
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Scenario, carries, seconds};
+use crate::rtp;
 
 pub(super) const ABANDONED: Scenario =
     Scenario::new("abandoned while waiting", &["support: joined, abandoned/hangup by member"], |stage| {
@@ -35,6 +36,18 @@ pub(super) const NO_AGENT_TIMEOUT: Scenario =
 pub(super) const EXIT_KEY: Scenario =
     Scenario::new("exit key", &["support: joined, cancel/exit_with_key by key 9"], |stage| {
         stage.caller_who_presses("4002", "9", seconds(2), None);
+        stage.until_over("caller");
+    });
+
+pub(super) const EXIT_KEY_IN_MEDIA: Scenario =
+    Scenario::new("exit key, RFC 4733", &["support: joined, cancel/exit_with_key by key #"], |stage| {
+        stage.patient_caller("4002");
+        let joined = stage.until("joined");
+        let channel = joined["member_channel_id"].as_str().unwrap_or_default();
+        match stage.api(&format!("uuid_getvar {channel} local_media_port")).parse() {
+            Ok(port) => rtp::press(port, '#').expect("a socket"),
+            Err(_) => stage.remark("the channel has no media".into()),
+        }
         stage.until_over("caller");
     });
 

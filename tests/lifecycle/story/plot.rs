@@ -1,9 +1,11 @@
 //! The steps of a story. Each sends what FreeSWITCH sends for it; time passes only by [`Story::pass`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hookswitch::config::Config;
 use hookswitch::esl::Event;
+use hookswitch::id::NodeName;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::EventName;
 use jiff::{SignedDuration, Timestamp};
@@ -38,16 +40,34 @@ pub(crate) struct Ring {
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) name: String,
+    pub(crate) node: NodeName,
+    /// When it arrives, by the clock of its node.
     pub(crate) arrives_at: i64,
     pub(crate) event: Event,
+}
+
+/// A node of the story.
+#[derive(Clone, Debug)]
+struct Place {
+    name: NodeName,
+    core: String,
+    sequence: u64,
+    /// So many microseconds its clock is ahead of the story's time.
+    ahead: i64,
+}
+
+impl Place {
+    fn new(name: &str) -> Self {
+        Self { name: name.into(), core: format!("core-{}", name.trim_start_matches("fs")), sequence: 0, ahead: 0 }
+    }
 }
 
 /// A story.
 pub(crate) struct Story {
     config: Arc<Config>,
-    core: String,
+    /// The nodes; the first is the one where things happen now.
+    nodes: Vec<Place>,
     now: i64,
-    sequence: u64,
     delay: i64,
     is_lost: bool,
     channels: Vec<Channel>,
@@ -76,9 +96,8 @@ impl Story {
         let config = Config::from_toml("story.toml", config).expect("a good configuration");
         let mut story = Self {
             config: Arc::new(config),
-            core: "core-1".to_owned(),
+            nodes: vec![Place::new("fs1")],
             now: BEGINNING,
-            sequence: 0,
             delay: 0,
             is_lost: false,
             channels: Vec::new(),
@@ -102,6 +121,20 @@ impl Story {
     /// The story goes on at another time: with another call, beside those that were told.
     pub(crate) fn go_to(&mut self, now: i64) {
         self.now = now;
+    }
+
+    /// What follows happens on another node of the cluster.
+    pub(crate) fn on(&mut self, node: &str) {
+        let place = self.nodes.iter().position(|other| other.name.as_str() == node).unwrap_or_else(|| {
+            self.nodes.push(Place::new(node));
+            self.nodes.len() - 1
+        });
+        self.nodes.swap(0, place);
+    }
+
+    /// The clock of the node is set ahead by so many seconds.
+    pub(crate) fn set_clock_ahead(&mut self, seconds: i64) {
+        self.nodes[0].ahead = seconds * 1_000_000;
     }
 
     /// What happens in `part` is never heard of.
@@ -128,8 +161,8 @@ impl Story {
 
     /// FreeSWITCH is started anew.
     pub(crate) fn restart(&mut self) {
-        self.core.push('+');
-        self.sequence = 0;
+        self.nodes[0].core.push('+');
+        self.nodes[0].sequence = 0;
         self.heartbeat();
     }
 
@@ -187,7 +220,7 @@ impl Story {
 
     /// A caller enters a queue.
     pub(crate) fn join(&mut self, leg: Leg, queue: &str) -> Stay {
-        let member = format!("member-{}", self.sequence);
+        let member = format!("member-{}", self.nodes.iter().map(|node| node.sequence).sum::<u64>());
         self.enter(leg, queue, member, "member-queue-start")
     }
 
@@ -436,14 +469,16 @@ impl Story {
     }
 
     fn draft(&mut self, name: &str) -> Draft {
-        self.sequence += 1;
-        Draft::new(name, &self.core, self.sequence, self.now)
+        let node = &mut self.nodes[0];
+        node.sequence += 1;
+        Draft::new(name, &node.core, node.sequence, self.now + node.ahead)
     }
 
     fn send(&mut self, name: &str, draft: Draft) {
         if !self.is_lost {
-            let arrives_at = self.now + self.delay;
-            self.sent.push(Sent { name: name.to_owned(), arrives_at, event: draft.event() });
+            let Place { name: node, ahead, .. } = self.nodes[0].clone();
+            let arrives_at = self.now + self.delay + ahead;
+            self.sent.push(Sent { name: name.to_owned(), node, arrives_at, event: draft.event() });
         }
     }
 
@@ -452,16 +487,20 @@ impl Story {
         let mut lifecycle = Lifecycle::new("fs1".into(), self.config.clone());
         let mut effects = Effects::default();
         self.play(&mut lifecycle, &mut effects);
-        lifecycle.advance(lifecycle.now() + AFTERWARDS, &mut effects);
+        for node in &self.nodes {
+            let end = lifecycle.on(&node.name).now() + AFTERWARDS;
+            lifecycle.advance(end, &mut effects);
+        }
         Told { payloads: effects.moments.into_iter().map(|moment| moment.payload).collect(), lifecycle }
     }
 
     /// Tells the events to a lifecycle, in the order in which they arrive.
     pub(crate) fn play(&self, lifecycle: &mut Lifecycle, effects: &mut Effects) {
         let mut sent: Vec<_> = self.sent.iter().collect();
-        sent.sort_by_key(|sent| sent.arrives_at);
+        let ahead: BTreeMap<_, _> = self.nodes.iter().map(|node| (&node.name, node.ahead)).collect();
+        sent.sort_by_key(|sent| sent.arrives_at - ahead[&sent.node]);
         for sent in sent {
-            lifecycle.advance(micros(sent.arrives_at - 1), effects);
+            lifecycle.on(&sent.node).advance(micros(sent.arrives_at - 1), effects);
             lifecycle.handle_event(&sent.event, effects);
         }
     }

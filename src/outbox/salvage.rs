@@ -1,0 +1,121 @@
+//! What can still be read of a damaged file, taken over into a new one.
+//!
+//! Each table is read by itself, without its indexes, from both of its ends up to where it can't be read any more. Rows that
+//! refer to what could not be read are left behind.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::Value;
+use rusqlite::{Connection, TransactionBehavior, params_from_iter};
+use tracing::{error, warn};
+
+use super::lock::beside;
+use super::schema::{self, SchemaError};
+use super::store::{self, OpenErrorCause};
+use super::trouble;
+
+/// Puts a new file into the place of a damaged one that nobody uses, with what could be read of it. Gives where the damaged
+/// one is kept.
+pub(super) fn replace(path: &Path, damage: rusqlite::Error) -> Result<PathBuf, OpenErrorCause> {
+    error!(%damage, outbox = %path.display(), "the outbox is damaged");
+    let new = beside(path, "salvaged");
+    // Left behind by one that was cut off.
+    let _ = std::fs::remove_file(&new);
+    let rows = salvage(path, &new)?;
+    let set_aside = |source| OpenErrorCause::SetAside { damage, source };
+    let kept = match store::set_aside(path, "damaged") {
+        Ok(kept) => kept,
+        Err(source) => return Err(set_aside(source)),
+    };
+    std::fs::rename(&new, path).map_err(set_aside)?;
+    error!(
+        set_aside = %kept.display(),
+        rows,
+        "the damaged file is kept, and a new outbox begins with what could be read of it",
+    );
+    Ok(kept)
+}
+
+/// Copies what can be read into a new file, and gives the number of its rows.
+fn salvage(damaged: &Path, new: &Path) -> Result<usize, SchemaError> {
+    let mut new = store::connect(new)?;
+    let from = match open(damaged) {
+        Ok(from) => from,
+        Err(error) => {
+            warn!(%error, "nothing can be read of the damaged outbox");
+            return Ok(0);
+        }
+    };
+    let transaction = new.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Rows come before those that they refer to.
+    transaction.pragma_update(None, "defer_foreign_keys", true)?;
+    let mut rows = 0;
+    for table in texts(&transaction, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid", [])? {
+        rows += copy(&table, &from, &transaction)?;
+    }
+    rows -= drop_dangling(&transaction)?;
+    transaction.commit()?;
+    Ok(rows)
+}
+
+/// Opens the damaged file, which stays as it is.
+fn open(path: &Path) -> Result<Connection, SchemaError> {
+    let connection = store::connect_beside(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    schema::check(&connection)?;
+    Ok(connection)
+}
+
+fn copy(table: &str, from: &Connection, to: &Connection) -> rusqlite::Result<usize> {
+    let columns = texts(to, "SELECT name FROM pragma_table_info(?1)", [table])?;
+    let places = vec!["?"; columns.len()].join(", ");
+    let insert = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({places})", columns.join(", "));
+    let mut insert = to.prepare(&insert)?;
+    let (mut copied, mut last) = (0, i64::MIN);
+    for direction in ["ASC", "DESC"] {
+        let select = format!(
+            "SELECT rowid, {} FROM {table} NOT INDEXED WHERE rowid > ?1 ORDER BY rowid {direction}",
+            columns.join(", ")
+        );
+        let mut read = || -> rusqlite::Result<()> {
+            let mut select = from.prepare(&select)?;
+            let mut rows = select.query([last])?;
+            while let Some(row) = rows.next()? {
+                let values: Vec<Value> = (1..=columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?;
+                copied += insert.execute(params_from_iter(values))?;
+                if direction == "ASC" {
+                    last = row.get(0)?;
+                }
+            }
+            Ok(())
+        };
+        match read() {
+            Ok(()) => break,
+            Err(damage) if trouble::is_damage(&damage) => warn!(table, %damage, "a part of the outbox can't be read"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(copied)
+}
+
+/// Deletes rows that refer to others which are not there, until there are none.
+fn drop_dangling(connection: &Connection) -> rusqlite::Result<usize> {
+    let mut dropped = 0;
+    loop {
+        let mut statement = connection.prepare("SELECT DISTINCT \"table\", rowid FROM pragma_foreign_key_check")?;
+        let dangling = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let dangling: Vec<(String, i64)> = dangling.collect::<rusqlite::Result<_>>()?;
+        if dangling.is_empty() {
+            return Ok(dropped);
+        }
+        for (table, row) in dangling {
+            dropped += connection.execute(&format!("DELETE FROM {table} WHERE rowid = ?1"), [row])?;
+        }
+    }
+}
+
+fn texts<P: rusqlite::Params>(connection: &Connection, sql: &str, params: P) -> rusqlite::Result<Vec<String>> {
+    connection.prepare(sql)?.query_map(params, |row| row.get(0))?.collect()
+}

@@ -1,0 +1,121 @@
+//! Surveys: when an attempt that FreeSWITCH does not have is believed to be lost, and since when.
+
+use hookswitch::freeswitch::Snapshot;
+use hookswitch::lifecycle::{Effects, Lifecycle};
+use hookswitch::moment::EventName;
+use hookswitch::moment::value::CancelReason;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::story::{Stay, Story, snapshot};
+
+/// The pause between routine surveys.
+const PAUSE: SignedDuration = SignedDuration::from_mins(5);
+
+/// A daemon that follows a node, surveyed once when it connected.
+struct Watch {
+    lifecycle: Lifecycle,
+    effects: Effects,
+}
+
+impl Watch {
+    fn of(story: &Story, stays: &[&Stay]) -> Self {
+        let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
+        story.play(&mut lifecycle, &mut effects);
+        let mut watch = Self { lifecycle, effects };
+        watch.survey(&snapshot(story, stays));
+        watch
+    }
+
+    fn survey(&mut self, snapshot: &Snapshot) {
+        let open = self.lifecycle.open_attempts();
+        self.lifecycle.reconcile(snapshot, &open, &mut self.effects);
+    }
+
+    fn pass(&mut self, time: SignedDuration) -> Timestamp {
+        let now = self.lifecycle.now() + time;
+        self.lifecycle.advance(now, &mut self.effects);
+        now
+    }
+
+    /// When the one member left, and why.
+    fn left(&self) -> Option<(Timestamp, Option<CancelReason>)> {
+        let mut left = self.effects.moments.iter().filter(|moment| moment.payload.event == EventName::Leaving);
+        let payload = &left.next()?.payload;
+        assert!(left.next().is_none() && payload.synthetic);
+        Some((payload.left_at.expect("has left").0, payload.cc_cancel_reason))
+    }
+}
+
+#[test]
+fn a_member_whom_mod_callcenter_forgot_is_lost_when_two_surveys_agree() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let mut watch = Watch::of(&story, &[&stay]);
+    let last_there = watch.pass(PAUSE);
+    watch.survey(&snapshot(&story, &[&stay]));
+    watch.pass(PAUSE);
+    // The channel lives, but no queue lists it any more.
+    let forgotten = Snapshot { members: Vec::new(), ..snapshot(&story, &[&stay]) };
+    watch.survey(&forgotten);
+    watch.pass(PAUSE);
+    assert_eq!(watch.left(), None, "it may be there after all");
+    watch.survey(&forgotten);
+    watch.pass(PAUSE);
+    assert_eq!(watch.left(), Some((last_there, Some(CancelReason::Lost))));
+    assert_eq!(watch.lifecycle.live(), 0);
+}
+
+#[test]
+fn a_member_whom_the_next_survey_shows_was_there_all_the_time() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let mut watch = Watch::of(&story, &[&stay]);
+    for shown in [&[][..], &[&stay], &[], &[&stay]] {
+        watch.pass(PAUSE);
+        watch.survey(&snapshot(&story, shown));
+    }
+    watch.pass(PAUSE + PAUSE);
+    assert_eq!((watch.left(), watch.lifecycle.live()), (None, 1));
+    story.sent.clear();
+    story.pass(1_800_000);
+    story.give_up(&stay);
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    assert_eq!(watch.lifecycle.live(), 0);
+}
+
+#[test]
+fn who_is_gone_after_a_gap_was_there_until_it_began() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let mut watch = Watch::of(&story, &[&stay]);
+    let cut = watch.pass(SignedDuration::from_secs(30));
+    watch.lifecycle.end_connection(cut);
+    watch.pass(SignedDuration::from_hours(1));
+    watch.lifecycle.begin_connection();
+    watch.survey(&snapshot(&story, &[]));
+    watch.pass(SignedDuration::from_secs(5));
+    assert_eq!(watch.left(), Some((cut, Some(CancelReason::Lost))));
+}
+
+#[test]
+fn who_is_gone_when_the_daemon_comes_back_was_there_when_something_was_last_known() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.pass(20_000);
+    story.offer(&stay, "agent1");
+    let offered_at = story.now();
+    let (mut before, mut effects) = (story.lifecycle(), Effects::default());
+    story.play(&mut before, &mut effects);
+    let (_, state) = before.state(*before.open_attempts().first().expect("is open")).expect("has a state");
+    let mut watch = Watch { lifecycle: story.lifecycle(), effects: Effects::default() };
+    watch.lifecycle.restore(serde_json::from_str(&state).expect("reads back"));
+    watch.lifecycle.begin_connection();
+    story.sent.clear();
+    story.pass(3_600_000);
+    story.heartbeat();
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    watch.survey(&snapshot(&story, &[]));
+    watch.pass(SignedDuration::from_secs(5));
+    let offered_at = Timestamp::from_microsecond(offered_at).expect("in range");
+    assert_eq!(watch.left(), Some((offered_at, Some(CancelReason::Lost))));
+}
