@@ -87,6 +87,11 @@ impl Command {
         Self { line: "api global_getvar core_uuid".into() }
     }
 
+    /// The time, in microseconds since 1970.
+    pub fn clock() -> Self {
+        Self { line: "api strmicroepoch".into() }
+    }
+
     /// All channels, as JSON. The list may lag behind.
     pub fn show_channels() -> Self {
         Self { line: "api show channels as json".into() }

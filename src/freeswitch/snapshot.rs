@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub agents: Vec<AgentRow>,
     /// Which agents serve which queue.
     pub tiers: Vec<TierRow>,
+    /// What FreeSWITCH's clock showed when all this had been answered.
+    pub taken_at: Option<Timestamp>,
 }
 
 /// A member, as `callcenter_config queue list members` tells it.

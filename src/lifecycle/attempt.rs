@@ -109,10 +109,10 @@ pub struct Call {
     pub end_seen_at: Option<Timestamp>,
 }
 
-/// That FreeSWITCH does not have the attempt any more.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// That FreeSWITCH does not have an attempt, or a leg, any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// The latest time at which it was still there, as far as is known.
+    /// When that was found; of an attempt, the latest time at which it was still there, as far as is known.
     pub at: Timestamp,
     /// Until when the events that tell its end may still come.
     pub grace_until: Timestamp,
@@ -192,11 +192,12 @@ impl Attempt {
 
     /// A leg was made, or answered, on which an agent is called.
     pub fn add_leg(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, data: ChannelData<'_>) {
+        self.dirty = true;
         let its_own = self.offers.iter().rposition(|offer| offer.has_leg(leg.as_str()));
         let Some(index) = its_own.or_else(|| self.open_offer(agent, occasion.at)) else {
             let seen = self.unclaimed_legs.iter().position(|unclaimed| unclaimed.leg.channel == leg);
             let index = seen.unwrap_or_else(|| {
-                let (leg, identity) = (Leg { channel: leg, end: None }, LegIdentity::default());
+                let (leg, identity) = (Leg::new(leg), LegIdentity::default());
                 self.unclaimed_legs.push(UnclaimedLeg { agent: agent.into(), leg, identity });
                 self.unclaimed_legs.len() - 1
             });
@@ -204,7 +205,7 @@ impl Attempt {
             return;
         };
         let offer = &mut self.offers[index];
-        offer.add_leg(Leg { channel: leg, end: None });
+        offer.add_leg(Leg::new(leg));
         offer.identity.absorb(data);
         if offer.is_open() {
             self.announce(occasion, index);
@@ -245,12 +246,14 @@ impl Attempt {
     pub fn agent_left(&mut self, agent: &str, at: Timestamp) {
         for offer in self.offers.iter_mut().filter(|offer| offer.is_open() && offer.agent.as_str() == agent) {
             offer.agent_left_at = Some(at);
+            self.dirty = true;
         }
     }
 
     /// An agent's leg ended.
     pub fn end_leg(&mut self, channel: &str, at: Timestamp, data: ChannelData<'_>) {
         let end = leg_end(at, data);
+        self.dirty = true;
         for offer in &mut self.offers {
             offer.end_leg(channel, &end);
         }
@@ -313,6 +316,16 @@ impl Attempt {
         }
     }
 
+    /// FreeSWITCH does not have an agent's leg any more, and nobody has seen how it ended.
+    pub fn lose_leg(&mut self, channel: &str, loss: Loss) {
+        for leg in self.offers.iter_mut().filter(|offer| offer.is_open()).flat_map(|offer| &mut offer.legs) {
+            if leg.channel.as_str() == channel && leg.end.is_none() {
+                leg.loss.get_or_insert_with(|| loss.clone());
+                self.dirty = true;
+            }
+        }
+    }
+
     /// Whether the channel is an agent's leg that has ended.
     pub fn has_ended_leg(&self, channel: &str) -> bool {
         let legs = self.offers.iter().flat_map(|offer| &offer.legs);
@@ -332,8 +345,7 @@ impl Attempt {
     /// The latest time at which something of the attempt was seen.
     pub fn latest_fact_at(&self) -> Timestamp {
         let offers = self.offers.iter().map(|offer| offer.answered_at.unwrap_or(offer.offered_at));
-        let bridge = self.bridge.iter().map(|bridge| bridge.at);
-        offers.chain(bridge).fold(self.joined_at, Timestamp::max)
+        offers.chain(self.bridge.iter().flat_map(Bridge::facts_at)).fold(self.joined_at, Timestamp::max)
     }
 
     /// The latest offer to the agent that had been made by then and is not over.

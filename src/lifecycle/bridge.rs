@@ -1,6 +1,6 @@
 //! The connection of member and agent: how it is made, inferred, held, parted and ended.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, leg_end};
@@ -52,6 +52,14 @@ enum HoldChange {
         /// When it had been put on hold.
         since: Timestamp,
     },
+}
+
+impl Bridge {
+    /// Times at which something of it was seen; of holds that are over, one by which they can have been at the earliest.
+    pub fn facts_at(&self) -> impl Iterator<Item = Timestamp> + use<> {
+        let held = self.at.checked_add(SignedDuration::from_micros(self.hold.done_micros)).ok();
+        [Some(self.at), held, self.hold.since, self.disconnected_at, self.agent_done_at].into_iter().flatten()
+    }
 }
 
 impl Hold {
@@ -176,7 +184,7 @@ impl Attempt {
         }
         if bridged && self.use_processing(occasion, Some(index)) {
             self.tell(occasion, EventName::Processing, Some(index), occasion.at, false);
-            self.begin_wrap_up(occasion, index);
+            self.begin_wrap_up(occasion, index, occasion.at);
         }
         true
     }

@@ -83,10 +83,12 @@ impl Channels {
         self.connection += 1;
     }
 
-    /// Forgets the channels of which nothing was heard in this connection and that `lives` does not name.
-    pub fn prune(&mut self, lives: impl Fn(&ChannelUuid) -> bool) {
+    /// Forgets the channels of which nothing was heard in this connection and that `lives` does not name. Those of them on
+    /// which an agent was called are told, with the attempt.
+    pub fn prune(&mut self, lives: impl Fn(&ChannelUuid) -> bool) -> Vec<(ChannelUuid, AttemptHash)> {
         let connection = self.connection;
-        self.live.retain(|uuid, channel| channel.connection == connection || lives(uuid));
+        let gone = self.live.extract_if(|uuid, channel| channel.connection != connection && !lives(uuid));
+        gone.filter_map(|(uuid, channel)| Some((uuid, channel.serves?))).collect()
     }
 
     /// Forgets them all.

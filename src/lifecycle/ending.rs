@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::attempt::{Attempt, QueueEnd};
+use super::attempt::{Attempt, Loss, QueueEnd};
 use super::bridge::Bridge;
 use super::offer::{LegEnd, MemberFate, Offer, OfferState, Readiness, Verdict};
 use super::world::Occasion;
@@ -73,6 +73,13 @@ impl Attempt {
 
     fn settle_offer(&mut self, occasion: &mut Occasion<'_>, index: usize) -> Option<Timestamp> {
         let fate = self.member_fate();
+        if let Some(Loss { at, grace_until }) = self.offers[index].loss().cloned() {
+            if occasion.now < grace_until {
+                return Some(grace_until);
+            }
+            self.close_open_offer(occasion, index, at, fate, true);
+            return None;
+        }
         match self.offers[index].verdict(fate, occasion.now)? {
             Readiness::Until(at) => Some(at),
             Readiness::Ready(verdict) => {
@@ -224,13 +231,20 @@ impl Attempt {
         has_gap: bool,
     ) {
         let offer = &self.offers[index];
-        let leg_end = offer.leg().and_then(|leg| leg.end.as_ref()).map(|end| end.at);
+        let was_seen = offer.legs.iter().all(|leg| leg.end.is_some());
+        let leg_end = offer.last_leg_end().filter(|_| was_seen).map(|end| end.at);
         let at = leg_end.unwrap_or(now);
         let rang_at = |then| offer.offered_at <= then && leg_end.is_none_or(|end| then <= end);
         let has_winner = self.bridge.as_ref().is_some_and(|bridge| rang_at(bridge.at));
         match &offer.state {
             OfferState::Closed { .. } => {}
-            OfferState::Bridged => self.close_offer(occasion, index, Outcome::Bridged, at, true),
+            OfferState::Bridged => {
+                self.close_offer(occasion, index, Outcome::Bridged, at, true);
+                if !self.was_lost() && self.use_processing(occasion, Some(index)) {
+                    self.tell(occasion, EventName::Processing, Some(index), at, true);
+                    self.begin_wrap_up(occasion, index, at);
+                }
+            }
             OfferState::Failing { at, .. } => self.conclude_offer(occasion, index, offer.final_verdict(fate), *at),
             OfferState::Open if has_winner => self.close_offer(occasion, index, Outcome::LostRace, at, true),
             OfferState::Open if has_gap && leg_end.is_none() => {

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::agents::Agents;
 use super::anomaly::{Anomalies, Anomaly};
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Loss};
 use super::memory::{Abandoned, Settled, Stay};
 use super::node::Node;
 use super::queues::Queues;
@@ -304,12 +304,14 @@ impl Lifecycle {
     /// are taken over, unless the configuration leaves those alone who waited at the start; so is what the snapshot says of
     /// agents.
     pub fn reconcile(&mut self, snapshot: &Snapshot, open: &BTreeSet<AttemptHash>, effects: &mut Effects) {
+        // What comes after it is waited for from then on: no event may have come yet that set the clock.
+        self.here.now = snapshot.taken_at.map_or(self.here.now, |taken_at| taken_at.max(self.here.now));
         if let Some(core) = snapshot.core.as_ref().filter(|core| self.here.core.as_ref() != Some(core)) {
             self.change_core(core.clone(), effects);
         }
         let comparison = self.begin_comparison(snapshot, open);
         self.find_agents(snapshot, effects);
-        self.here.channels.prune(|uuid| snapshot.channels.contains(uuid));
+        let gone_legs = self.here.channels.prune(|uuid| snapshot.channels.contains(uuid));
         let waiting: BTreeSet<_> = snapshot.members.iter().map(MemberRow::identity).collect();
         let is_there = |key: &AttemptKey| {
             snapshot.channels.contains(&key.session)
@@ -321,6 +323,7 @@ impl Lifecycle {
         let (there, gone) = (hashes(there), hashes(gone));
         let (known_until, grace) = self.here.compare();
         self.lose(gone, known_until, self.here.now + grace, effects);
+        self.lose_legs(gone_legs, known_until, effects);
         for hash in there.into_iter().filter(|hash| self.is_latest(*hash)).collect::<Vec<_>>() {
             self.with_attempt(hash, self.here.now, &Source::default(), effects, |attempt, _| attempt.loss = None);
         }
@@ -347,6 +350,17 @@ impl Lifecycle {
         let (now, source) = (self.here.now, Source { core_uuid: self.here.core.clone(), event_sequence: None });
         for hash in gone {
             self.with_attempt(hash, now, &source, effects, |attempt, _| attempt.lose(at, grace_until));
+        }
+    }
+
+    /// Agents' legs were found gone: the offers that were made on them are over.
+    fn lose_legs(&mut self, mut gone: Vec<(ChannelUuid, AttemptHash)>, at: Timestamp, effects: &mut Effects) {
+        gone.sort_unstable();
+        let (now, source) = (self.here.now, Source { core_uuid: self.here.core.clone(), event_sequence: None });
+        for (leg, hash) in gone {
+            self.with_attempt(hash, now, &source, effects, |attempt, occasion| {
+                attempt.lose_leg(leg.as_str(), Loss { at, grace_until: occasion.now + LOSS_GRACE });
+            });
         }
     }
 

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::attempt::Loss;
 use crate::freeswitch::cause;
 use crate::freeswitch::channel::{ChannelData, Hangup};
 use crate::freeswitch::header as h;
@@ -84,6 +85,16 @@ pub struct Leg {
     pub channel: ChannelUuid,
     /// How it ended, once it has.
     pub end: Option<LegEnd>,
+    /// That it was found gone.
+    #[serde(default)]
+    pub loss: Option<Loss>,
+}
+
+impl Leg {
+    /// A leg that lives.
+    pub fn new(channel: ChannelUuid) -> Self {
+        Self { channel, end: None, loss: None }
+    }
 }
 
 /// How a leg ended.
@@ -185,6 +196,22 @@ impl Offer {
         self.legs.first()
     }
 
+    /// That the offer was found gone: no leg of it lives, and how the last of them ended was not seen.
+    pub fn loss(&self) -> Option<&Loss> {
+        let is_settling = matches!(self.state, OfferState::Failing { .. } | OfferState::Closed { .. });
+        if is_settling || self.legs.iter().any(|leg| leg.end.is_none() && leg.loss.is_none()) {
+            return None;
+        }
+        let unseen = self.legs.iter().filter(|leg| leg.end.is_none()).filter_map(|leg| leg.loss.as_ref());
+        let seen_until = self.last_leg_end().map(|end| end.at);
+        unseen.max_by_key(|loss| loss.at).filter(|loss| seen_until.is_none_or(|seen_until| seen_until <= loss.at))
+    }
+
+    /// How the offer's legs ended, as far as that is known: as the last of them.
+    pub fn last_leg_end(&self) -> Option<&LegEnd> {
+        self.legs.iter().filter_map(|leg| leg.end.as_ref()).max_by_key(|end| end.at)
+    }
+
     /// Whether the channel is one of its legs.
     pub fn has_leg(&self, channel: &str) -> bool {
         self.legs.iter().any(|leg| leg.channel.as_str() == channel)
@@ -194,7 +221,9 @@ impl Offer {
     /// although it is: what tells of an offer can be overtaken by its end.
     pub fn is_past(&self, at: Timestamp) -> bool {
         let ended_by_then = match &self.state {
-            OfferState::Closed { outcome, at: closed_at } => *outcome == Outcome::LostRace || at <= *closed_at,
+            // Of who has answered and lost the race, the leg may stay up.
+            OfferState::Closed { outcome: Outcome::LostRace, .. } if self.answered_at.is_some() => true,
+            OfferState::Closed { at: closed_at, .. } => at <= *closed_at,
             OfferState::Open | OfferState::Bridged | OfferState::Failing { .. } => false,
         };
         at < self.offered_at || ended_by_then
@@ -211,7 +240,7 @@ impl Offer {
     pub fn choose_leg(&mut self, channel: ChannelUuid) {
         let leg = match self.legs.iter().position(|leg| leg.channel == channel) {
             Some(place) => self.legs.remove(place),
-            None => Leg { channel, end: None },
+            None => Leg::new(channel),
         };
         self.legs.insert(0, leg);
     }
@@ -250,10 +279,9 @@ impl Offer {
 
     /// FreeSWITCH's cause and the SIP status of an offer that failed.
     pub fn failure(&self) -> (Option<String>, Option<u16>) {
-        let leg_end = self.leg().and_then(|leg| leg.end.as_ref());
         let cause = match &self.state {
             OfferState::Failing { cause, .. } => Some(cause.clone()),
-            _ => leg_end.and_then(|end| end.cause.clone()),
+            _ => self.last_leg_end().and_then(|end| end.cause.clone()),
         };
         let told = self.legs.iter().rev().filter_map(|leg| leg.end.as_ref()).find_map(|end| end.hangup.sip_status);
         let status = told.or_else(|| cause.as_deref().map(cause::sip_status));
@@ -296,8 +324,7 @@ impl Offer {
         if let Some(Readiness::Ready(verdict)) = self.verdict(fate, Timestamp::MAX) {
             return verdict;
         }
-        let leg_end = self.leg().and_then(|leg| leg.end.as_ref());
-        match leg_end.and_then(|end| end.cause.as_deref()) {
+        match self.last_leg_end().and_then(|end| end.cause.as_deref()) {
             _ if self.answered_at.is_some() => Verdict::AnsweredInVain,
             Some(LOSE_RACE) => Verdict::LostRace,
             Some(cause) if cause != ORIGINATOR_CANCEL => Verdict::Missed(cause::missed_reason(cause)),
@@ -367,7 +394,7 @@ mod tests {
     #[test]
     fn a_failed_offer_waits_for_its_legs_sip_status() {
         let mut offer = failing("CALL_REJECTED");
-        offer.add_leg(Leg { channel: "leg".into(), end: None });
+        offer.add_leg(Leg::new("leg".into()));
         assert_eq!(offer.verdict(MemberFate::Waiting, at(1_000)), Some(Readiness::Until(at(1_500))));
         let hangup = Hangup { sip_status: Some(403), ..Hangup::default() };
         offer.end_leg("leg", &LegEnd { at: at(1_010), cause: Some("CALL_REJECTED".into()), hangup });

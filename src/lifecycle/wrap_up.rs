@@ -61,14 +61,14 @@ impl WrapUp {
 
 impl Attempt {
     /// The agent of an offer begins post-processing.
-    pub fn begin_wrap_up(&mut self, occasion: &mut Occasion<'_>, offer: usize) {
-        self.end_wrap_up(occasion, occasion.at, true);
+    pub fn begin_wrap_up(&mut self, occasion: &mut Occasion<'_>, offer: usize, since: Timestamp) {
+        self.end_wrap_up(occasion, since, true);
         if !occasion.world.tells(EventName::Processed, &self.key.queue) {
             return;
         }
         let time = occasion.world.wrap_up_time(&self.offers[offer].agent);
-        let due = occasion.at + time.unwrap_or(LIMIT).min(LIMIT);
-        self.wrap_up = Some(WrapUp { offer, since: occasion.at, due, is_timed: time.is_some(), is_released: false });
+        let due = since + time.unwrap_or(LIMIT).min(LIMIT);
+        self.wrap_up = Some(WrapUp { offer, since, due, is_timed: time.is_some(), is_released: false });
     }
 
     /// An agent does something: its post-processing may be over with it.

@@ -237,6 +237,7 @@ impl Follower {
         let mut effects = Effects::default();
         lifecycle.advance(post.clock.read(Instant::now()), &mut effects);
         lifecycle.reconcile(&snapshot, &open, &mut effects);
+        post.clock.set(lifecycle.now(), Instant::now());
         info!(
             node = %post.name,
             channels = snapshot.channels.len(),

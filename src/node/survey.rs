@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::esl::Event;
@@ -63,6 +64,7 @@ pub async fn take(commands: &Commands, open: OpenStays) -> Result<Snapshot, Surv
         dumps,
         agents: callcenter_rows("callcenter_config agent list", &agents)?,
         tiers: callcenter_rows("callcenter_config tier list", &tiers)?,
+        taken_at: clock(commands).await?,
     })
 }
 
@@ -71,6 +73,15 @@ pub async fn queues(commands: &Commands) -> Result<BTreeSet<QueueName>, SurveyEr
     let answer = text(commands.api(Command::queue_list()).await?);
     let rows: Vec<QueueRow> = callcenter_rows("callcenter_config queue list", &answer)?;
     Ok(rows.into_iter().map(|row| QueueName::new(row.name)).collect())
+}
+
+/// What FreeSWITCH's clock shows; none if it does not say.
+async fn clock(commands: &Commands) -> Result<Option<Timestamp>, SurveyError> {
+    match commands.api(Command::clock()).await {
+        Ok(answer) => Ok(text(answer).trim().parse().ok().and_then(|micros| Timestamp::from_microsecond(micros).ok())),
+        Err(CommandError::Refused(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A channel with its variables; none if it has gone meanwhile.

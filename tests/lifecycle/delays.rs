@@ -20,6 +20,27 @@ fn an_offering_that_its_failure_overtakes_is_the_same_offer() {
 }
 
 #[test]
+fn an_offering_that_its_failure_overtakes_is_no_part_of_a_race_that_was_lost_before() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let [winner, loser] = ["agent1", "agent2"].map(|agent| story.offer(&stay, agent));
+    story.pass(2_000);
+    story.pick_up(winner.leg);
+    story.bridge_start(&stay, &winner);
+    story.miss(&stay, &loser, "LOSE_RACE", Ended::ByFreeSwitch);
+    story.pass(200);
+    story.hang_up(winner.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.bridge_end(&stay, &winner, false);
+    story.pass(1_000);
+    story.late(20, |story| story.offering(&stay, "agent2"));
+    story.pass(1);
+    story.fail(&stay, "agent2", "USER_NOT_REGISTERED");
+    story.pass(5_000);
+    story.give_up(&stay);
+    assert_eq!(story.told().offers(), ["agent1 failed", "agent2 lost_race", "agent2 unavailable"]);
+}
+
+#[test]
 fn an_offering_that_the_connection_overtakes_is_the_same_offer() {
     let mut story = Story::new();
     let standing = story.call("1000", "standby");

@@ -49,7 +49,8 @@ fn any_one_lost_event_of_the_queue_changes_no_hook_but_its_own() {
         assert_eq!(hooks, expected, "{name}");
     }
     let told = without("bridge-agent-end", 0).told();
-    assert_eq!(told.hooks(), ["joined", "offering agent1", "answered agent1", "bridged agent1", "leaving success"]);
+    assert_eq!(told.hooks(), CONVERSATION);
+    assert!(told.only(EventName::Processing).synthetic);
     assert_eq!(told.outcomes(), [Outcome::Bridged]);
 }
 
@@ -176,6 +177,24 @@ fn a_loser_whose_end_was_lost_lost_the_race() {
     let told = story.told();
     assert!(told.all(EventName::Missed).is_empty());
     assert_eq!(told.offers(), ["agent1 bridged", "agent2 lost_race"]);
+}
+
+#[test]
+fn an_offer_to_two_phones_whose_end_was_lost_ends_as_the_last_of_them() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.offering(&stay, "agent1");
+    let [first, second] = [(); 2].map(|()| story.ring(&stay, "agent1"));
+    story.hang_up(first.leg, "USER_BUSY", Ended::ByPhone);
+    story.pass(3_000);
+    story.hang_up(second.leg, "LOSE_RACE", Ended::ByFreeSwitch);
+    story.lost(|story| story.fail(&stay, "agent1", "LOSE_RACE"));
+    story.pass(1_000);
+    let ring = story.talk(&stay, "agent1");
+    story.caller_ends(&stay, &ring);
+    let told = story.told();
+    assert!(told.all(EventName::Missed).is_empty());
+    assert_eq!(told.offers(), ["agent1 lost_race", "agent1 bridged"]);
 }
 
 /// A caller who hangs up while waiting, with the events around it reordered and lost.

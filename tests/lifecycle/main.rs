@@ -2,7 +2,7 @@
 //!
 //! Recordings of a real FreeSWITCH show what usually happens (`tests/recordings.rs`). Here is what happens rarely: events
 //! that are lost, late or doubled, two ends at once, channels without SIP. [`story`] makes the events; each test tells
-//! one story.
+//! one story. [`properties`] holds random stories against the truth that [`model`] knows of them.
 
 mod agents;
 mod beyond;
@@ -12,6 +12,7 @@ mod endings;
 mod joining;
 mod losses;
 mod missed;
+mod model;
 mod nodes;
 mod offers;
 mod payloads;

@@ -3,10 +3,10 @@
 use hookswitch::freeswitch::Snapshot;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::EventName;
-use hookswitch::moment::value::CancelReason;
+use hookswitch::moment::value::{CancelReason, Outcome};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::story::{Stay, Story, snapshot};
+use crate::story::{Ended, Stay, Story, micros, snapshot};
 
 /// The pause between routine surveys.
 const PAUSE: SignedDuration = SignedDuration::from_mins(5);
@@ -118,4 +118,91 @@ fn who_is_gone_when_the_daemon_comes_back_was_there_when_something_was_last_know
     watch.pass(SignedDuration::from_secs(5));
     let offered_at = Timestamp::from_microsecond(offered_at).expect("in range");
     assert_eq!(watch.left(), Some((offered_at, Some(CancelReason::Lost))));
+}
+
+#[test]
+fn a_conversation_that_is_lost_while_the_daemon_is_down_lasted_at_least_as_long_as_its_holds() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.talk(&stay, "agent1");
+    story.hold(ring.leg);
+    story.pass(10_000);
+    story.unhold(ring.leg);
+    let (mut before, mut effects) = (story.lifecycle(), Effects::default());
+    story.play(&mut before, &mut effects);
+    let (_, state) = before.state(*before.open_attempts().first().expect("is open")).expect("has a state");
+    let mut watch = Watch { lifecycle: story.lifecycle(), effects: Effects::default() };
+    watch.lifecycle.restore(serde_json::from_str(&state).expect("reads back"));
+    watch.lifecycle.begin_connection();
+    watch.survey(&snapshot(&story, &[]));
+    watch.pass(SignedDuration::from_secs(5));
+    let leaving = &watch.effects.moments.last().expect("leaves").payload;
+    assert_eq!(leaving.hold_sec.map(|hold| hold.0), Some(10.0));
+    assert!(leaving.hold_sec <= leaving.call_voice_sec, "{leaving:?}");
+}
+
+#[test]
+fn what_is_on_its_way_when_the_daemon_comes_back_is_waited_for() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let (mut before, mut effects) = (story.lifecycle(), Effects::default());
+    story.play(&mut before, &mut effects);
+    let (_, state) = before.state(*before.open_attempts().first().expect("is open")).expect("has a state");
+    let mut watch = Watch { lifecycle: story.lifecycle(), effects: Effects::default() };
+    watch.lifecycle.restore(serde_json::from_str(&state).expect("reads back"));
+    watch.lifecycle.begin_connection();
+    story.pass(3_600_000);
+    let taken_at = Some(micros(story.now()));
+    watch.survey(&Snapshot { taken_at, ..snapshot(&story, &[]) });
+    story.sent.clear();
+    story.give_up(&stay);
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    watch.pass(SignedDuration::from_mins(1));
+    let leaving = &watch.effects.moments.last().expect("leaves").payload;
+    assert_eq!(leaving.cc_cancel_reason, Some(CancelReason::Hangup));
+}
+
+#[test]
+fn an_offer_whose_end_fell_into_a_gap_is_over_with_its_legs() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let [rings_on, gone] = ["agent1", "agent2"].map(|agent| story.offer(&stay, agent));
+    let mut watch = Watch::of(&story, &[&stay]);
+    story.sent.clear();
+    watch.lifecycle.begin_gap();
+    story.lost(|story| story.miss(&stay, &gone, "USER_BUSY", Ended::ByPhone));
+    let mut found = snapshot(&story, &[&stay]);
+    found.channels.insert(story.uuid(rings_on.leg).as_str().into());
+    watch.survey(&found);
+    story.pass(20_000);
+    story.give_up(&stay);
+    story.miss(&stay, &rings_on, "ORIGINATOR_CANCEL", Ended::ByFreeSwitch);
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    let leaving = &watch.effects.moments.last().expect("a moment").payload;
+    assert_eq!(leaving.event, EventName::Leaving, "no more is waited for");
+    let outcomes: Vec<_> = leaving.offers.iter().flatten().map(|offer| offer.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Abandoned, Outcome::Lost]);
+}
+
+#[test]
+fn an_offer_to_two_phones_of_which_one_fell_silent_in_a_gap_goes_on() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.offering(&stay, "agent1");
+    let [silent, rings_on] = [(); 2].map(|()| story.ring(&stay, "agent1"));
+    let mut watch = Watch::of(&story, &[&stay]);
+    story.sent.clear();
+    watch.lifecycle.begin_gap();
+    story.lost(|story| story.hang_up(silent.leg, "USER_BUSY", Ended::ByPhone));
+    let mut found = snapshot(&story, &[&stay]);
+    found.channels.insert(story.uuid(rings_on.leg).as_str().into());
+    watch.survey(&found);
+    story.pass(20_000);
+    story.miss(&stay, &rings_on, "ALLOTTED_TIMEOUT", Ended::ByFreeSwitch);
+    story.give_up(&stay);
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    watch.pass(SignedDuration::from_mins(1));
+    let leaving = &watch.effects.moments.last().expect("a moment").payload;
+    let outcomes: Vec<_> = leaving.offers.iter().flatten().map(|offer| offer.outcome).collect();
+    assert_eq!(outcomes, [Outcome::NoAnswer]);
 }

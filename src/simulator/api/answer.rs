@@ -18,6 +18,7 @@ pub fn answer(simulation: &mut Simulation, line: &str) -> String {
         "uuid_transfer" => channels::transfer(simulation, arguments),
         "callcenter_config" => callcenter::config(simulation, arguments),
         "json" => callcenter::json(simulation, arguments),
+        "strmicroepoch" if arguments.is_empty() => simulation.now().as_microsecond().to_string(),
         "global_getvar" if arguments == "core_uuid" => simulation.core_uuid().to_owned(),
         _ => format!("-ERR {command} Command not found!\n"),
     }

@@ -9,7 +9,7 @@ mod plot;
 mod told;
 mod wire;
 
-pub(crate) use channel::Ended;
+pub(crate) use channel::{Ended, Leg};
 pub(crate) use listing::snapshot;
-pub(crate) use plot::{Ring, Stay, Story};
+pub(crate) use plot::{Ring, Sent, Stay, Story, micros};
 pub(crate) use told::Told;

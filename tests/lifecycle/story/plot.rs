@@ -26,7 +26,7 @@ pub(crate) struct Stay {
     pub(crate) leg: Leg,
     pub(crate) queue: String,
     pub(crate) member: String,
-    joined_at: i64,
+    pub(crate) joined_at: i64,
 }
 
 /// An agent whose phone rings.
@@ -41,6 +41,7 @@ pub(crate) struct Ring {
 pub(crate) struct Sent {
     pub(crate) name: String,
     pub(crate) node: NodeName,
+    pub(crate) happens_at: i64,
     /// When it arrives, by the clock of its node.
     pub(crate) arrives_at: i64,
     pub(crate) event: Event,
@@ -71,6 +72,8 @@ pub(crate) struct Story {
     delay: i64,
     is_lost: bool,
     channels: Vec<Channel>,
+    /// What channels were like, whenever an event told it.
+    past: Vec<(i64, Leg, Channel)>,
     pub(crate) sent: Vec<Sent>,
 }
 
@@ -101,6 +104,7 @@ impl Story {
             delay: 0,
             is_lost: false,
             channels: Vec::new(),
+            past: Vec::new(),
             sent: Vec::new(),
         };
         story.heartbeat();
@@ -194,6 +198,11 @@ impl Story {
         self.channels[leg.0].uuid.clone()
     }
 
+    /// The number that a leg's far end has.
+    pub(crate) fn number(&self, leg: Leg) -> &str {
+        &self.channels[leg.0].caller
+    }
+
     /// A leg is answered.
     pub(crate) fn pick_up(&mut self, leg: Leg) {
         if self.channels[leg.0].answered_at == 0 {
@@ -236,7 +245,7 @@ impl Story {
         self.set(leg, "cc_member_uuid", &member);
         let stay = Stay { leg, queue: queue.to_owned(), member, joined_at: self.now };
         let mut draft = self.draft("CUSTOM");
-        self.channels[leg.0].write(&mut draft);
+        self.write(leg, &mut draft);
         self.about(&mut draft, action, &stay);
         self.send(action, draft);
         stay
@@ -245,7 +254,7 @@ impl Story {
     /// A member leaves a queue, with mod_callcenter's reason, or without one after a conversation.
     pub(crate) fn leave(&mut self, stay: &Stay, reason: Option<&str>) {
         let mut draft = self.draft("CUSTOM");
-        self.channels[stay.leg.0].write(&mut draft);
+        self.write(stay.leg, &mut draft);
         self.about(&mut draft, "member-queue-end", stay);
         draft.header("CC-Member-Joined-Time", stay.joined_at / 1_000_000);
         draft.header("CC-Cause", if reason.is_some() { "Cancel" } else { "Terminated" });
@@ -336,7 +345,7 @@ impl Story {
 
     fn of_agent(&mut self, action: &str, stay: &Stay, ring: &Ring) -> Draft {
         let mut draft = self.draft("CUSTOM");
-        self.channels[ring.leg.0].write(&mut draft);
+        self.write(ring.leg, &mut draft);
         self.about(&mut draft, action, stay);
         draft.header("CC-Agent", &ring.agent);
         draft.header("CC-Agent-UUID", self.uuid(ring.leg));
@@ -358,6 +367,8 @@ impl Story {
     pub(crate) fn bridge(&mut self, stay: &Stay, ring: &Ring) {
         let mark = format!("1795421926:x:uuid_br:{}", self.uuid(ring.leg));
         self.set(stay.leg, "transfer_source", mark);
+        self.set(stay.leg, "cc_agent", &ring.agent);
+        self.set(stay.leg, "cc_agent_uuid", self.uuid(ring.leg));
         self.connect(stay.leg, ring.leg);
     }
 
@@ -464,8 +475,33 @@ impl Story {
 
     fn of_channel(&mut self, name: &str, leg: Leg) {
         let mut draft = self.draft(name);
-        self.channels[leg.0].write(&mut draft);
+        self.write(leg, &mut draft);
         self.send(name, draft);
+    }
+
+    fn write(&mut self, leg: Leg, draft: &mut Draft) {
+        let channel = self.channels[leg.0].clone();
+        channel.write(draft);
+        self.past.push((self.now, leg, channel));
+    }
+
+    /// What `uuid_dump` told of a leg at that time; none before it was made, and once it had ended.
+    pub(crate) fn dump(&self, leg: Leg, at: i64) -> Option<Event> {
+        let (_, _, channel) = self.past.iter().rfind(|(then, of, _)| *of == leg && *then <= at)?;
+        let mut draft = Draft::new("CHANNEL_DATA", &self.nodes[0].core, 0, at);
+        channel.write(&mut draft);
+        self.lives(leg, at).then(|| draft.event())
+    }
+
+    /// Whether a leg was up at that time.
+    pub(crate) fn lives(&self, leg: Leg, at: i64) -> bool {
+        let channel = &self.channels[leg.0];
+        channel.created_at <= at && (channel.hung_up_at == 0 || at < channel.hung_up_at)
+    }
+
+    /// The legs that were up at that time.
+    pub(crate) fn living(&self, at: i64) -> impl Iterator<Item = Leg> {
+        (0..self.channels.len()).map(Leg).filter(move |leg| self.lives(*leg, at))
     }
 
     fn draft(&mut self, name: &str) -> Draft {
@@ -477,8 +513,8 @@ impl Story {
     fn send(&mut self, name: &str, draft: Draft) {
         if !self.is_lost {
             let Place { name: node, ahead, .. } = self.nodes[0].clone();
-            let arrives_at = self.now + self.delay + ahead;
-            self.sent.push(Sent { name: name.to_owned(), node, arrives_at, event: draft.event() });
+            let (happens_at, arrives_at) = (self.now + ahead, self.now + self.delay + ahead);
+            self.sent.push(Sent { name: name.to_owned(), node, happens_at, arrives_at, event: draft.event() });
         }
     }
 
