@@ -268,7 +268,7 @@ fn our_link(corpus: &Arc<Corpus>) -> usize {
                         look_at(&event);
                         events += 1;
                     }
-                    EventItem::Connected => {}
+                    EventItem::Connected | EventItem::Aside(_) => {}
                     EventItem::Dirty { .. } | EventItem::Lost(_) => panic!("{item:?}"),
                 }
             }

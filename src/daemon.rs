@@ -8,6 +8,8 @@
 //!              └───────────────────────────────────────────────┘              └───── Report ─────┘
 //! ```
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -19,13 +21,15 @@ use crate::config::{Config, Problem, Problems};
 use crate::delivery::Client;
 use crate::delivery::limits::Limits;
 use crate::esl::command::InvalidCommand;
+use crate::esl::feed::EVENT_CAPACITY;
 use crate::flow::{Flows, Runner};
 use crate::id::{AttemptKey, NodeName};
-use crate::lifecycle::attempt::Attempt;
+use crate::lifecycle::kept::Kept;
 use crate::node::fleet::LeftOpen;
 use crate::node::follower::Surroundings;
 use crate::node::{Fleet, LiveAttempts};
 use crate::outbox::store::{OpenError, Opened, Settings};
+use crate::recording::Directory;
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
 /// 1,024.
@@ -47,6 +51,14 @@ pub enum StartError {
         node: NodeName,
         /// What is wrong with it.
         source: InvalidCommand,
+    },
+    /// There is no place for recordings.
+    #[error("recordings cannot be kept in {}", directory.display())]
+    Recording {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
@@ -70,12 +82,16 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts all tasks.
-    pub fn start(config: Arc<Config>) -> Result<Self, StartError> {
+    /// Starts all tasks; with a directory, what each cluster's follower is fed is recorded there.
+    pub fn start(config: Arc<Config>, directory: Option<Directory>) -> Result<Self, StartError> {
         let nodes = config.require_freeswitch().map_err(|problem| StartError::NoNode(Box::new(problem)))?;
         for node in nodes {
             let sendable = node.link_address();
             sendable.map_err(|source| StartError::Password { node: node.name.clone(), source })?;
+        }
+        if let Some(directory) = &directory {
+            let unusable = |source| StartError::Recording { directory: directory.path.clone(), source };
+            std::fs::create_dir_all(&directory.path).map_err(unusable)?;
         }
         let (keep, max_bytes) = (config.outbox.keep, config.outbox.max_size);
         let settings = Settings { keep, max_bytes, ..Settings::at(&config.outbox.path) };
@@ -86,18 +102,23 @@ impl Daemon {
         let runner = Runner { outbox: opened.outbox.clone(), client, flows: flows_in };
         let runner_end = CancellationToken::new();
         let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
+        let left_open = left_open(opened.recovered.attempts);
         info!(
             outbox = %config.outbox.path.display(),
-            open_attempts = opened.recovered.attempts.len(),
+            open_attempts = left_open.values().flatten().filter_map(Kept::open).count(),
             open_runs = opened.recovered.open_runs,
             "the outbox is open",
         );
-        let left_open = left_open(opened.recovered.attempts);
         let (live, end) = (LiveAttempts::default(), CancellationToken::new());
         let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
-        let around = Surroundings { config: config_in, outbox: opened.outbox, live: live.clone() };
-        let fleet = JoinSet::from_iter([Fleet::new(around, left_open).run(end.clone())]);
+        let around = Surroundings {
+            config: config_in,
+            outbox: Some(opened.outbox),
+            live: live.clone(),
+            event_capacity: EVENT_CAPACITY,
+        };
+        let fleet = JoinSet::from_iter([Fleet::new(around, left_open, directory).run(end.clone())]);
         let outbox_ending = opened.ending;
         Ok(Self { live, end, fleet, runner, runner_end, outbox_ending, started_with, config, flows })
     }
@@ -154,15 +175,15 @@ fn flows(config: &Config) -> Flows {
     config.flows().map(|flow| (flow.name.clone(), flow.clone())).collect()
 }
 
-/// The attempts that were open, by node. A state that cannot be read is said and left alone: its attempt stays in the
+/// What was kept of attempts, by node. A state that cannot be read is said and left alone: its attempt stays in the
 /// outbox.
 fn left_open(states: Vec<(AttemptKey, String)>) -> LeftOpen {
     let mut by_node = LeftOpen::new();
     for (key, state) in states {
-        match serde_json::from_str::<Attempt>(&state) {
-            Ok(attempt) => by_node.entry(attempt.node.clone()).or_default().push(attempt),
+        match Kept::read(&state) {
+            Ok(kept) => by_node.entry(kept.node().clone()).or_default().push(kept),
             Err(failure) => {
-                error!(queue = %key.queue, attempt = %key.hash(), %failure, "an open attempt is unreadable");
+                error!(queue = %key.queue, attempt = %key.hash(), %failure, "what was kept of an attempt is unreadable");
             }
         }
     }

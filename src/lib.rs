@@ -30,7 +30,7 @@
 //! # Beside the line
 //!
 //! [`config`] reads the one TOML file; [`cli`] has a file for each command; [`simulator`] is a FreeSWITCH that never was, for
-//! the demonstration and for tests; [`telemetry`] is what the daemon says of itself, and
+//! the demonstration and for tests; [`recording`] keeps what a node's follower was fed, to be replayed; [`telemetry`] is what the daemon says of itself, and
 //! [`service`] what it says to systemd; [`failpoint`] is where tests end it.
 
 pub mod cli;
@@ -47,6 +47,7 @@ pub mod lifecycle;
 pub mod moment;
 pub mod node;
 pub mod outbox;
+pub mod recording;
 pub mod service;
 pub mod simulator;
 pub mod telemetry;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hookswitch::esl::command::Password;
-use hookswitch::esl::link::{ConnectionState, connect, connect_with_capacity};
+use hookswitch::esl::link::{ConnectionState, Intake, connect, connect_with};
 use hookswitch::esl::{Command, CommandError, EventItem, Exit, Link, NodeAddress};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -327,7 +327,7 @@ async fn a_reply_that_nobody_asked_for_ends_the_connection() {
 async fn a_flood_with_nobody_reading_never_blocks_freeswitch_and_ends_in_a_dirty_mark() {
     const FLOOD: u64 = 100_000;
     let (listener, node) = listener().await;
-    let mut link = connect_with_capacity(node, 64);
+    let mut link = connect_with(node, Intake { capacity: 64, ..Intake::default() });
     let (mut events, _commands) = soon(both(&listener)).await;
     let flood = event("CHANNEL_CREATE").repeat(1_000);
     soon(async {
@@ -360,7 +360,7 @@ async fn a_flood_with_nobody_reading_never_blocks_freeswitch_and_ends_in_a_dirty
 #[tokio::test]
 async fn marks_owed_to_a_full_stream_arrive_in_their_order() {
     let (listener, node) = listener().await;
-    let mut link = connect_with_capacity(node, 2);
+    let mut link = connect_with(node, Intake { capacity: 2, ..Intake::default() });
     let (mut events, _commands) = soon(both(&listener)).await;
     events.send(event("HEARTBEAT").repeat(5)).await;
     soon(async {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::configuration::ConfigFile;
 use crate::config::Config;
 use crate::moment::event::EventSet;
-use crate::moment::{EventName, Payload};
+use crate::moment::{EventName, Format, Payload};
 
 /// The arguments of `hooks`.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,13 +23,16 @@ pub struct Args {
 pub enum Command {
     /// Lists the configured hooks.
     List(ConfigFile),
-    /// Prints the JSON schema of the payload.
+    /// Prints the JSON schema of the payload, or of what is sent.
     Schema {
         /// Of this event alone; else of each, by its name.
         #[arg(long, value_parser = parse_event)]
         event: Option<EventName>,
+        /// Of the body that this format makes of the payload: `standard`, `cloudevents` or `webitel`.
+        #[arg(long, value_parser = parse_format)]
+        format: Option<Format>,
     },
-    /// Prints the events and their fields as Markdown.
+    /// Prints the events, their fields and a sample of each format as Markdown.
     Reference,
 }
 
@@ -41,9 +44,9 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
             Ok(config) => list(&config, &mut out)?,
             Err(code) => return Ok(code),
         },
-        Command::Schema { event: Some(event) } => writeln!(out, "{:#}", schema(*event))?,
-        Command::Schema { event: None } => {
-            let schemas = EventName::ALL.map(|event| (event.as_str().to_owned(), schema(event)));
+        Command::Schema { event: Some(event), format } => writeln!(out, "{:#}", schema(*event, *format))?,
+        Command::Schema { event: None, format } => {
+            let schemas = EventName::ALL.map(|event| (event.as_str().to_owned(), schema(event, *format)));
             writeln!(out, "{:#}", Json::Object(schemas.into_iter().collect()))?;
         }
         Command::Reference => out.write_all(reference().as_bytes())?,
@@ -63,8 +66,17 @@ fn list(config: &Config, out: &mut impl Write) -> io::Result<()> {
     })
 }
 
-/// The JSON schema of an event's payload: every field is there, and one that the event does not carry is null.
-pub fn schema(event: EventName) -> Json {
+/// The JSON schema of an event's payload, or of the body that a format makes of it.
+pub fn schema(event: EventName, format: Option<Format>) -> Json {
+    let payload = payload_schema(event);
+    match format {
+        Some(format) => format.schema(event, payload),
+        None => payload,
+    }
+}
+
+/// Every field is there, and one that the event does not carry is null.
+fn payload_schema(event: EventName) -> Json {
     let mut schema = schemars::schema_for!(Payload).to_value();
     schema["title"] = format!("queue.{event}").into();
     schema["description"] = event.meaning().into();
@@ -116,9 +128,12 @@ pub fn reference() -> String {
         page.extend(EventName::EIGHT.map(|event| if field.events.contains(event) { " x |" } else { " |" }));
         page.push_str(&format!(" {} |", carried_beyond(field.events)));
     }
-    page.push_str("\n\n## A sample\n\nThe webhook that the format `standard` makes of an `offering`:\n\n```json\n");
-    page.push_str(&sample(EventName::Offering));
-    page.push_str("\n```\n");
+    page.push_str("\n\n## Formats\n\nWhat each format makes of an `offering`.\n");
+    for format in Format::ALL {
+        let (name, media_type) = (format.as_str(), format.content_type());
+        page.push_str(&format!("\n### `{name}`\n\n{}\n\n`Content-Type: {media_type}`\n\n", format.meaning()));
+        page.push_str(&format!("```json\n{:#}\n```\n", sample(EventName::Offering, format)));
+    }
     page
 }
 
@@ -156,14 +171,20 @@ fn type_words(schema: &Json, property: &Json) -> String {
     if name == "array" { "list".into() } else { name.to_owned() }
 }
 
-fn sample(event: EventName) -> String {
-    let payload = Payload::sample(event);
-    let webhook = json!({ "type": format!("queue.{event}"), "timestamp": payload.timestamp, "data": payload });
-    format!("{webhook:#}")
+/// The body that a format makes of a plausible payload.
+fn sample(event: EventName, format: Format) -> Json {
+    let payload = serde_json::value::to_raw_value(&Payload::sample(event)).expect("a sample payload is JSON");
+    let body = format.body(&payload).expect("a sample payload has every format");
+    serde_json::from_slice(&body).expect("every format is JSON")
 }
 
 fn parse_event(name: &str) -> Result<EventName, String> {
     EventName::parse(name).ok_or_else(|| format!("one of {}", EventName::ALL.map(EventName::as_str).join(", ")))
+}
+
+fn parse_format(name: &str) -> Result<Format, String> {
+    let found = Format::NAMES.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, format)| format).ok_or_else(|| format!("one of {}", Format::ALL.map(Format::as_str).join(", ")))
 }
 
 #[cfg(test)]
@@ -182,14 +203,27 @@ mod tests {
 
     #[test]
     fn a_schema_names_every_field_and_nulls_what_does_not_apply() {
-        let schema = schema(EventName::Joined);
+        let schema = schema(EventName::Joined, None);
         assert_eq!(schema["required"].as_array().map(Vec::len), Some(Payload::FIELDS.len()));
         assert_eq!(schema["properties"]["cc_result"]["type"], "null");
         assert_eq!(schema["properties"]["event"]["const"], "joined");
         assert_eq!(schema["properties"]["attempt_id"]["type"], "integer");
         assert_eq!(schema["properties"]["queue_type"]["$ref"], "#/$defs/QueueType");
         assert_eq!(schema["properties"]["destination"]["type"], json!(["string", "null"]));
-        assert_eq!(super::schema(EventName::AgentStatus)["properties"]["attempt_id"]["type"], "null");
+        assert_eq!(super::schema(EventName::AgentStatus, None)["properties"]["attempt_id"]["type"], "null");
+    }
+
+    #[test]
+    fn a_sample_of_each_format_has_the_names_that_its_schema_tells() {
+        for (event, format) in EventName::ALL.into_iter().flat_map(|event| Format::ALL.map(|format| (event, format))) {
+            let (sample, schema) = (sample(event, format), schema(event, Some(format)));
+            let sample = sample.as_object().expect("an object");
+            let required = schema["required"].as_array().expect("a list");
+            let missing = required.iter().find(|name| !sample.contains_key(name.as_str().expect("a name")));
+            assert_eq!(missing, None, "{event} as {}", format.as_str());
+            let open = schema.get("additionalProperties").is_some();
+            assert!(open || sample.len() == required.len(), "{event} as {}", format.as_str());
+        }
     }
 
     #[test]

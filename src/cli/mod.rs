@@ -11,6 +11,7 @@ mod interrupt;
 mod line;
 pub mod outbox;
 mod paths;
+pub mod record;
 pub mod replay;
 pub mod run;
 pub mod simulate;
@@ -41,6 +42,8 @@ enum Command {
     Init(init::Args),
     /// Tells all problems of a configuration at once.
     Check(check::Args),
+    /// Records what a FreeSWITCH says, to be replayed elsewhere.
+    Record(record::Args),
     /// Tells which hooks a recording of the Event Socket gives.
     Replay(replay::Args),
     /// Runs a simulated FreeSWITCH alone, to test flows without phones.
@@ -68,6 +71,10 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => {
             telemetry::log::begin("info");
             blocking(simulate::run(args))
+        }
+        Command::Record(args) => {
+            telemetry::log::begin("warn");
+            blocking(record::run(args))
         }
         Command::Init(args) => ended(init::run(args)),
         Command::Check(args) => blocking(check::run(&args)),

@@ -11,11 +11,12 @@ use super::configuration::ConfigFile;
 use super::line::moment_line;
 use super::with_causes;
 use crate::config::Config;
-use crate::esl::recording::{self, Item};
+use crate::esl::recording;
 use crate::hook;
 use crate::id::{FlowName, NodeName};
-use crate::lifecycle::{Effects, Lifecycle};
+use crate::lifecycle::Effects;
 use crate::moment::{Moment, Payload};
+use crate::recording::Playback;
 
 /// How much is printed at once: some thirty hooks for one system call.
 const OUT_BUFFER: usize = 64 * 1024;
@@ -77,7 +78,7 @@ pub fn run(args: &Args) -> Result<ExitCode, ReplayError> {
     };
     let mut replay = Replay::new(Arc::new(config), args.output(), stdout(args.format));
     if args.all {
-        replay.lifecycle.tell_all();
+        replay.playback.tell_all();
     }
     for file in &args.files {
         replay.play_file(file)?;
@@ -113,7 +114,7 @@ pub struct Output {
 /// The replay of one node's recordings.
 #[derive(Debug)]
 pub struct Replay<W: Write> {
-    lifecycle: Lifecycle,
+    playback: Playback,
     config: Arc<Config>,
     output: Output,
     out: BufWriter<W>,
@@ -133,8 +134,8 @@ impl<W: Write> Replay<W> {
     /// A replay that prints to `out`.
     pub fn new(config: Arc<Config>, output: Output, out: W) -> Self {
         let node = config.freeswitch.first().map_or_else(|| NodeName::from("fs1"), |node| node.name.clone());
-        let lifecycle = Lifecycle::new(node, Arc::clone(&config));
-        Self { lifecycle, config, output, out: BufWriter::with_capacity(OUT_BUFFER, out), damaged: false }
+        let playback = Playback::new(node, Arc::clone(&config));
+        Self { playback, config, output, out: BufWriter::with_capacity(OUT_BUFFER, out), damaged: false }
     }
 
     fn play_file(&mut self, file: &Path) -> Result<(), ReplayError> {
@@ -144,20 +145,29 @@ impl<W: Write> Replay<W> {
 
     /// Replays one recording, which problems call `name`.
     pub fn play(&mut self, reader: impl Read, name: &Path) -> Result<(), ReplayError> {
-        self.lifecycle.begin_connection();
-        let mut effects = Effects::default();
-        for item in recording::events(reader) {
+        self.playback.begin();
+        let (mut items, mut effects) = (recording::events(reader), Effects::default());
+        while let Some(item) = items.next() {
             match item {
-                Ok(Item::Event(event)) => self.lifecycle.handle_event(&event, &mut effects),
-                Ok(Item::Connected | Item::Disconnected(_) | Item::Mark(_) | Item::Other(_) | Item::Skipped(_)) => {}
-                Err(damage) => {
-                    self.damaged = true;
-                    self.out.flush()?;
-                    writeln!(anstream::stderr(), "hookswitch: {}: {}", name.display(), with_causes(&damage))?;
+                Ok(item) => {
+                    if let Err(error) = self.playback.play(item, &mut effects) {
+                        self.tell_damage(name, &format!("byte {}: {}", items.offset(), with_causes(&error)))?;
+                        if error.is_final() {
+                            break;
+                        }
+                    }
                 }
+                Err(damage) => self.tell_damage(name, &with_causes(&damage))?,
             }
             self.print(&mut effects)?;
         }
+        Ok(())
+    }
+
+    fn tell_damage(&mut self, name: &Path, damage: &str) -> Result<(), ReplayError> {
+        self.damaged = true;
+        self.out.flush()?;
+        writeln!(anstream::stderr(), "hookswitch: {}: {damage}", name.display())?;
         Ok(())
     }
 
@@ -172,17 +182,24 @@ impl<W: Write> Replay<W> {
     /// Prints the moments of attempts whose end was seen, and tells how many are still open.
     pub fn finish(mut self) -> Result<ExitCode, ReplayError> {
         let mut effects = Effects::default();
-        self.lifecycle.finish(&mut effects);
+        self.playback.finish(&mut effects);
         self.print(&mut effects)?;
         self.out.flush()?;
         let mut err = anstream::stderr().lock();
-        match self.lifecycle.live() {
+        match self.playback.lifecycle().live() {
             0 => {}
             1 => writeln!(err, "1 attempt is still open at the end of the recording.")?,
             open => writeln!(err, "{open} attempts are still open at the end of the recording.")?,
         }
-        for (anomaly, count) in self.lifecycle.anomalies().iter() {
+        for (anomaly, count) in self.playback.anomalies().iter() {
             writeln!(err, "{count} × {anomaly}")?;
+        }
+        let gaps = self.playback.gaps();
+        if gaps.missing_bytes > 0 {
+            writeln!(err, "{} bytes could not be recorded: this is not the whole story.", gaps.missing_bytes)?;
+        }
+        if gaps.configurations > 0 {
+            writeln!(err, "The configuration was changed while this was recorded; the replay uses one throughout.")?;
         }
         Ok(if self.damaged { ExitCode::from(super::exit::FAILURE) } else { ExitCode::SUCCESS })
     }

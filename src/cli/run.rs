@@ -13,6 +13,7 @@ use super::configuration::ConfigFile;
 use super::exit;
 use crate::config::{Config, ConfigWatch, Problems};
 use crate::daemon::{Daemon, StartError};
+use crate::recording::Directory;
 use crate::service::{self, Watchdog};
 use crate::telemetry::log::LogFormat;
 
@@ -27,6 +28,12 @@ pub struct Args {
     /// How log lines are written.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub(super) log_format: LogFormat,
+    /// Records what each FreeSWITCH says into a file of its own in this directory, for `hookswitch replay`.
+    #[arg(long, value_name = "DIRECTORY")]
+    record: Option<PathBuf>,
+    /// Hides callers' numbers and names in what is recorded.
+    #[arg(long, requires = "record")]
+    redact: bool,
 }
 
 /// Why the daemon ended.
@@ -46,7 +53,7 @@ pub enum RunError {
 /// Runs until the token is cancelled: for a program that has the daemon as one of its parts.
 pub async fn until_cancelled(config: PathBuf, end: CancellationToken) -> Result<(), RunError> {
     let config = Config::load(&config)?;
-    let daemon = Daemon::start(Arc::new(config))?;
+    let daemon = Daemon::start(Arc::new(config), None)?;
     end.cancelled().await;
     daemon.stop().await;
     Ok(())
@@ -62,7 +69,8 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
     let (mut signals, mut hangup) = (Signals::listen()?, signal(SignalKind::hangup())?);
     let mut watch = watch(&args.file.config, &config);
     warn_of_exposure(&config);
-    let mut daemon = Daemon::start(config)?;
+    let directory = args.record.clone().map(|path| Directory { path, redact: args.redact });
+    let mut daemon = Daemon::start(config, directory)?;
     let _watchdog = Watchdog::begin();
     service::ready(STATUS);
     loop {

@@ -148,9 +148,15 @@ pub enum Fault {
     /// A body on a request that has none.
     #[error("a {0} request carries no body")]
     Bodiless(String),
-    /// Two bodies.
-    #[error("`json` and `format` exclude each other")]
+    /// More bodies than one.
+    #[error("`format`, `json`, `form` and `body` exclude each other")]
     TwoBodies,
+    /// A media type of a text into which nobody knows how to insert values.
+    #[error("a `body` of the media type `{0}` can't be filled in safely")]
+    MediaType(String),
+    /// A text that is no host.
+    #[error("`{0}` is not a host")]
+    Host(String),
     /// A number that JSON cannot write.
     #[error("JSON has no such number")]
     NotAJsonNumber,
@@ -196,7 +202,13 @@ impl Fault {
             Self::ReservedHeader(_) => "leave it out".into(),
             Self::HeaderSecret => "keep it on one line, without control characters".into(),
             Self::Bodiless(_) => "put the values into the URL's query, or use POST".into(),
-            Self::TwoBodies => "keep `json` for a body of your own, or `format` for a known one".into(),
+            Self::TwoBodies => "keep one of them: `format` for a known body, the others for one of your own".into(),
+            Self::MediaType(_) => {
+                "use `json` or `form` for those, or write a text of `text/plain`, `text/html`, or XML's types".into()
+            }
+            Self::Host(_) => {
+                "write the host, and a port where it is not the scheme's: `crm.example`, `10.0.0.7:8080`".into()
+            }
             Self::NotAJsonNumber => "write a finite number, or a text".into(),
             Self::NoSteps => "add a step: `steps = [{ http = { url = \"https://…\" } }]`".into(),
             Self::NoFreeswitch => "add [[freeswitch]] with name, address and password".into(),
@@ -233,8 +245,11 @@ fn template_remedy(error: &TemplateError) -> String {
         }
         TemplateError::TooMuchWork => "make it shorter: loops and repetitions are bounded".into(),
         TemplateError::CallDataInAuthority { .. } => {
-            "call data never chooses where a request goes: write `https://host/` literally, values behind it".into()
+            "write `https://host/` literally and values behind it, or list every host that it may become in \
+             `allowed_hosts`"
+                .into()
         }
+        TemplateError::HostNotAllowed(_) => "add it to `allowed_hosts`, or leave that out".into(),
         TemplateError::NotAUrl(_) | TemplateError::Scheme(_) => "write it as `https://host/path`".into(),
         TemplateError::ControlCharacter { .. } => "take it out".into(),
     }

@@ -1,7 +1,7 @@
 //! `http = { … }`: a step that sends a request.
 
 use reqwest::Method;
-use reqwest::header::HeaderName;
+use reqwest::header::{CONTENT_TYPE, HeaderName};
 
 use super::delivery::{DeliverySettings, retry, timeout};
 use super::document::Kind;
@@ -11,7 +11,10 @@ use super::secret::Lookup;
 use super::section::Section;
 use super::value::{Name, Value};
 use crate::flow::definition::{HttpBody, HttpStep};
-use crate::flow::template::{HeaderTemplate, JsonTemplate, UrlTemplate};
+use crate::flow::template::{
+    AllowedHost, BodyTemplate, FormField, FormTemplate, HeaderTemplate, JsonTemplate, MediaType, UrlTemplate,
+};
+use crate::moment::Format;
 
 /// The methods that a step can use.
 const METHODS: [(&str, &Method); 6] = [
@@ -38,12 +41,19 @@ const RESERVED: [&str; 8] = [
 /// Reads the step; what it leaves out is as `[delivery]` has it.
 pub(super) fn read(section: &mut Section<'_>, defaults: &DeliverySettings, lookup: &Lookup) -> Option<HttpStep> {
     let method = section.optional("method", |value| value.word("HTTP method", &METHODS)).unwrap_or(&Method::POST);
-    let url = section.required("url", |value| value.compiled(UrlTemplate::compile));
+    let hosts = section.optional("allowed_hosts", |value| value.list(|_, host| allowed_host(host))).unwrap_or_default();
+    let url = section.required("url", |value| value.compiled(|text| UrlTemplate::compile_among(text, &hosts)));
     let headers = match section.has("headers") {
         true => section.optional("headers", |value| headers(value, lookup)),
         false => Some(Vec::new()),
     };
     let body = body(section, method);
+    if let (Some(HttpBody::Text(_)), Some(headers)) = (&body, &headers)
+        && headers.iter().any(|(name, _)| *name == CONTENT_TYPE)
+    {
+        // The text is encoded for its own media type, so it goes under no other.
+        section.refuse(Fault::ReservedHeader(CONTENT_TYPE.to_string()));
+    }
     let timeout = section.optional("timeout", timeout).unwrap_or(defaults.timeout);
     let retry = section.optional("retry", retry).unwrap_or_else(|| defaults.retry.clone());
     let keys = section.optional("secrets", |value| lookup.signing_keys(value));
@@ -58,22 +68,58 @@ pub(super) fn read(section: &mut Section<'_>, defaults: &DeliverySettings, looku
     })
 }
 
+/// The keys that give a request a body.
+const BODIES: [&str; 4] = ["format", "json", "form", "body"];
+
 fn body(section: &mut Section<'_>, method: &Method) -> Option<HttpBody> {
     let bodiless = matches!(*method, Method::GET | Method::HEAD);
-    let (has_json, has_format) = (section.has("json"), section.has("format"));
-    if has_json && has_format {
+    let given = BODIES.into_iter().filter(|key| section.has(key)).count();
+    if given > 1 {
         section.refuse(Fault::TwoBodies);
-    } else if bodiless && (has_json || has_format) {
+    } else if bodiless && given > 0 {
         section.refuse(Fault::Bodiless(method.to_string()));
     }
+    let format = section.optional("format", |value| value.word("format", &Format::NAMES));
     let json = section.optional("json", document);
-    let format = section.optional("format", |value| value.word("format", &[("standard", ())]));
-    match (has_json, has_format) {
-        (true, _) => json.map(HttpBody::Json),
-        (false, true) => format.map(|()| HttpBody::Standard),
-        (false, false) if bodiless || *method == Method::DELETE => Some(HttpBody::Empty),
-        (false, false) => Some(HttpBody::Standard),
+    let form = section.optional("form", form);
+    let text = if section.has("body") { text(section) } else { None };
+    let none = || match bodiless || *method == Method::DELETE {
+        true => HttpBody::Empty,
+        false => HttpBody::Format(Format::default()),
+    };
+    let body = format.map(HttpBody::Format).or(json.map(HttpBody::Json)).or(form.map(HttpBody::Form));
+    body.or(text.map(HttpBody::Text)).or_else(|| (given == 0).then(none))
+}
+
+/// Reads a text and its media type, which says how values are inserted.
+fn text(section: &mut Section<'_>) -> Option<BodyTemplate> {
+    let media_type = section.required("content_type", |value| {
+        let text = value.text()?;
+        let media_type = MediaType::parse(text);
+        if media_type.is_none() {
+            value.refuse(Fault::MediaType(text.to_owned()));
+        }
+        media_type
+    });
+    // Without its media type, the text is still read, so that its own faults are told as well.
+    let media_or_plain = media_type.clone().or_else(|| MediaType::parse("text/plain"))?;
+    let text = section.optional("body", |value| value.compiled(|text| BodyTemplate::compile(media_or_plain, text)));
+    media_type.and(text)
+}
+
+fn form(value: Value<'_>) -> Option<FormTemplate> {
+    let fields =
+        value.entries()?.map(|(name, value)| Some((name.text.to_owned(), value.compiled(FormField::compile)?)));
+    fields.collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(FormTemplate::new)
+}
+
+fn allowed_host(value: Value<'_>) -> Option<AllowedHost> {
+    let text = value.text()?;
+    let host = AllowedHost::parse(text);
+    if host.is_none() {
+        value.refuse(Fault::Host(text.to_owned()));
     }
+    host
 }
 
 /// Reads a JSON document, each of whose texts is a template.

@@ -11,7 +11,8 @@ use url::Origin;
 pub struct Limits {
     total: Arc<Semaphore>,
     per_destination: usize,
-    /// One for each scheme, host and port. Call data never reaches those, so there are as many as the flows have.
+    /// One for each scheme, host and port. Call data chooses at most among listed ones, so there are as many as the flows
+    /// name.
     destinations: DashMap<Origin, Arc<Semaphore>>,
 }
 

@@ -25,6 +25,7 @@ pub(super) async fn follow_events(node: &NodeAddress, feed: &mut Feed, tally: &T
         let mut session: Session<Infallible> = Session::new(Purpose::Events, node, now());
         loop {
             while let Some(decoded) = wire.next_frame()? {
+                feed.give_aside(&decoded);
                 match session.receive(decoded, &mut wire.outbound)? {
                     Step::SignIn => {}
                     Step::Ready => {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{json::JsonHeaders, plain::PlainHeaders};
 
@@ -75,12 +76,46 @@ impl Event {
         }
     }
 
+    /// Adds the event's frame to `out`, as FreeSWITCH writes it: of an event that came as plain text the very bytes.
+    pub fn write_frame(&self, out: &mut Vec<u8>) {
+        match &self.form {
+            Form::Plain(headers) => write_body(out, "text/event-plain", headers.text()),
+            Form::Json(headers) => {
+                let text = serde_json::to_vec(headers).expect("headers are plain data");
+                write_body(out, "text/event-json", &text);
+            }
+        }
+    }
+
     /// The event's own body: what follows its headers, as long as its inner `Content-Length` says (at most what came).
     pub fn body(&self) -> Option<&[u8]> {
         match &self.form {
             Form::Plain(headers) => headers.body(),
             Form::Json(headers) => headers.body(),
         }
+    }
+}
+
+/// Writes a frame's head in FreeSWITCH's form, and its body.
+fn write_body(out: &mut Vec<u8>, content_type: &str, body: &[u8]) {
+    let head = format!("Content-Length: {}\nContent-Type: {content_type}\n\n", body.len());
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(body);
+}
+
+/// As an object of headers, in their order, repeated names included.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.form {
+            Form::Plain(_) => serializer.collect_map(self.headers()),
+            Form::Json(headers) => headers.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self { form: Form::Json(JsonHeaders::deserialize(deserializer)?) })
     }
 }
 

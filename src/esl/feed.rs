@@ -10,9 +10,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 use tracing::warn;
 
+use super::codec::Decoded;
 use super::event::Event;
 use super::exit::Exit;
-use super::link::Tally;
+use super::frame::Frame;
+use super::link::{Intake, Tally};
 use crate::id::NodeName;
 
 /// How many events wait for whoever follows them: 40 MB of 5 kB each, and eight seconds at 1,000 a second, which is ten
@@ -33,6 +35,8 @@ pub enum EventItem {
     },
     /// The connection ended; it is being made anew.
     Lost(Exit),
+    /// A frame that is no event: given only where they were asked for, as a recording does.
+    Aside(Frame),
 }
 
 /// The events of one FreeSWITCH, in the order in which they came, and what became of the connection. The connection is
@@ -73,6 +77,8 @@ pub(super) struct Feed {
     items: mpsc::Sender<EventItem>,
     debt: Debt,
     tally: Arc<Tally>,
+    /// Whether frames that are no events are wanted.
+    asides: bool,
 }
 
 /// What could not be handed on. Marks fold into the last of their kind, so a debt never grows.
@@ -84,9 +90,22 @@ struct Debt {
 }
 
 impl Feed {
-    pub(super) fn new(node: NodeName, capacity: usize, tally: Arc<Tally>, alive: DropGuard) -> (Self, EventStream) {
-        let (items, receiver) = mpsc::channel(capacity);
-        (Self { node, items, debt: Debt::default(), tally }, EventStream { items: receiver, _alive: alive })
+    pub(super) fn new(node: NodeName, intake: Intake, tally: Arc<Tally>, alive: DropGuard) -> (Self, EventStream) {
+        let (items, receiver) = mpsc::channel(intake.capacity);
+        (
+            Self { node, items, debt: Debt::default(), tally, asides: intake.asides },
+            EventStream { items: receiver, _alive: alive },
+        )
+    }
+
+    /// Hands a frame on that is no event, where they are wanted.
+    pub(super) fn give_aside(&mut self, decoded: &Decoded) {
+        if let Decoded::Frame(frame) = decoded
+            && self.asides
+            && !frame.kind.is_event()
+        {
+            self.give(EventItem::Aside(frame.clone()));
+        }
     }
 
     /// Hands an item on, or notes that it is owed; never waits.
@@ -138,6 +157,8 @@ impl Feed {
                 self.debt.connected = false;
                 self.debt.lost = Some(exit);
             }
+            // Nothing follows from it.
+            EventItem::Aside(_) => {}
         }
     }
 }

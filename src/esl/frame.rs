@@ -46,6 +46,11 @@ impl FrameKind {
         }
     }
 
+    /// Whether the frame is an event.
+    pub const fn is_event(self) -> bool {
+        matches!(self, Self::EventPlain | Self::EventJson)
+    }
+
     /// Whether the frame answers a command.
     pub const fn is_reply(self) -> bool {
         matches!(self, Self::CommandReply | Self::ApiResponse)
@@ -67,6 +72,13 @@ impl Frame {
     /// The first header of that name (in any case), as the bytes that came: a frame's headers are not encoded.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         head_lines(&self.head).find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// Adds the frame to `out`, as it came.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.head);
+        out.push(b'\n');
+        out.extend_from_slice(&self.body);
     }
 }
 

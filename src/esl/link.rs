@@ -143,20 +143,35 @@ impl Tally {
     }
 }
 
-/// Connects to a FreeSWITCH and stays connected. Must be called within a tokio runtime.
-pub fn connect(node: NodeAddress) -> Link {
-    connect_with_capacity(node, EVENT_CAPACITY)
+/// What is taken in of the events connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intake {
+    /// How many events may wait for whoever follows them.
+    pub capacity: usize,
+    /// Whether frames that are no events are handed on too ([`EventItem::Aside`]).
+    pub asides: bool,
 }
 
-/// As [`connect`], with room for another number of events than [`EVENT_CAPACITY`].
-pub fn connect_with_capacity(node: NodeAddress, event_capacity: usize) -> Link {
+impl Default for Intake {
+    fn default() -> Self {
+        Self { capacity: EVENT_CAPACITY, asides: false }
+    }
+}
+
+/// Connects to a FreeSWITCH and stays connected. Must be called within a tokio runtime.
+pub fn connect(node: NodeAddress) -> Link {
+    connect_with(node, Intake::default())
+}
+
+/// As [`connect`], with another intake.
+pub fn connect_with(node: NodeAddress, intake: Intake) -> Link {
     let stop = CancellationToken::new();
     let (stop_events, stop_commands) = (stop.child_token(), stop.child_token());
     let tally = Arc::new(Tally::default());
     let (sender, state) = watch::channel(LinkState::default());
     let sender = Arc::new(sender);
-    let (feed, events) =
-        Feed::new(node.name.clone(), event_capacity, Arc::clone(&tally), stop_events.clone().drop_guard());
+    let alive = stop_events.clone().drop_guard();
+    let (feed, events) = Feed::new(node.name.clone(), intake, Arc::clone(&tally), alive);
     let (commands, requests) = Commands::new(state.clone(), stop_commands.clone().drop_guard());
     let keeper = |purpose, stop| Keeper {
         node: node.clone(),

@@ -48,6 +48,11 @@ impl PlainHeaders {
         Self { text, index: OnceLock::new() }
     }
 
+    /// All of it, as it came.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// The first header of that name.
     pub(super) fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         let index = self.index();

@@ -100,6 +100,11 @@ pub struct Events<R> {
 }
 
 impl<R: Read> Events<R> {
+    /// How many bytes were read, up to the end of the latest item.
+    pub fn offset(&self) -> u64 {
+        self.codec.frame_offset()
+    }
+
     fn next_item(&mut self) -> Result<Option<Item>, RecordingError> {
         loop {
             let decoded = self.codec.next_frame(&mut self.bytes).map_err(|source| self.failed(source))?;

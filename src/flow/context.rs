@@ -1,6 +1,6 @@
 //! What a step's templates and expressions can name: the fields of one moment.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use minijinja::Value;
 use serde::Deserialize;
@@ -13,22 +13,21 @@ use crate::moment::{EventName, Payload};
 pub struct Context {
     payload: Box<RawValue>,
     event: EventName,
-    timestamp: String,
-    fields: Value,
+    /// Made when a template or an expression first asks for them: most flows send the payload as it is.
+    fields: OnceLock<Value>,
 }
 
-/// What the payload formats need of a payload.
+/// What every payload has.
 #[derive(Deserialize)]
 struct Head {
     event: EventName,
-    timestamp: String,
 }
 
 impl Context {
     /// Reads the payload as the outbox keeps it.
     pub fn from_payload_json(json: &str) -> Result<Self, serde_json::Error> {
-        let Head { event, timestamp } = serde_json::from_str(json)?;
-        Ok(Self { payload: serde_json::from_str(json)?, event, timestamp, fields: serde_json::from_str(json)? })
+        let Head { event } = serde_json::from_str(json)?;
+        Ok(Self { payload: serde_json::from_str(json)?, event, fields: OnceLock::new() })
     }
 
     /// The context of a moment that is not written yet.
@@ -51,14 +50,10 @@ impl Context {
         self.event
     }
 
-    /// When the moment happened, as the payload writes it.
-    pub fn timestamp(&self) -> &str {
-        &self.timestamp
-    }
-
     /// The fields by their names.
     pub fn fields(&self) -> &Value {
-        &self.fields
+        // JSON of which the engine has no value, such as a number beyond its range, is in no payload of ours.
+        self.fields.get_or_init(|| serde_json::from_str(self.payload.get()).unwrap_or_default())
     }
 }
 
@@ -87,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_is_no_payload_is_an_error() {
-        for json in ["", "[]", "{}", r#"{"event":"joined"}"#, r#"{"event":"left","timestamp":""}"#] {
+        for json in ["", "[]", "{}", r#"{"event":"joined""#, r#"{"event":"left"}"#] {
             assert!(Context::from_payload_json(json).is_err(), "{json}");
         }
     }

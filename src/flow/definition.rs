@@ -5,10 +5,11 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::HeaderName;
 
-use super::template::{HeaderTemplate, JsonTemplate, TextTemplate, UrlTemplate};
+use super::template::{BodyTemplate, FormTemplate, HeaderTemplate, JsonTemplate, TextTemplate, UrlTemplate};
 use crate::delivery::retry::RetrySchedule;
 use crate::delivery::signature::SigningKeys;
 use crate::id::FlowName;
+use crate::moment::Format;
 
 /// A named list of steps, made once, started by any hook.
 #[derive(Debug)]
@@ -64,10 +65,14 @@ pub struct HttpStep {
 pub enum HttpBody {
     /// Nothing: GET and HEAD have no body.
     Empty,
-    /// The payload format `standard`: `type`, `timestamp`, `data`.
-    Standard,
+    /// The payload, in one of its formats.
+    Format(Format),
     /// A JSON document made from a template.
     Json(JsonTemplate),
+    /// A form, each of whose values is made from a template.
+    Form(FormTemplate),
+    /// A text made from a template.
+    Text(BodyTemplate),
 }
 
 /// A log line.

@@ -3,8 +3,6 @@
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::context::Context;
 use super::definition::{HttpBody, HttpStep, LogStep};
@@ -26,21 +24,11 @@ pub struct RenderedRequest {
     pub body: Vec<u8>,
 }
 
-/// The payload format `standard`.
-#[derive(Serialize)]
-struct Standard<'a> {
-    r#type: String,
-    timestamp: &'a str,
-    data: &'a RawValue,
-}
-
 impl HttpStep {
     /// Fills in the request.
     pub fn render(&self, context: &Context) -> Result<RenderedRequest, RenderError> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 1);
-        if !matches!(self.body, HttpBody::Empty) {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
+        headers.extend(self.body.content_type().map(|value| (CONTENT_TYPE, value)));
         for (name, value) in &self.headers {
             headers.insert(name.clone(), value.render(context.fields())?);
         }
@@ -54,15 +42,24 @@ impl HttpStep {
 }
 
 impl HttpBody {
+    fn content_type(&self) -> Option<HeaderValue> {
+        let media_type = match self {
+            Self::Empty => return None,
+            Self::Format(format) => format.content_type(),
+            Self::Json(_) => "application/json",
+            Self::Form(_) => "application/x-www-form-urlencoded",
+            Self::Text(text) => return Some(text.content_type().clone()),
+        };
+        Some(HeaderValue::from_static(media_type))
+    }
+
     fn render(&self, context: &Context) -> Result<Vec<u8>, RenderError> {
         let body = match self {
             Self::Empty => Vec::new(),
-            Self::Standard => serde_json::to_vec(&Standard {
-                r#type: format!("queue.{}", context.event()),
-                timestamp: context.timestamp(),
-                data: context.payload(),
-            })?,
+            Self::Format(format) => format.body(context.payload())?,
             Self::Json(document) => serde_json::to_vec(&document.render(context.fields())?)?,
+            Self::Form(form) => form.render(context.fields())?.into_bytes(),
+            Self::Text(text) => text.render(context.fields())?.into_bytes(),
         };
         if body.len() > MAX_BODY_BYTES { Err(RenderError::TooLong { limit: MAX_BODY_BYTES }) } else { Ok(body) }
     }
@@ -83,7 +80,7 @@ mod tests {
     use crate::delivery::retry::RetrySchedule;
     use crate::delivery::signature::SigningKeys;
     use crate::flow::template::{HeaderTemplate, JsonTemplate, UrlTemplate};
-    use crate::moment::{EventName, Payload};
+    use crate::moment::{EventName, Format, Payload};
 
     fn step(body: HttpBody) -> HttpStep {
         HttpStep {
@@ -105,21 +102,17 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_format_has_type_timestamp_and_the_payload_as_it_was_committed() {
-        let request = step(HttpBody::Standard).render(&context()).expect("renders");
-        let text = String::from_utf8(request.body).expect("UTF-8");
-        assert_eq!(
-            text,
-            format!(
-                r#"{{"type":"queue.offering","timestamp":"2026-11-23T08:18:46.202Z","data":{}}}"#,
-                context().payload_json()
-            )
-        );
+    fn a_format_says_its_media_type() {
+        for format in Format::ALL {
+            let request = step(HttpBody::Format(format)).render(&context()).expect("renders");
+            assert_eq!(request.headers["content-type"], format.content_type());
+            assert_eq!(request.body, format.body(context().payload()).expect("formats"));
+        }
     }
 
     #[test]
     fn headers_are_filled_in_and_secret_ones_marked() {
-        let request = step(HttpBody::Standard).render(&context()).expect("renders");
+        let request = step(HttpBody::Format(Format::Standard)).render(&context()).expect("renders");
         assert_eq!(request.url.as_str(), "https://crm.example/40712345001");
         assert_eq!(request.headers["content-type"], "application/json");
         assert_eq!(request.headers["x-agent"], "1000@default");

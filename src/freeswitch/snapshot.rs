@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::esl::Event;
 use crate::id::{AgentName, ChannelUuid, CoreUuid, QueueName};
 
-/// What FreeSWITCH has at one time.
-#[derive(Clone, Debug, Default)]
+/// What FreeSWITCH has at one time. Recordings hold it, so fields may be added, and read as their default where they are
+/// missing; the dumps are marks of their own there, because together they can be too long for one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// The process.
     pub core: Option<CoreUuid>,
@@ -19,6 +21,7 @@ pub struct Snapshot {
     /// The members of its queues.
     pub members: Vec<MemberRow>,
     /// The channel data of members about whom something was not known.
+    #[serde(skip)]
     pub dumps: BTreeMap<ChannelUuid, Event>,
     /// Its agents.
     pub agents: Vec<AgentRow>,
@@ -29,7 +32,7 @@ pub struct Snapshot {
 }
 
 /// A member, as `callcenter_config queue list members` tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRow {
     /// The queue.
     pub queue: String,
@@ -82,7 +85,7 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 /// An agent, as `callcenter_config agent list` tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentRow {
     /// The agent's name.
     pub name: String,
@@ -117,7 +120,7 @@ impl AgentRow {
 }
 
 /// A tier, as `callcenter_config tier list` tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TierRow {
     /// The queue.
     pub queue: String,

@@ -72,6 +72,13 @@ impl Anomalies {
         }
     }
 
+    /// Adds what was met elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for (anomaly, count) in other.iter() {
+            *self.0.entry(anomaly).or_default() += count;
+        }
+    }
+
     /// How often this one was met.
     pub fn of(&self, anomaly: Anomaly) -> u64 {
         self.0.get(&anomaly).copied().unwrap_or(0)

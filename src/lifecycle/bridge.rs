@@ -192,7 +192,7 @@ impl Attempt {
     /// Either leg of the connected pair was put on hold, or taken off it.
     pub fn hold(&mut self, occasion: &mut Occasion<'_>, channel: &str, on: bool) {
         let at = occasion.at;
-        let is_of_pair = self.is_of_pair(channel);
+        let is_of_pair = self.is_of_pair(channel) && self.ended_at().is_none_or(|ended_at| at <= ended_at);
         let side = if channel == self.key.session.as_str() { Side::Member } else { Side::Agent };
         let is_connected = |bridge: &&mut Bridge| bridge.disconnected_at.is_none() && bridge.at <= at;
         let Some(bridge) = self.bridge.as_mut().filter(|_| is_of_pair).filter(is_connected) else { return };
@@ -214,6 +214,8 @@ impl Attempt {
     /// is the end of a consultation.
     pub fn disconnect(&mut self, channel: &str, other: Option<&str>, at: Timestamp) {
         let session = self.key.session.as_str();
+        // Later, the member is parted from others, whom the next queue or a transfer led to.
+        let at = self.ended_at().map_or(at, |ended_at| ended_at.min(at));
         let from_member = channel == session || (self.is_of_pair(channel) && other == Some(session));
         if from_member && let Some(bridge) = &mut self.bridge {
             bridge.hold.end(at);

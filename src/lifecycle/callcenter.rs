@@ -25,7 +25,9 @@ pub(super) struct Input<'a> {
     event: &'a Event,
     pub(super) at: Timestamp,
     pub(super) source: Source,
-    /// Whether the event has waited for its attempt in vain.
+    /// Whether the event was kept for an attempt, and is looked at again.
+    again: bool,
+    /// Whether it has waited for its attempt in vain.
     waited: bool,
 }
 
@@ -85,7 +87,7 @@ impl Lifecycle {
         self.here.now = self.here.now.max(at);
         self.here.connected_at.get_or_insert(at);
         self.here.followed_since.get_or_insert(at);
-        Some(Input { event, at, source: self.source(stamp), waited: false })
+        Some(Input { event, at, source: self.source(stamp), again: false, waited: false })
     }
 
     fn source(&self, stamp: &Stamp<'_>) -> Source {
@@ -122,7 +124,9 @@ impl Lifecycle {
         let Some(uuid) = data.uuid() else { return };
         match step {
             ChannelStep::Create => {
-                self.here.channels.create(&uuid, data, &mut self.anomalies);
+                if !input.again {
+                    self.here.channels.create(&uuid, data, &mut self.anomalies);
+                }
                 self.agent_leg(input, &uuid, data, effects);
             }
             ChannelStep::Answer => {
@@ -174,6 +178,10 @@ impl Lifecycle {
             self.keep(input, uuid);
             return;
         }
+        if on_session.is_empty() && data.is_member_leg() {
+            // Its start may be on its way yet.
+            self.here.memory.hang_up(self.here.now, ChannelUuid::new(uuid), input.at);
+        }
         for hash in on_session.into_iter().filter(|hash| self.is_latest(*hash)).collect::<Vec<_>>() {
             self.note_transfer_target(hash, data);
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
@@ -209,7 +217,10 @@ impl Lifecycle {
         let known = self.here.channels.get(uuid).and_then(|channel| channel.serves);
         let known = known.filter(|hash| self.attempt(*hash).is_some());
         let hash = known.or_else(|| self.attempt_of(input, &member, effects))?;
-        self.note_leg(uuid, hash);
+        // While the event was kept, its channel may have ended.
+        if !input.again || self.here.channels.get(uuid).is_some() {
+            self.note_leg(uuid, hash);
+        }
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
             attempt.add_leg(occasion, &agent, ChannelUuid::new(uuid), data);
         });
@@ -325,8 +336,15 @@ impl Lifecycle {
             self.anomalies.count(Anomaly::RepeatedJoin);
             return;
         }
-        if self.open(input, Newcomer::of_event(member, data, input.at, false), effects).is_some() {
-            self.apply_early(&member.session, effects);
+        let Some(hash) = self.open(input, Newcomer::of_event(member, data, input.at, false), effects) else { return };
+        self.apply_early(&member.session, effects);
+        let session = ChannelUuid::new(&*member.session);
+        let hung_up_at = self.nodes().find_map(|node| node.memory.hung_up_at(&session));
+        if let Some(hung_up_at) = hung_up_at.filter(|hung_up_at| input.at <= *hung_up_at) {
+            // Whatever told how the stay ended has come and gone.
+            self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                attempt.lose(hung_up_at, occasion.now + LOSS_GRACE);
+            });
         }
     }
 
@@ -368,14 +386,18 @@ impl Lifecycle {
         let Ok(Fact { stamp, kind }) = Fact::read(event) else { return };
         if let FactKind::Member(_, member, _) | FactKind::Offer(_, member, _, _) = kind {
             let at = stamp.at.unwrap_or(self.here.now);
-            self.attempt_of(&Input { event, at, source: self.source(&stamp), waited: true }, &member, effects);
+            self.attempt_of(
+                &Input { event, at, source: self.source(&stamp), again: true, waited: true },
+                &member,
+                effects,
+            );
         }
     }
 
     fn apply_kept(&mut self, event: &Event, waited: bool, effects: &mut Effects) {
         let Ok(fact) = Fact::read(event) else { return };
         let at = fact.stamp.at.unwrap_or(self.here.now);
-        let input = Input { event, at, source: self.source(&fact.stamp), waited };
+        let input = Input { event, at, source: self.source(&fact.stamp), again: true, waited };
         self.apply(&input, fact.kind, effects);
     }
 
@@ -468,7 +490,7 @@ impl Lifecycle {
         let at = Stamp::read(dump).at.unwrap_or(self.here.now);
         self.here.now = self.here.now.max(at);
         let source = Source { core_uuid: self.here.core.clone(), event_sequence: None };
-        let input = Input { event: dump, at, source, waited: true };
+        let input = Input { event: dump, at, source, again: false, waited: true };
         let known = self.find(&member.queue, &member.member, &member.session);
         if known.is_none() && self.is_left_alone(row) {
             return;

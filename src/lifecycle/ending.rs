@@ -256,7 +256,8 @@ impl Attempt {
 
     /// When the member left: the first end that was seen, whatever was waited for later.
     pub fn left_at(&self) -> Option<Timestamp> {
-        self.ended_at().or(self.loss.as_ref().map(|loss| loss.at))
+        // What is heard of after the loss was found was before it.
+        self.ended_at().or(self.loss.as_ref().map(|loss| loss.at.max(self.latest_fact_at())))
     }
 
     /// The first end that was seen.

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::agents::Agents;
 use super::anomaly::{Anomalies, Anomaly};
 use super::attempt::{Attempt, Loss};
+use super::kept::{Departed, Kept};
 use super::memory::{Abandoned, Settled, Stay};
 use super::node::Node;
 use super::queues::Queues;
@@ -22,7 +23,7 @@ use crate::freeswitch::Snapshot;
 use crate::freeswitch::fact::MemberRef;
 use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, MemberUuid, NodeName};
-use crate::moment::value::{CcResult, Source};
+use crate::moment::value::Source;
 use crate::moment::{EventName, Moment};
 
 /// The most attempts that live at once. An attempt and its two channels take less than three kilobytes; no FreeSWITCH has so many calls.
@@ -122,12 +123,17 @@ impl Lifecycle {
         self
     }
 
-    /// A node leaves the cluster: gives its attempts, for whoever follows it next.
-    pub fn remove(&mut self, node: &NodeName) -> Vec<Attempt> {
+    /// A node leaves the cluster: gives what is kept of its attempts, for whoever follows it next.
+    pub fn remove(&mut self, node: &NodeName) -> Vec<Kept> {
         let is_there = |live: &Live| live.attempt.node == *node;
-        let kept = self.attempts.iter().chain(&self.wrapping);
-        let hashes: Vec<_> = kept.filter(|(_, live)| is_there(live)).map(|(hash, _)| *hash).collect();
-        let removed = hashes.into_iter().filter_map(|hash| self.take(hash)).collect();
+        let held = self.attempts.iter().chain(&self.wrapping);
+        let hashes: Vec<_> = held.filter(|(_, live)| is_there(live)).map(|(hash, _)| *hash).collect();
+        // An attempt after which somebody wraps up says more than that the member has left.
+        let memory = &self.on(node).here.memory;
+        let departed: Vec<_> =
+            memory.all_departed().filter(|left| !hashes.contains(&left.key.hash())).cloned().collect();
+        let open = hashes.into_iter().filter_map(|hash| self.take(hash)).map(Kept::Open);
+        let removed = departed.into_iter().map(Kept::Departed).chain(open).collect();
         self.recount();
         if self.on(node).others.is_empty() {
             self.here = Node::new(node.clone());
@@ -162,42 +168,20 @@ impl Lifecycle {
     }
 
     /// A live attempt, or one that has left and whose agent wraps up.
-    fn kept(&self, hash: AttemptHash) -> Option<&Attempt> {
+    pub(super) fn held(&self, hash: AttemptHash) -> Option<&Attempt> {
         self.attempts.get(&hash).or_else(|| self.wrapping.get(&hash)).map(|live| &*live.attempt)
     }
 
-    /// An attempt's key and state, to be found again after a restart; none if it is over, its agent's post-processing too.
-    pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
-        let attempt = self.kept(hash)?;
-        let state = serde_json::to_string(attempt).expect("an attempt's state is plain data");
-        Some((attempt.key.clone(), state))
-    }
-
-    /// Takes up an attempt that was left open when its node was last followed.
-    pub fn restore(&mut self, mut attempt: Attempt) {
-        self.on(&attempt.node);
-        attempt.settings = self.world.config.queue(&attempt.key.queue).settings.clone();
-        self.here.core.get_or_insert_with(|| attempt.key.core.clone());
-        for offer in attempt.offers.iter().filter(|offer| offer.is_open()) {
-            for leg in &offer.legs {
-                self.note_leg(leg.channel.as_str(), attempt.hash());
-            }
-        }
-        if let Some(channel) = self.here.channels.entry(attempt.key.session.as_str(), &mut self.anomalies) {
-            channel.latest_attempt_id = Some(attempt.attempt_id);
-        }
-        self.here.note_known(attempt.latest_fact_at());
-        let hash = self.insert(attempt);
-        // What it waits for is found out when time first passes.
+    /// What a restored attempt waits for is found out when time first passes. One that has left is kept for its agent.
+    pub(super) fn wake(&mut self, hash: AttemptHash) {
         let now = self.here.now;
-        if let Some(live) = self.attempts.get_mut(&hash) {
-            live.deadline = Some(now);
-            self.here.deadlines.insert((now, hash));
-            count(&self.world, &mut self.queues, hash, live, now, &Source::default());
-            self.queues.forget_changes();
-            if live.attempt.left {
-                self.wrapping.extend(self.attempts.remove_entry(&hash));
-            }
+        let Some(live) = self.attempts.get_mut(&hash) else { return };
+        live.deadline = Some(now);
+        self.here.deadlines.insert((now, hash));
+        count(&self.world, &mut self.queues, hash, live, now, &Source::default());
+        self.queues.forget_changes();
+        if live.attempt.left {
+            self.wrapping.extend(self.attempts.remove_entry(&hash));
         }
     }
 
@@ -286,11 +270,8 @@ impl Lifecycle {
 
     /// What a survey of the node at hand needs not ask FreeSWITCH again.
     pub fn open_stays(&self) -> OpenStays {
-        let known = |(_, attempt): (_, &Attempt)| {
-            let key = &attempt.key;
-            let stay = Stay { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() };
-            (stay, KnownStay { is_bridged: attempt.bridge.is_some() })
-        };
+        let known =
+            |(_, attempt): (_, &Attempt)| (Stay::of(&attempt.key), KnownStay { is_bridged: attempt.bridge.is_some() });
         self.attempts_here().map(known).collect()
     }
 
@@ -431,7 +412,7 @@ impl Lifecycle {
 
     /// The attempts, live or left, that were offered to an agent and after which somebody wraps up.
     pub(super) fn wrapping_up(&self, agent: &str) -> Vec<AttemptHash> {
-        let wraps_up = |hash: &&AttemptHash| self.kept(**hash).is_some_and(|attempt| attempt.wrap_up.is_some());
+        let wraps_up = |hash: &&AttemptHash| self.held(**hash).is_some_and(|attempt| attempt.wrap_up.is_some());
         self.by_agent.get(agent).into_iter().flatten().filter(wraps_up).copied().collect()
     }
 
@@ -514,37 +495,40 @@ impl Lifecycle {
         }
         count(&self.world, &mut self.queues, hash, live, at, source);
         if live.attempt.left {
-            self.part_with(hash);
+            effects.changed.extend(self.part_with(hash));
         }
     }
 
-    /// An attempt has left. While its agent wraps up it is kept aside.
-    fn part_with(&mut self, hash: AttemptHash) {
-        self.remember(hash);
-        let wraps_up = self.kept(hash).is_some_and(|attempt| attempt.wrap_up.is_some());
-        if wraps_up {
+    /// An attempt has left; while its agent wraps up it is kept aside. Gives those that a restart need not find any more.
+    fn part_with(&mut self, hash: AttemptHash) -> Vec<AttemptHash> {
+        let forgotten = self.remember(hash);
+        if self.held(hash).is_some_and(|attempt| attempt.wrap_up.is_some()) {
             self.wrapping.extend(self.attempts.remove_entry(&hash));
         } else {
             self.take(hash);
         }
+        forgotten
     }
 
-    /// Remembers of an attempt that has left what a later one may need.
-    fn remember(&mut self, hash: AttemptHash) {
-        let Some(Live { attempt, .. }) = self.attempts.get(&hash) else { return };
+    /// Remembers of an attempt that has just left what a later one may need: gives those that a restart need not find any
+    /// more for it.
+    fn remember(&mut self, hash: AttemptHash) -> Vec<AttemptHash> {
+        let Some(Live { attempt, .. }) = self.attempts.get(&hash) else { return Vec::new() };
         remove_from(&mut self.by_session, &attempt.key.session, hash);
-        let Some(Node { now, memory, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else { return };
-        if attempt.result().0 != CcResult::Success {
-            memory.abandon(*now, attempt.key.member.clone(), attempt.for_a_resume());
+        let Some(Node { now, memory, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else {
+            return Vec::new();
+        };
+        let left_at = attempt.left_at().unwrap_or(*now);
+        memory.settle(*now, Stay::of(&attempt.key), Settled { ordinal: attempt.key.ordinal, left_at });
+        let departed = Departed::of(attempt, left_at);
+        if let Some(abandoned) = departed.as_ref().and_then(|departed| departed.abandoned.clone()) {
+            memory.abandon(*now, attempt.key.member.clone(), abandoned);
         }
-        let settled = Settled { ordinal: attempt.key.ordinal, left_at: attempt.left_at().unwrap_or(*now) };
-        let key = &attempt.key;
-        let stay = Stay { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() };
-        memory.settle(*now, stay, settled);
+        departed.map_or_else(Vec::new, |departed| memory.depart(*now, departed))
     }
 
     /// Takes an attempt out.
-    fn take(&mut self, hash: AttemptHash) -> Option<Attempt> {
+    fn take(&mut self, hash: AttemptHash) -> Option<Box<Attempt>> {
         let Live { attempt, deadline, .. } = self.attempts.remove(&hash).or_else(|| self.wrapping.remove(&hash))?;
         if let Some(node) = home(&mut self.here, &mut self.others, &attempt.node) {
             deadline.map(|at| node.deadlines.remove(&(at, hash)));
@@ -553,7 +537,7 @@ impl Lifecycle {
         for offer in &attempt.offers {
             remove_from(&mut self.by_agent, &offer.agent, hash);
         }
-        Some(*attempt)
+        Some(attempt)
     }
 }
 

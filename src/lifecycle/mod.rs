@@ -11,6 +11,7 @@
 //! - [`agents`], [`queues`]: what becomes of agents and queues, for whoever hears of it.
 //! - [`ending`]: when both are over, and how they ended.
 //! - [`telling`]: how a moment's payload is made from the facts; [`variables`]: which variables it carries.
+//! - [`kept`]: what a restart of the daemon finds again.
 //! - [`channels`], [`early`], [`memory`], [`seen`]: what is kept of channels, of events that came too soon, of attempts
 //!   that are over, and of events at all.
 //! - [`anomaly`]: facts that fit no story.
@@ -23,6 +24,7 @@ pub mod callcenter;
 pub mod channels;
 pub mod early;
 pub mod ending;
+pub mod kept;
 pub mod machine;
 pub mod memory;
 pub mod node;

@@ -3,12 +3,15 @@
 //! - [`event`]: the eight events, and those beyond.
 //! - [`payload`]: the fields, each declared once.
 //! - [`value`]: the types of their values.
+//! - [`format`](mod@format): the shapes in which a payload is sent.
 
 pub mod event;
+pub mod format;
 pub mod payload;
 pub mod value;
 
 pub use event::EventName;
+pub use format::Format;
 pub use payload::Payload;
 
 use crate::id::AttemptHash;

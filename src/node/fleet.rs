@@ -14,13 +14,14 @@ use tracing::{error, warn};
 use super::follower::{FollowError, Follower, Order, Surroundings};
 use crate::config::freeswitch::{Cluster, FreeswitchNode};
 use crate::id::NodeName;
-use crate::lifecycle::attempt::Attempt;
+use crate::lifecycle::kept::Kept;
+use crate::recording::{Directory, Recording, Tap};
 
 /// How many orders wait for a follower: a reload gives one for each changed node, and more wait for it to take some.
 const ORDERS: usize = 16;
 
-/// The attempts that are open on nodes that are not followed.
-pub type LeftOpen = BTreeMap<NodeName, Vec<Attempt>>;
+/// What is kept of the attempts of nodes that are not followed.
+pub type LeftOpen = BTreeMap<NodeName, Vec<Kept>>;
 
 /// The fleet.
 #[derive(Debug)]
@@ -31,20 +32,26 @@ pub struct Fleet {
     /// The nodes that are followed, as they were configured when that began.
     followed: BTreeMap<NodeName, FreeswitchNode>,
     followers: JoinSet<Result<(), FollowError>>,
+    /// Where each follower's input is recorded, if it is to be.
+    directory: Option<Directory>,
+    recordings: Vec<Recording>,
 }
 
 impl Fleet {
     /// A fleet that takes up the attempts that an earlier run of the daemon left open.
-    pub fn new(around: Surroundings, left_open: LeftOpen) -> Self {
+    pub fn new(around: Surroundings, left_open: LeftOpen, directory: Option<Directory>) -> Self {
         let (clusters, followed, followers) = (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
-        Self { around, left_open, clusters, followed, followers }
+        Self { around, left_open, clusters, followed, followers, directory, recordings: Vec::new() }
     }
 
     /// Follows what is configured until it is told to end, or a follower fails.
     pub async fn run(mut self, end: CancellationToken) {
         self.arrange(&end).await;
-        for (node, attempts) in &self.left_open {
-            warn!(%node, attempts = attempts.len(), "attempts are open on a node that is not configured any more");
+        for (node, kept) in &self.left_open {
+            let attempts = kept.iter().filter_map(Kept::open).count();
+            if attempts > 0 {
+                warn!(%node, attempts, "attempts are open on a node that is not configured any more");
+            }
         }
         loop {
             tokio::select! {
@@ -70,6 +77,10 @@ impl Fleet {
                 Ok(Err(failure)) => error!(%failure, "a cluster cannot be followed"),
                 Err(failure) => error!(%failure, "a cluster's task failed"),
             }
+        }
+        for recording in self.recordings {
+            // What became of it is in the log.
+            recording.ended().await;
         }
     }
 
@@ -108,13 +119,30 @@ impl Fleet {
         };
         if !self.clusters.contains_key(&node.cluster) {
             let (sender, orders) = mpsc::channel(ORDERS);
-            let follower = Follower::new(node.name.clone(), orders, self.around.clone());
+            let tap = self.tap(&node.name);
+            let follower = Follower::new(node.name.clone(), orders, self.around.clone(), tap);
             self.followers.spawn(follower.run(end.clone()));
             self.clusters.insert(node.cluster.clone(), sender);
         }
         let attempts = self.left_open.remove(&node.name).unwrap_or_default();
         self.order(&node.cluster, Order::Follow(Box::new(address), attempts)).await;
         self.followed.insert(node.name.clone(), node);
+    }
+
+    /// Begins a recording for a follower, where that is wanted. That it cannot be made stops nothing else.
+    fn tap(&mut self, node: &NodeName) -> Tap {
+        let begun = self.directory.as_ref().map(|directory| directory.begin(node.clone())).transpose();
+        match begun {
+            Ok(None) => Tap::default(),
+            Ok(Some((recorder, recording))) => {
+                self.recordings.push(recording);
+                Tap::into(recorder, node.clone())
+            }
+            Err(failure) => {
+                error!(%node, %failure, "what FreeSWITCH says is not recorded");
+                Tap::default()
+            }
+        }
     }
 
     /// Gives an order; none is taken by a follower that has failed, which ends the fleet.

@@ -3,11 +3,14 @@
 //! Everything the lifecycle brings forth goes to the outbox before the next event is looked at. When the outbox is slow,
 //! this task waits, the events behind it are dropped and counted at the connections, and the nodes are surveyed again.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -17,12 +20,14 @@ use super::post::{Happening, Post};
 use crate::config::Config;
 use crate::esl::exit::Exit;
 use crate::esl::feed::EventItem;
-use crate::esl::link::NodeAddress;
+use crate::esl::link::{Intake, NodeAddress};
 use crate::hook;
 use crate::id::{AttemptHash, NodeName};
-use crate::lifecycle::attempt::Attempt;
+use crate::lifecycle::kept::Kept;
+use crate::lifecycle::machine::OpenStays;
 use crate::lifecycle::{Effects, Lifecycle};
 use crate::outbox::{AttemptChange, Closed, Entry, Outbox};
+use crate::recording::{Mark, Tap};
 
 /// How long the task sleeps where nothing is to be decided; whatever comes wakes it.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -30,11 +35,11 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// What a follower is told to do.
 #[derive(Debug)]
 pub enum Order {
-    /// To follow a node, with the attempts that were left open on it; or to connect anew to one that it follows, whose
+    /// To follow a node, with what was kept of its attempts; or to connect anew to one that it follows, whose
     /// address or password has changed.
-    Follow(Box<NodeAddress>, Vec<Attempt>),
+    Follow(Box<NodeAddress>, Vec<Kept>),
     /// To follow a node no more, and to hand over its attempts.
-    Leave(NodeName, oneshot::Sender<Vec<Attempt>>),
+    Leave(NodeName, oneshot::Sender<Vec<Kept>>),
 }
 
 /// Why a follower cannot go on.
@@ -53,10 +58,12 @@ pub enum FollowError {
 pub struct Surroundings {
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
-    /// Where moments and attempts go.
-    pub outbox: Outbox,
+    /// Where moments and attempts go; none for who only records.
+    pub outbox: Option<Outbox>,
     /// Where live attempts are shown.
     pub live: LiveAttempts,
+    /// How many events of each node may wait.
+    pub event_capacity: usize,
 }
 
 /// Follows a cluster.
@@ -66,13 +73,15 @@ pub struct Follower {
     posts: Vec<Post>,
     lifecycle: Lifecycle,
     around: Surroundings,
+    /// All that the lifecycle is fed is recorded there, where that is wanted.
+    tap: Tap,
 }
 
 impl Follower {
     /// A follower of the cluster of a node, which waits for its orders.
-    pub fn new(node: NodeName, orders: mpsc::Receiver<Order>, around: Surroundings) -> Self {
+    pub fn new(node: NodeName, orders: mpsc::Receiver<Order>, around: Surroundings, tap: Tap) -> Self {
         let lifecycle = Lifecycle::new(node, around.config.borrow().clone());
-        Self { orders, posts: Vec::new(), lifecycle, around }
+        Self { orders, posts: Vec::new(), lifecycle, around, tap }
     }
 
     /// Follows until it is told to end, or nobody can give it orders any more.
@@ -92,6 +101,7 @@ impl Follower {
                 },
                 Ok(()) = self.around.config.changed() => {
                     let config = self.around.config.borrow_and_update().clone();
+                    self.tap.mark_all(&Mark::Configured);
                     self.lifecycle.configure(config);
                 }
                 (place, happening) = happening(&mut self.posts, &mut items) => match happening {
@@ -110,27 +120,31 @@ impl Follower {
 
     async fn obey(&mut self, order: Order) -> Result<(), Closed> {
         match order {
-            Order::Follow(address, attempts) => {
+            Order::Follow(address, kept) => {
                 info!(node = %address.name, address = address.address, "following FreeSWITCH");
                 self.close(&address.name).await?;
-                for attempt in attempts {
-                    if !attempt.left {
-                        self.around.live.show(&attempt);
+                for kept in kept {
+                    if let Some(attempt) = kept.open() {
+                        self.around.live.show(attempt);
                     }
-                    self.lifecycle.restore(attempt);
+                    self.tap.mark(&address.name, || Mark::Restored(Cow::Borrowed(&kept)));
+                    self.lifecycle.restore(kept);
                 }
                 let shown = self.lifecycle.on(&address.name).now();
-                self.posts.push(Post::connect(*address, shown));
+                let intake = Intake { capacity: self.around.event_capacity, asides: self.tap.is_wanted() };
+                self.posts.push(Post::connect(*address, shown, intake));
             }
             Order::Leave(node, reply) => {
                 self.close(&node).await?;
-                let attempts = self.lifecycle.remove(&node);
-                info!(%node, open_attempts = attempts.len(), "FreeSWITCH is not followed any more");
-                for attempt in &attempts {
+                self.tap.mark(&node, || Mark::Left);
+                let kept = self.lifecycle.remove(&node);
+                let open: Vec<_> = kept.iter().filter_map(Kept::open).collect();
+                info!(%node, open_attempts = open.len(), "FreeSWITCH is not followed any more");
+                for attempt in open {
                     self.around.live.remove(attempt.hash());
                 }
-                // If nobody takes them, they are in the outbox still.
-                let _ = reply.send(attempts);
+                // If nobody takes it, it is in the outbox still.
+                let _ = reply.send(kept);
             }
         }
         Ok(())
@@ -143,43 +157,19 @@ impl Follower {
         let mut post = self.posts.remove(place);
         let heard_until = post.lost(false);
         let mut effects = Effects::default();
+        self.tap.mark(node, || Mark::Clock { now: heard_until });
         self.lifecycle.on(node).advance(heard_until, &mut effects);
+        self.tap.mark(node, || Mark::Lost { at: Timestamp::now(), reason: "it is left".into(), heard_until });
         self.lifecycle.end_connection(heard_until);
         post.link.tasks.shut_down().await;
         self.commit(effects).await
     }
 
     async fn take(&mut self, place: usize, items: &mut Vec<EventItem>) -> Result<(), Closed> {
+        let Self { posts, tap, .. } = self;
+        tap.mark(&posts[place].name, || Mark::Arrived { at: Timestamp::now() });
         for item in items.drain(..) {
-            let post = &mut self.posts[place];
-            let lifecycle = self.lifecycle.on(&post.name);
-            let mut effects = Effects::default();
-            match item {
-                EventItem::Event(event) => {
-                    lifecycle.handle_event(&event, &mut effects);
-                    post.heard(lifecycle.now());
-                }
-                EventItem::Connected => {
-                    lifecycle.begin_connection();
-                    let open = lifecycle.open_attempts();
-                    info!(node = %post.name, open_attempts = open.len(), "FreeSWITCH is connected");
-                    post.begin_survey(open, lifecycle.open_stays());
-                }
-                EventItem::Dirty { dropped } => {
-                    warn!(node = %post.name, dropped, "events were dropped; the calls are compared with what FreeSWITCH has");
-                    lifecycle.begin_gap();
-                    post.begin_survey(lifecycle.open_attempts(), lifecycle.open_stays());
-                }
-                EventItem::Lost(exit) => {
-                    let fell_silent = matches!(exit, Exit::HeartbeatMissed(_));
-                    let heard_until = post.lost(fell_silent);
-                    if !fell_silent {
-                        // So long everything was still there.
-                        lifecycle.advance(heard_until, &mut effects);
-                    }
-                    lifecycle.end_connection(heard_until);
-                }
-            }
+            let effects = self.take_item(place, item);
             self.commit(effects).await?;
         }
         let post = &mut self.posts[place];
@@ -187,6 +177,46 @@ impl Follower {
             post.survey_soon();
         }
         Ok(())
+    }
+
+    fn take_item(&mut self, place: usize, item: EventItem) -> Effects {
+        let Self { posts, lifecycle, tap, .. } = self;
+        let post = &mut posts[place];
+        let lifecycle = lifecycle.on(&post.name);
+        let mut effects = Effects::default();
+        match item {
+            EventItem::Event(event) => {
+                tap.event(&post.name, &event);
+                lifecycle.handle_event(&event, &mut effects);
+                post.heard(lifecycle.now());
+            }
+            EventItem::Connected => {
+                tap.mark(&post.name, || Mark::Connected { at: Timestamp::now() });
+                lifecycle.begin_connection();
+                info!(node = %post.name, open_attempts = lifecycle.open_attempts().len(), "FreeSWITCH is connected");
+                begin_survey(post, lifecycle, tap, Post::begin_survey);
+            }
+            EventItem::Dirty { dropped } => {
+                warn!(node = %post.name, dropped, "events were dropped; the calls are compared with what FreeSWITCH has");
+                tap.mark(&post.name, || Mark::Dirty { dropped });
+                lifecycle.begin_gap();
+                begin_survey(post, lifecycle, tap, Post::begin_survey);
+            }
+            EventItem::Lost(exit) => {
+                let fell_silent = matches!(exit, Exit::HeartbeatMissed(_));
+                let heard_until = post.lost(fell_silent);
+                if !fell_silent {
+                    // So long everything was still there.
+                    tap.mark(&post.name, || Mark::Clock { now: heard_until });
+                    lifecycle.advance(heard_until, &mut effects);
+                }
+                let (at, reason) = (Timestamp::now(), exit.to_string());
+                tap.mark(&post.name, || Mark::Lost { at, reason, heard_until });
+                lifecycle.end_connection(heard_until);
+            }
+            EventItem::Aside(frame) => tap.frame(&post.name, &frame),
+        }
+        effects
     }
 
     /// Takes what waits now, but nothing that comes meanwhile: that could go on for ever.
@@ -201,16 +231,24 @@ impl Follower {
 
     async fn pass_time(&mut self) -> Result<(), Closed> {
         for place in 0..self.posts.len() {
-            let post = &mut self.posts[place];
-            let lifecycle = self.lifecycle.on(&post.name);
-            let mut effects = Effects::default();
-            lifecycle.advance(post.clock.read(Instant::now()), &mut effects);
+            let effects = self.advance(place);
+            let Self { posts, lifecycle, tap, .. } = self;
+            let post = &mut posts[place];
             if post.is_survey_due() {
-                post.begin_survey(lifecycle.open_attempts(), lifecycle.open_stays());
+                begin_survey(post, lifecycle.on(&post.name), tap, Post::begin_survey);
             }
             self.commit(effects).await?;
         }
         Ok(())
+    }
+
+    /// Lets the lifecycle know how late it is on a node.
+    fn advance(&mut self, place: usize) -> Effects {
+        let post = &self.posts[place];
+        let (now, mut effects) = (post.clock.read(Instant::now()), Effects::default());
+        self.tap.mark(&post.name, || Mark::Clock { now });
+        self.lifecycle.on(&post.name).advance(now, &mut effects);
+        effects
     }
 
     /// How long it is until something is to be decided.
@@ -223,19 +261,22 @@ impl Follower {
     /// A survey is done. The events that have come before its answers are older than they are, so they go first.
     async fn surveyed(&mut self, place: usize) -> Result<(), Closed> {
         self.take_waiting(place).await?;
-        let post = &mut self.posts[place];
-        let Some((open, result)) = post.take_survey() else { return Ok(()) };
-        let lifecycle = self.lifecycle.on(&post.name);
+        let Some((open, result)) = self.posts[place].take_survey() else { return Ok(()) };
         let snapshot = match result {
             Ok(snapshot) => snapshot,
             Err(error) => {
+                let Self { posts, lifecycle, tap, .. } = self;
+                let post = &mut posts[place];
                 warn!(node = %post.name, %error, "what FreeSWITCH has could not be read; trying again");
-                post.retry_survey(lifecycle.open_attempts(), lifecycle.open_stays());
+                begin_survey(post, lifecycle.on(&post.name), tap, Post::retry_survey);
                 return Ok(());
             }
         };
-        let mut effects = Effects::default();
-        lifecycle.advance(post.clock.read(Instant::now()), &mut effects);
+        let mut effects = self.advance(place);
+        let Self { posts, lifecycle, tap, .. } = self;
+        let post = &mut posts[place];
+        tap.snapshot(&post.name, &snapshot);
+        let lifecycle = lifecycle.on(&post.name);
         lifecycle.reconcile(&snapshot, &open, &mut effects);
         post.clock.set(lifecycle.now(), Instant::now());
         info!(
@@ -255,7 +296,10 @@ impl Follower {
             return Ok(());
         }
         let entry = self.entry(effects);
-        self.around.outbox.submit(entry).await.map(drop)
+        match &self.around.outbox {
+            Some(outbox) => outbox.submit(entry).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     fn entry(&self, effects: Effects) -> Entry {
@@ -289,6 +333,17 @@ impl Follower {
             None => AttemptChange::Forget(hash),
         }
     }
+}
+
+/// Begins a survey, now or after a pause: what it finds is compared with the attempts that are open now.
+fn begin_survey(
+    post: &mut Post,
+    lifecycle: &Lifecycle,
+    tap: &mut Tap,
+    begin: impl FnOnce(&mut Post, BTreeSet<AttemptHash>, OpenStays),
+) {
+    tap.mark(&post.name, || Mark::Survey);
+    begin(post, lifecycle.open_attempts(), lifecycle.open_stays());
 }
 
 /// What happens next at any of the posts, and at which.

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::clock::NodeClock;
 use super::survey::{self, SurveyError};
 use crate::esl::feed::EventItem;
-use crate::esl::link::{self, Link, NodeAddress};
+use crate::esl::link::{self, Intake, Link, NodeAddress};
 use crate::freeswitch::Snapshot;
 use crate::id::{AttemptHash, NodeName};
 use crate::lifecycle::machine::OpenStays;
@@ -85,9 +85,9 @@ pub enum Happening {
 
 impl Post {
     /// Connects to a node whose clock was last known to show that.
-    pub fn connect(address: NodeAddress, shown: Timestamp) -> Self {
+    pub fn connect(address: NodeAddress, shown: Timestamp, intake: Intake) -> Self {
         let (name, clock) = (address.name.clone(), NodeClock::new(shown, Instant::now()));
-        Self { name, link: link::connect(address), clock, heard_at: shown, survey: None, routine_at: None }
+        Self { name, link: link::connect_with(address, intake), clock, heard_at: shown, survey: None, routine_at: None }
     }
 
     /// What happens next: the end of a survey, or items, which are put into the empty `items`.
@@ -204,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_is_surveyed_again_and_again_as_long_as_it_is_connected() {
-        let mut post = Post::connect(unreachable(), Timestamp::UNIX_EPOCH);
+        let mut post = Post::connect(unreachable(), Timestamp::UNIX_EPOCH, Intake::default());
         assert_eq!(post.until_due(None), None, "not before the connection is made");
         post.survey = Some(Survey { open: BTreeSet::new(), stage: Stage::Done(Ok(Snapshot::default())) });
         assert!(post.take_survey().is_some() && post.take_survey().is_none());
@@ -221,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_fell_silent_was_there_when_it_was_heard_last() {
         let noon = Timestamp::from_second(43_200).expect("in range");
-        let mut post = Post::connect(unreachable(), Timestamp::UNIX_EPOCH);
+        let mut post = Post::connect(unreachable(), Timestamp::UNIX_EPOCH, Intake::default());
         post.heard(noon);
         std::thread::sleep(Duration::from_millis(2));
         assert_eq!(post.lost(true), noon);

@@ -29,13 +29,13 @@ pub struct PlannedRun {
 /// What became of an attempt's state.
 #[derive(Clone, Debug)]
 pub enum AttemptChange {
-    /// The attempt is open; its state is to be found again after a restart.
+    /// The attempt is open, or a later one may continue it; its state is to be found again after a restart.
     Keep {
         /// Its key.
         key: AttemptKey,
         /// Its state, as the lifecycle writes it (JSON).
         state: String,
     },
-    /// The attempt is over and settled.
+    /// The attempt is over, and nothing can come of it any more.
     Forget(AttemptHash),
 }

@@ -51,7 +51,8 @@ pub fn erase_number(outbox: &Path, number: &str) -> Result<Erasure, DeliveriesEr
 }
 
 fn erase_attempt(connection: &Connection, attempt: &[u8], number: &str, erasure: &mut Erasure) -> rusqlite::Result<()> {
-    let is_open = "SELECT EXISTS (SELECT 1 FROM attempt WHERE hash = ?1)";
+    // Of an attempt that is over, the state is kept for its successor, and says when the member left.
+    let is_open = "SELECT EXISTS (SELECT 1 FROM attempt WHERE hash = ?1 AND json_type(state, '$.left_at') IS NULL)";
     let is_open: bool = connection.prepare_cached(is_open)?.query_row([attempt], |row| row.get(0))?;
     erasure.open_attempts += usize::from(is_open);
     let variables = "UPDATE variables SET json = '{}' WHERE id IN (SELECT variables FROM moment WHERE attempt = ?1)";

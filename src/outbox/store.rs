@@ -76,7 +76,7 @@ pub struct Opened {
 /// What a former daemon left in the store.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// The attempts that were open, each with its state as it was given.
+    /// The attempts that were open or could be continued, each with its state as it was given.
     pub attempts: Vec<(AttemptKey, String)>,
     /// How many runs are to be done.
     pub open_runs: u64,

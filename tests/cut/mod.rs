@@ -8,7 +8,7 @@ use hookswitch::esl::Event;
 use hookswitch::freeswitch::Snapshot;
 use hookswitch::freeswitch::snapshot::MemberRow;
 use hookswitch::id::{AttemptHash, ChannelUuid};
-use hookswitch::lifecycle::attempt::Attempt;
+use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::value::CancelReason;
 use hookswitch::moment::{EventName, Payload};
@@ -141,7 +141,7 @@ impl Watcher {
     fn restarted(&self) -> Self {
         let mut lifecycle = Lifecycle::new("fs1".into(), with_processing());
         for state in self.kept.values() {
-            lifecycle.restore(serde_json::from_str::<Attempt>(state).expect("a state reads back"));
+            lifecycle.restore(Kept::read(state).expect("a state reads back"));
         }
         Self { lifecycle, payloads: self.payloads.clone(), kept: self.kept.clone() }
     }

@@ -56,7 +56,7 @@ pub(crate) fn differences(place: &Place) -> Vec<String> {
 fn check(place: &Place, port: u16, password: &str) -> (String, Option<i32>) {
     let done = Command::new(program())
         .args(["check", "--connect", "--config"])
-        .arg(write_configuration(place, port, "http://127.0.0.1:9/"))
+        .arg(write_configuration("hookswitch", place, port, "http://127.0.0.1:9/"))
         .env("ESL_PASSWORD", password)
         .env("WEBHOOK_SECRET", crate::receiver::SECRET)
         .output()

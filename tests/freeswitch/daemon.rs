@@ -22,8 +22,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it.
     pub(crate) fn start(place: &Place, receiver: &Receiver) -> Self {
-        let config = write_configuration(place, place.event_socket, &receiver.url());
-        let log = place.directory().join("hookswitch.log");
+        Self::start_as("hookswitch", place, place.event_socket, receiver)
+    }
+
+    /// Starts it under a name that its files have, for a FreeSWITCH behind a port.
+    pub(crate) fn start_as(name: &str, place: &Place, port: u16, receiver: &Receiver) -> Self {
+        let config = write_configuration(name, place, port, &receiver.url());
+        let log = place.directory().join(format!("{name}.log"));
         let process = Command::new(program())
             .args(["run", "--config"])
             .arg(&config)
@@ -77,13 +82,13 @@ pub(crate) fn program() -> OsString {
 }
 
 /// Writes the daemon's configuration: all queues of the FreeSWITCH behind a port, all events to one receiver.
-pub(crate) fn write_configuration(place: &Place, port: u16, url: &str) -> PathBuf {
-    let file = place.directory().join("hookswitch.toml");
-    fs::write(&file, configuration(port, url)).expect("writes");
+pub(crate) fn write_configuration(name: &str, place: &Place, port: u16, url: &str) -> PathBuf {
+    let file = place.directory().join(format!("{name}.toml"));
+    fs::write(&file, configuration(name, port, url)).expect("writes");
     file
 }
 
-fn configuration(port: u16, url: &str) -> String {
+fn configuration(name: &str, port: u16, url: &str) -> String {
     let events = ["joined", "offering", "answered", "bridged", "missed", "processing", "leaving"];
     let hooks: String = events.map(|event| format!("  {{ event = \"{event}\", flow = \"tell\" }},\n")).concat();
     format!(
@@ -93,7 +98,7 @@ address = "127.0.0.1:{port}"
 password = {{ env = "ESL_PASSWORD" }}
 
 [outbox]
-path = "hookswitch.db"
+path = "{name}.db"
 
 [delivery]
 secrets = [{{ env = "WEBHOOK_SECRET" }}]

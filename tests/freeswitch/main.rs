@@ -20,7 +20,10 @@
 
 mod check;
 mod daemon;
+mod floor;
+mod line;
 mod load;
+mod losses;
 mod phone;
 mod place;
 mod receiver;
@@ -83,10 +86,24 @@ fn five_calls_a_second_are_each_told_whole() {
 
 #[test]
 #[ignore = "needs a FreeSWITCH and SIPp: see the head of this file"]
+fn a_link_that_was_cut_for_ten_seconds_leaves_every_story_whole() {
+    let Some((place, _alone)) = begin() else { return };
+    conclude(&place, &losses::link_cut(&place));
+}
+
+#[test]
+#[ignore = "needs a FreeSWITCH and SIPp: see the head of this file"]
 fn check_says_what_is_wrong_with_a_freeswitch() {
     let Some((place, _alone)) = begin() else { return };
     let differences = check::differences(&place);
     assert!(differences.is_empty(), "{differences:#?}; see {}", place.keep().display());
+}
+
+/// Prints the table, and fails where something differs.
+fn conclude(place: &Place, rows: &[Row]) {
+    table::print(rows);
+    let wrong = rows.iter().filter(|row| !row.differences.is_empty()).count();
+    assert!(wrong == 0, "{wrong} differ; see {}", place.keep().display());
 }
 
 /// A place for a run of its own, unless no FreeSWITCH is named.

@@ -140,6 +140,20 @@ fn ends_that_come_eight_seconds_late_are_told_as_they_were() {
 }
 
 #[test]
+fn a_start_that_comes_after_everything_else_opens_nothing_that_lives_on() {
+    let mut story = Story::new();
+    let leg = story.call("40712345001", "2001");
+    let stay = story.late(9_000, |story| story.join(leg, "support@default"));
+    story.pass(1_000);
+    story.ending(leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.lost(|story| story.leave(&stay, Some("BREAK_OUT")));
+    story.gone(leg);
+    let told = story.told();
+    assert_eq!(told.hooks(), ["joined", "leaving cancel lost"]);
+    assert_eq!((told.leaving().wait_sec, told.lifecycle.live()), (Some(Seconds(1.0)), 0));
+}
+
+#[test]
 fn the_whole_life_backwards_is_still_one_attempt() {
     let mut story = Story::new();
     let stay = story.caller();

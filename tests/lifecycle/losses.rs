@@ -233,6 +233,24 @@ fn a_member_is_told_to_have_left_once_whatever_was_lost_of_the_end() {
 }
 
 #[test]
+fn a_hold_whose_end_was_lost_ends_with_the_stay() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.talk(&stay, "agent1");
+    story.hold(ring.leg);
+    story.pass(3_000);
+    story.set(stay.leg, "transfer_source", "1795421930:x:bl_xfer:2002/default/XML");
+    story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    story.lost(|story| story.bridge_end(&stay, &ring, true));
+    story.leave(&stay, None);
+    story.pass(10_000);
+    story.part(stay.leg);
+    story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    let told = story.told();
+    assert_eq!(told.leaving().hold_sec.map(|s| s.0), Some(3.0));
+}
+
+#[test]
 fn a_conversation_whose_end_freeswitch_forgot_ends_with_the_call() {
     let mut story = Story::new();
     let stay = story.caller();

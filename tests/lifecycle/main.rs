@@ -18,6 +18,7 @@ mod offers;
 mod payloads;
 mod properties;
 mod queues;
+mod situations;
 mod story;
 mod surveys;
 mod transfers;

@@ -14,7 +14,7 @@ use crate::model::watcher::Watcher;
 use crate::model::{Stage, script};
 
 /// How many cases each property is tried with, unless `PROPTEST_CASES` says otherwise: seconds, all together.
-const CASES: u32 = 500;
+const CASES: u32 = 400;
 
 fn cases() -> ProptestConfig {
     // What they find becomes a scenario, which says more than a seed.

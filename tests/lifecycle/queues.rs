@@ -3,6 +3,7 @@
 use hookswitch::freeswitch::Snapshot;
 use hookswitch::freeswitch::snapshot::TierRow;
 use hookswitch::lifecycle::Effects;
+use hookswitch::lifecycle::kept::Kept;
 use hookswitch::moment::value::Seconds;
 use hookswitch::moment::{EventName, Payload};
 use jiff::SignedDuration;
@@ -135,7 +136,7 @@ fn a_wait_goes_on_while_the_daemon_is_down() {
             let mut attempt: hookswitch::lifecycle::attempt::Attempt =
                 serde_json::from_str(&state).expect("reads back");
             attempt.sla_missed = false;
-            restarted.restore(attempt);
+            restarted.restore(Kept::Open(Box::new(attempt)));
         }
         let mut later = Effects::default();
         restarted.advance(restarted.now() + SignedDuration::from_secs(down), &mut later);

@@ -6,7 +6,7 @@ use hookswitch::freeswitch::Snapshot;
 use hookswitch::freeswitch::snapshot::AgentRow;
 use hookswitch::id::AttemptHash;
 
-use hookswitch::lifecycle::attempt::Attempt;
+use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::value::Seconds;
 use hookswitch::moment::{EventName, Payload};
@@ -161,7 +161,7 @@ fn restarted(story: &Story, cut: usize) -> Vec<Payload> {
         if place == cut {
             lifecycle = story.lifecycle();
             for state in kept.values() {
-                lifecycle.restore(serde_json::from_str::<Attempt>(state).expect("a state reads back"));
+                lifecycle.restore(Kept::read(state).expect("a state reads back"));
             }
         }
         let mut effects = Effects::default();

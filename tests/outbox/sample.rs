@@ -10,7 +10,7 @@ use hookswitch::flow::definition::{HttpBody, HttpStep, LogStep, Step, StepKind};
 use hookswitch::flow::template::{TextTemplate, UrlTemplate};
 use hookswitch::id::{AttemptKey, MomentId};
 use hookswitch::moment::value::Variables;
-use hookswitch::moment::{EventName, Moment, Payload};
+use hookswitch::moment::{EventName, Format, Moment, Payload};
 use hookswitch::outbox::{AttemptChange, Entry, PlannedRun};
 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -70,7 +70,7 @@ pub(crate) fn http(url: &str, waits: &[Duration]) -> StepKind {
         method: reqwest::Method::POST,
         url: UrlTemplate::compile(url).expect("a URL"),
         headers: Vec::new(),
-        body: HttpBody::Standard,
+        body: HttpBody::Format(Format::Standard),
         timeout: Duration::from_secs(20),
         retry: RetrySchedule { waits: waits.to_vec() },
         keys: SigningKeys::from_secrets([SECRET]).expect("a secret"),

@@ -63,6 +63,9 @@ pub enum TemplateError {
     /// The URL is not of HTTP.
     #[error("the URL's scheme is `{0}`, not `http` or `https`")]
     Scheme(String),
+    /// The literal host is none of those that are allowed.
+    #[error("the host `{0}` is none of `allowed_hosts`")]
+    HostNotAllowed(String),
     /// A header's text has a character that would end it.
     #[error("a header's value has no control characters")]
     ControlCharacter {
@@ -90,7 +93,7 @@ impl TemplateError {
             | Self::UnknownField { range, .. }
             | Self::UnknownWord { range, .. } => range.clone(),
             Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range.clone()),
-            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) => None,
+            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) | Self::HostNotAllowed(_) => None,
         }
     }
 
@@ -102,7 +105,7 @@ impl TemplateError {
             | Self::UnknownField { range, .. }
             | Self::UnknownWord { range, .. } => range.as_mut(),
             Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range),
-            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) => None,
+            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) | Self::HostNotAllowed(_) => None,
         };
         if let Some(range) = range {
             *range = range.start + offset..range.end + offset;

@@ -1,5 +1,8 @@
 //! The template engine as we use it: what templates and expressions may do, and how much of it.
 
+use std::sync::LazyLock;
+
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
@@ -7,11 +10,17 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 /// hundred, so this ends only what would hold up deliveries (0.8 MB, or some milliseconds).
 const FUEL: u64 = 12_500;
 
+/// The engine's own syntax; but a text is what its author wrote, to the last line's end.
+static SYNTAX: LazyLock<SyntaxConfig> = LazyLock::new(|| {
+    SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the default delimiters differ from each other")
+});
+
 /// An environment without templates, in which what is missing below a known field is nothing rather than an error.
 pub(in crate::flow) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_fuel(Some(FUEL));
+    environment.set_syntax(SYNTAX.clone());
     // It would print every field into a request.
     environment.remove_global("debug");
     // Its errors would carry the fields' values into log lines.

@@ -17,7 +17,7 @@ pub enum RenderError {
     /// The filled-in text is no URL.
     #[error("the filled-in text is not a URL")]
     Url(#[from] url::ParseError),
-    /// The filled-in URL goes elsewhere than the literal one.
+    /// The filled-in URL goes elsewhere than the literal one, or to none of the allowed hosts.
     #[error("the filled-in URL goes to another host")]
     Authority,
     /// A filled-in segment of the path is `.` or `..`, which would lead to another resource.

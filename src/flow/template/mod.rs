@@ -3,23 +3,32 @@
 //! A call's data is never trusted: a caller chooses the name that telephones show. So there is one type for each position
 //! that a text can stand in, and what is inserted is encoded for that position; nothing a template says can lift that.
 //!
-//! - [`UrlTemplate`]: inserted values are percent-encoded, and never reach scheme, user, host or port.
+//! - [`UrlTemplate`]: inserted values are percent-encoded, and never reach scheme, user or port; the host only where all
+//!   that it may become are listed.
 //! - [`HeaderTemplate`]: inserted values are printable ASCII, so none can end the header.
 //! - [`TextTemplate`]: inserted values stay on one line.
 //! - [`JsonTemplate`]: a document whose texts are templates; `{{ x }}` alone keeps its value's type.
+//! - [`FormTemplate`]: inserted values stay in their field.
+//! - [`BodyTemplate`]: inserted values are encoded as the text's media type asks.
 
+pub mod body;
 pub mod check;
 mod compiled;
 pub(super) mod engine;
 pub mod error;
+pub mod form;
 pub mod header;
+pub mod host;
 pub mod json;
 pub mod text;
 pub mod url;
 
+pub use body::{BodyTemplate, MediaType};
 pub use check::TemplateError;
 pub use error::RenderError;
+pub use form::{FormField, FormTemplate};
 pub use header::HeaderTemplate;
+pub use host::AllowedHost;
 pub use json::JsonTemplate;
 pub use text::TextTemplate;
 pub use url::UrlTemplate;

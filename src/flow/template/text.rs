@@ -31,11 +31,11 @@ impl TextTemplate {
     }
 }
 
-/// Escapes what would begin a new line or speak to the terminal.
-fn on_one_line(text: &str) -> String {
+/// Escapes what would begin a new line, speak to the terminal, or turn the direction of what follows.
+pub(super) fn on_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             line.extend(c.escape_default());
         } else {
             line.push(c);
@@ -58,6 +58,7 @@ mod tests {
     #[test]
     fn a_value_cannot_forge_a_line() {
         assert_eq!(render("a {{ member_name }}", "x\nERROR \u{1b}[31m"), r"a x\nERROR \u{1b}[31m");
+        assert_eq!(render("{{ member_name }}", "a\u{2028}b\u{202e}c\u{2067}"), r"a\u{2028}b\u{202e}c\u{2067}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::check::TemplateError;
 use super::compiled::{Compiled, literal_prefix};
 use super::engine;
 use super::error::RenderError;
+use super::host::AllowedHost;
 
 /// The environment of all URLs.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(one_component));
@@ -25,43 +26,81 @@ const MAX_BYTES: usize = 8 * 1024;
 #[derive(Debug)]
 pub struct UrlTemplate {
     template: Compiled,
-    /// The literal text up to the first inserted value: whatever is inserted, requests go to this scheme, user, host, port.
-    base: Url,
+    destination: Destination,
+}
+
+/// Where requests go, whatever is inserted.
+#[derive(Debug)]
+enum Destination {
+    /// To scheme, user, host and port of the literal text up to the first inserted value.
+    Literal(Url),
+    /// To one of these hosts, which the inserted values choose among.
+    OneOf { scheme: &'static str, hosts: Vec<AllowedHost> },
 }
 
 impl UrlTemplate {
-    /// Compiles the URL; all that is wrong with it comes back at once.
+    /// Compiles a URL whose host is literal; all that is wrong with it comes back at once.
     pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
+        Self::compile_among(source, &[])
+    }
+
+    /// Compiles a URL whose host is one of `hosts`, if there are any; then it need not be literal.
+    pub fn compile_among(source: &str, hosts: &[AllowedHost]) -> Result<Self, Vec<TemplateError>> {
         let template = Compiled::new(&ENVIRONMENT, source)?;
-        let base = base(source).map_err(|error| vec![error])?;
-        Ok(Self { template, base })
+        let destination = Destination::of(source, hosts).map_err(|error| vec![error])?;
+        Ok(Self { template, destination })
     }
 
     /// Fills in the URL.
     pub fn render(&self, fields: &Value) -> Result<Url, RenderError> {
-        if let Compiled::Literal(_) = self.template {
-            return Ok(self.base.clone());
+        if let (Compiled::Literal(_), Destination::Literal(url)) = (&self.template, &self.destination) {
+            return Ok(url.clone());
         }
         let text = self.template.render(fields, MAX_BYTES)?;
         if has_dot_segment(&text) {
             return Err(RenderError::DotSegment);
         }
+        // Without a host, the parser would take the path's first segment for one.
+        if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with(['/', '\\'])) {
+            return Err(RenderError::Authority);
+        }
         let url: Url = text.parse()?;
-        if same_authority(&url, &self.base) { Ok(url) } else { Err(RenderError::Authority) }
+        if self.destination.is_of(&url) { Ok(url) } else { Err(RenderError::Authority) }
     }
 }
 
-/// Reads the literal text up to the first tag, which must reach into the path.
-fn base(source: &str) -> Result<Url, TemplateError> {
-    let prefix = literal_prefix(source);
-    let reaches_path = prefix.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
-    if prefix.len() < source.len() && !reaches_path {
-        return Err(TemplateError::CallDataInAuthority { range: prefix.len()..source.len() });
+impl Destination {
+    fn of(source: &str, hosts: &[AllowedHost]) -> Result<Self, TemplateError> {
+        let prefix = literal_prefix(source);
+        let (scheme, rest) = prefix.split_once("://").unzip();
+        let is_literal = prefix.len() == source.len() || rest.is_some_and(|rest| rest.contains(['/', '?', '#']));
+        if is_literal {
+            return Self::literal(prefix, hosts);
+        }
+        let scheme = ["http", "https"].into_iter().find(|known| scheme == Some(known));
+        match scheme {
+            Some(scheme) if !hosts.is_empty() => Ok(Self::OneOf { scheme, hosts: hosts.to_vec() }),
+            _ => Err(TemplateError::CallDataInAuthority { range: prefix.len()..source.len() }),
+        }
     }
-    let url: Url = prefix.parse().map_err(TemplateError::NotAUrl)?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        scheme => Err(TemplateError::Scheme(scheme.to_owned())),
+
+    /// Reads the literal text up to the first tag, which reaches into the path.
+    fn literal(prefix: &str, hosts: &[AllowedHost]) -> Result<Self, TemplateError> {
+        let url: Url = prefix.parse().map_err(TemplateError::NotAUrl)?;
+        if !["http", "https"].contains(&url.scheme()) {
+            return Err(TemplateError::Scheme(url.scheme().to_owned()));
+        }
+        if !hosts.is_empty() && !hosts.iter().any(|host| host.is_of(&url)) {
+            return Err(TemplateError::HostNotAllowed(url.host_str().unwrap_or_default().to_owned()));
+        }
+        Ok(Self::Literal(url))
+    }
+
+    fn is_of(&self, url: &Url) -> bool {
+        match self {
+            Self::Literal(literal) => same_authority(url, literal),
+            Self::OneOf { scheme, hosts } => url.scheme() == *scheme && hosts.iter().any(|host| host.is_of(url)),
+        }
     }
 }
 
@@ -142,12 +181,55 @@ mod tests {
     }
 
     #[test]
+    fn a_value_can_choose_among_hosts_that_are_listed() {
+        let hosts = ["crm.example", "b.example:8443"].map(|host| AllowedHost::parse(host).expect("a host"));
+        let template = |source| UrlTemplate::compile_among(source, &hosts);
+        let url = template("https://{{ member_name }}/x?q={{ member_name }}").expect("compiles");
+        let render = |name: &str| url.render(&minijinja::context! { member_name => name }).map(String::from);
+        assert_eq!(render("crm.example").expect("renders"), "https://crm.example/x?q=crm.example");
+        let elsewhere = [
+            "evil.example",
+            "b.example",
+            "b.example:8443",
+            "crm.example:8443",
+            "crm.example.evil.example",
+            "",
+            "/crm.example",
+            "crm.example/..",
+            "crm.example\\@evil.example",
+            "evil.example#@crm.example",
+            "u@crm.example",
+            "127.0.0.1",
+        ];
+        for name in elsewhere {
+            assert!(matches!(render(name), Err(RenderError::Authority | RenderError::Url(_))), "{name}");
+        }
+        let port = template("https://{{ agent_name }}.example:8443").expect("compiles");
+        assert!(port.render(&minijinja::context! { agent_name => "b" }).is_ok());
+        assert!(port.render(&minijinja::context! { agent_name => "crm" }).is_err());
+
+        let refused = |source| template(source).expect_err("refused").remove(0);
+        assert!(matches!(refused("{{ member_name }}"), TemplateError::CallDataInAuthority { .. }));
+        assert!(matches!(refused("ftp://{{ member_name }}/"), TemplateError::CallDataInAuthority { .. }));
+        assert_eq!(refused("https://evil.example/"), TemplateError::HostNotAllowed("evil.example".into()));
+    }
+
+    #[test]
     fn safe_is_no_way_around() {
         let url = render("https://crm.example/{{ member_name|safe }}", "a/../b").expect("renders");
         assert_eq!(url, "https://crm.example/a%2F..%2Fb");
     }
 
     proptest! {
+        #[test]
+        fn whatever_a_caller_is_called_the_host_is_a_listed_one(name in "crm|\\PC*|[a-z@:/?#\\\\%.0-9\\[\\]]{0,20}") {
+            let hosts = [AllowedHost::parse("crm.example").expect("a host")];
+            let url = UrlTemplate::compile_among("https://{{ member_name }}.example/a", &hosts).expect("compiles");
+            if let Ok(url) = url.render(&minijinja::context! { member_name => &name }) {
+                prop_assert_eq!(url.as_str(), "https://crm.example/a");
+            }
+        }
+
         #[test]
         fn whatever_a_caller_is_called_is_one_segment_of_one_host(name in any::<String>()) {
             match render("https://u@crm.example:8443/a/{{ member_name }}/b?c={{ member_name }}&d=1", &name) {

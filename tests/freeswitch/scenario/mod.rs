@@ -62,6 +62,8 @@ pub(crate) const ALL: &[Scenario] = &[
     dialer::MACHINE,
     dialer::JUDGED,
     dialer::NOT_REACHED,
+    node::RELOAD,
+    node::RELOAD_FORCED,
     node::SHUTDOWN,
     node::CRASH,
 ];

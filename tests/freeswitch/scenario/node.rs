@@ -30,6 +30,36 @@ pub(super) const CRASH: Scenario = Scenario {
     )
 };
 
+/// FreeSWITCH refuses to reload what calls use.
+pub(super) const RELOAD: Scenario = Scenario::new(
+    "reload mod_callcenter",
+    &[
+        "support: joined, success by member | 1000: offering answered bridged processing",
+        "support: joined, abandoned/hangup by member",
+    ],
+    |stage| reload(stage, "reload mod_callcenter"),
+);
+
+pub(super) const RELOAD_FORCED: Scenario = Scenario::new(
+    "reload -f mod_callcenter",
+    &[
+        "support: joined, success by system | 1000: offering answered bridged processing",
+        "support: joined, cancel/killed by system",
+    ],
+    |stage| reload(stage, "reload -f mod_callcenter"),
+);
+
+fn reload(stage: &mut Stage<'_>, command: &str) {
+    stage.agent("1000");
+    stage.caller("4000", seconds(10));
+    stage.until("bridged");
+    stage.caller("4000", seconds(10));
+    std::thread::sleep(seconds(2));
+    let answer = stage.api(command);
+    println!("{command}: {answer}");
+    stage.until_over("caller");
+}
+
 fn one_talks_one_waits(stage: &mut Stage<'_>) {
     stage.agent("1000");
     stage.patient_caller("4000");

@@ -29,7 +29,7 @@ pub(crate) fn unsound(payloads: &[Payload], lifecycle: &Lifecycle) -> Vec<String
         must(numbered, format!("the sequence has holes: {words:?}"));
         must(are_offers_in_order(moments), format!("offers out of order: {words:?}"));
         for moment in moments {
-            must(are_durations_sane(moment), format!("durations: {moment:?}"));
+            must(are_durations_sane(moment), format!("durations: {:?}", said(moment)));
         }
     }
     faults

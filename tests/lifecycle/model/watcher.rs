@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hookswitch::id::AttemptHash;
-use hookswitch::lifecycle::attempt::Attempt;
+use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::machine::OpenStays;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::Payload;
@@ -133,7 +133,7 @@ impl<'a> Watcher<'a> {
     pub(crate) fn restart(&mut self, now: i64) {
         self.lifecycle = self.stage.story.lifecycle();
         for state in self.kept.values() {
-            self.lifecycle.restore(serde_json::from_str::<Attempt>(state).expect("a state reads back"));
+            self.lifecycle.restore(Kept::read(state).expect("a state reads back"));
         }
         self.clock = (self.lifecycle.now().as_microsecond(), now);
         self.survey = None;

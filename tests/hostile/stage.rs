@@ -1,0 +1,123 @@
+//! The daemon's way from an event to a request, without a FreeSWITCH: a recorded call, made by callers of any name.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use hookswitch::config::Config;
+use hookswitch::delivery::{Client, Limits};
+use hookswitch::esl::codec::{Decoded, FrameCodec};
+use hookswitch::esl::frame::FrameKind;
+use hookswitch::esl::{Event, recording};
+use hookswitch::flow::{Flows, Runner};
+use hookswitch::hook;
+use hookswitch::id::RunId;
+use hookswitch::lifecycle::{Effects, Lifecycle};
+use hookswitch::outbox::deliveries::{Deliveries, Story};
+use hookswitch::outbox::{Entry, Opened, Outbox, Settings};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::name::Name;
+use crate::position::Position;
+
+const RECORDING: &str = "tests/recordings/30_answered.sub.esl.zst";
+
+/// The caller's name in the recording, and the FreeSWITCH process.
+const RECORDED_NAME: &str = "Zo%C3%AB%20M%C3%BCller";
+const RECORDED_CORE: &str = "b78e981d";
+
+pub(crate) struct Stage {
+    config: Arc<Config>,
+    events: Vec<String>,
+    outbox: Outbox,
+    path: PathBuf,
+    calls: AtomicU32,
+    _directory: TempDir,
+}
+
+impl Stage {
+    /// A stage whose flows send to `address`.
+    pub(crate) fn open(address: &str) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let config = Arc::new(configuration(address));
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("outbox.db");
+        let Opened { outbox, runs, .. } = Opened::open(&Settings::at(&path)).expect("opens");
+        let client = Arc::new(Client::new(Limits::default()).expect("a client"));
+        let (_, flows) = watch::channel(Arc::new(Flows::new()));
+        let runner = Runner { outbox: outbox.clone(), client, flows };
+        tokio::spawn(runner.run(runs, CancellationToken::new(), Duration::ZERO));
+        Self { config, events: events(), outbox, path, calls: AtomicU32::new(1), _directory: directory }
+    }
+
+    /// Makes the recorded call under another name, and tells what became of each position's run.
+    pub(crate) async fn call(&self, name: &Name) -> Vec<(Position, Story)> {
+        let mut lifecycle = Lifecycle::new("fs1".into(), self.config.clone());
+        let (mut effects, mut runs) = (Effects::default(), Vec::new());
+        // Another process of FreeSWITCH, so that each call is one of its own.
+        let core = format!("{:08x}", self.calls.fetch_add(1, Ordering::Relaxed));
+        let note = format!("variable_cc_side: member\nvariable_note: {}\n", name.encoded());
+        for body in &self.events {
+            let body = body.replace(RECORDED_NAME, &name.encoded()).replace(RECORDED_CORE, &core);
+            let body = body.replace("variable_cc_side: member\n", &note);
+            lifecycle.handle_event(&Event::from_plain(body.into_bytes().into()), &mut effects);
+        }
+        for moment in effects.moments {
+            let moments = hook::start(&self.config, moment);
+            let planned = moments.iter().flat_map(|(_, planned)| planned);
+            runs.extend(planned.map(|run| (Position::of_flow(run.flow.name.as_str()), run.id)));
+            self.outbox.commit(Entry { moments, attempts: Vec::new() }).await.expect("commits");
+        }
+        assert_eq!(runs.len(), Position::ALL.len(), "one run for each position");
+        let mut stories = Vec::new();
+        for (position, run) in runs {
+            stories.push((position, self.over(run).await));
+        }
+        stories
+    }
+
+    /// Waits until the run is over.
+    async fn over(&self, run: RunId) -> Story {
+        let deliveries = Deliveries::open(&self.path).expect("opens");
+        for _ in 0..12_000 {
+            let story = deliveries.show(run).expect("reads").expect("is there");
+            if story.run.state.is_over() {
+                return story;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("run {run} is not over within a minute");
+    }
+}
+
+fn configuration(address: &str) -> Config {
+    let mut text = String::new();
+    for position in Position::ALL {
+        text.push_str(&format!("[flows.{}]\nsteps = [{}]\n", position.flow(), position.step(address)));
+    }
+    text.push_str("[queues.\"*\"]\nhooks = [\n");
+    text.extend(Position::ALL.map(|position| format!("{{ event = 'offering', flow = '{}' }},\n", position.flow())));
+    text.push_str("]\n");
+    Config::from_toml("hostile.toml", &text).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+}
+
+/// The recording's events, each as the body of its frame.
+fn events() -> Vec<String> {
+    let mut bytes = Vec::new();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(RECORDING);
+    recording::open(&path).expect("opens").read_to_end(&mut bytes).expect("decompresses");
+    let (mut bytes, mut codec, mut bodies) = (BytesMut::from(&bytes[..]), FrameCodec::default(), Vec::new());
+    while let Some(decoded) = codec.next_frame(&mut bytes).expect("frames") {
+        if let Decoded::Frame(frame) = decoded
+            && frame.kind == FrameKind::EventPlain
+        {
+            bodies.push(String::from_utf8(frame.body.to_vec()).expect("UTF-8"));
+        }
+    }
+    bodies
+}
