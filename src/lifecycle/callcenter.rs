@@ -10,6 +10,7 @@ use super::ending::TransferMark;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
 use super::variables;
+use super::wrap_up::AgentMove;
 use crate::config::WaitingAtStart;
 use crate::esl::Event;
 use crate::freeswitch::channel::ChannelData;
@@ -19,14 +20,11 @@ use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, CoreUuid};
 use crate::moment::value::Source;
 
-/// The status in which mod_callcenter leaves an agent's offers alone.
-const AVAILABLE: &str = "Available";
-
 /// An event on its way through the lifecycle.
-struct Input<'a> {
+pub(super) struct Input<'a> {
     event: &'a Event,
-    at: Timestamp,
-    source: Source,
+    pub(super) at: Timestamp,
+    pub(super) source: Source,
     /// Whether the event was kept for an attempt, and is looked at again.
     again: bool,
     /// Whether it has waited for its attempt in vain.
@@ -40,6 +38,7 @@ struct Newcomer<'a> {
     number: Option<String>,
     data: ChannelData<'a>,
     joined_at: Timestamp,
+    resumed: bool,
     synthetic: bool,
 }
 
@@ -47,7 +46,8 @@ impl<'a> Newcomer<'a> {
     fn of_event(member: &'a MemberRef<'a>, data: ChannelData<'a>, joined_at: Timestamp, synthetic: bool) -> Self {
         let text = |name| data.header(name).map(Cow::into_owned);
         let (name, number) = (text(h::CC_MEMBER_CID_NAME), text(h::CC_MEMBER_CID_NUMBER));
-        Self { member, name, number, data, joined_at, synthetic }
+        let resumed = data.header(h::CC_ACTION).is_some_and(|action| action == "member-queue-resume");
+        Self { member, name, number, data, joined_at, resumed, synthetic }
     }
 }
 
@@ -58,6 +58,7 @@ impl Lifecycle {
             Ok(fact) => {
                 if let Some(input) = self.begin(event, &fact.stamp, effects) {
                     self.apply(&input, fact.kind, effects);
+                    self.tell_queue_counts(effects);
                 }
             }
             Err(malformed) => {
@@ -114,19 +115,7 @@ impl Lifecycle {
                 });
             }
             FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
-            FactKind::AgentStatus { agent, status } => {
-                if status == AVAILABLE {
-                    return;
-                }
-                // mod_callcenter takes back only the offers of the node on which the status was changed.
-                let offered = self.offered_to(&agent).into_iter();
-                let here = offered.filter(|hash| self.attempt(*hash).is_some_and(|a| a.node == self.here.name));
-                for hash in here.collect::<Vec<_>>() {
-                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
-                        attempt.agent_left(&agent, input.at);
-                    });
-                }
-            }
+            FactKind::Agent(step, agent) => self.agent_step(input, &step, &agent, effects),
             FactKind::Other => {}
         }
     }
@@ -151,9 +140,9 @@ impl Lifecycle {
             ChannelStep::Unbridge | ChannelStep::Hold | ChannelStep::Unhold => {
                 let other = data.other_uuid();
                 for hash in self.about(&uuid) {
-                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| match step {
+                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
                         ChannelStep::Unbridge => attempt.disconnect(&uuid, other.as_deref(), input.at),
-                        _ => attempt.hold(&uuid, step == ChannelStep::Hold, input.at),
+                        _ => attempt.hold(occasion, &uuid, step == ChannelStep::Hold),
                     });
                 }
             }
@@ -266,6 +255,9 @@ impl Lifecycle {
             && let Some(leg) = data.header(h::CC_AGENT_UUID)
         {
             self.note_leg(&leg, hash);
+        }
+        if !matches!(step, OfferStep::Fail { .. }) {
+            self.move_agent(input, agent, AgentMove::Offer, Some(hash), effects);
         }
         let mut fits = true;
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
@@ -415,7 +407,7 @@ impl Lifecycle {
             return None;
         }
         let mut attempt = self.new_attempt(&newcomer)?;
-        let Newcomer { member, data, synthetic, .. } = newcomer;
+        let Newcomer { member, data, resumed, synthetic, .. } = newcomer;
         let of_member = data.uuid().is_some_and(|uuid| uuid == member.session);
         if of_member {
             attempt.absorb(data);
@@ -426,7 +418,7 @@ impl Lifecycle {
         }
         let hash = self.insert(attempt);
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-            attempt.join(occasion, synthetic);
+            attempt.join(occasion, resumed, synthetic);
         });
         Some(hash)
     }
@@ -477,6 +469,8 @@ impl Lifecycle {
             bridge: None,
             queue_end: None,
             loss: None,
+            wrap_up: None,
+            sla_missed: false,
             sequence: 0,
             left: false,
             dirty: true,
@@ -504,7 +498,8 @@ impl Lifecycle {
         let opened = known.or_else(|| {
             let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
             let joined_at = row.joined_at().unwrap_or(at);
-            let newcomer = Newcomer { member: &member, name, number, data, joined_at, synthetic: true };
+            let resumed = row.is_resumed();
+            let newcomer = Newcomer { member: &member, name, number, data, joined_at, resumed, synthetic: true };
             let opened = self.open(&input, newcomer, effects)?;
             self.apply_early(&member.session, effects);
             Some(opened)
