@@ -63,6 +63,14 @@ pub enum Fault {
         /// What to write instead.
         remedy: String,
     },
+    /// An event of queues among the hooks of an agent, or the other way round.
+    #[error("`{event}` does not happen here, but to {belongs_to}")]
+    EventOfOthers {
+        /// The event.
+        event: String,
+        /// Where hooks for it stand.
+        belongs_to: &'static str,
+    },
     /// A name that cannot be one.
     #[error("this is not a name for a {0}")]
     Name(&'static str),
@@ -200,6 +208,9 @@ impl Fault {
             Self::OutOfRange { .. } => "choose a value within these bounds".into(),
             Self::Duration(_) => {
                 "write number and unit: `5s`, `2h 30m`, `30 days`; months and years have no fixed length".into()
+            }
+            Self::EventOfOthers { belongs_to, .. } => {
+                format!("put the hook into `[{belongs_to}.\"PATTERN\"]`: `[{belongs_to}.\"*\"]` stands for all of them")
             }
             Self::Size(_) => "write number and unit: `500 MB`, `10 GiB`".into(),
             Self::Name(_) => "write at least one character, but no `/` and no control characters".into(),

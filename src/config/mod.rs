@@ -13,6 +13,7 @@
 //! [`watch`] notices that the files have changed; the daemon then reads all of them again.
 
 pub mod agent;
+mod agents;
 pub mod configuration;
 pub mod daemon;
 mod definition;

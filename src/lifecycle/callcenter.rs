@@ -10,6 +10,7 @@ use super::ending::TransferMark;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
 use super::variables;
+use super::wrap_up::AgentMove;
 use crate::config::WaitingAtStart;
 use crate::esl::Event;
 use crate::freeswitch::channel::ChannelData;
@@ -19,14 +20,11 @@ use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, CoreUuid};
 use crate::moment::value::Source;
 
-/// The status in which mod_callcenter leaves an agent's offers alone.
-const AVAILABLE: &str = "Available";
-
 /// An event on its way through the lifecycle.
-struct Input<'a> {
+pub(super) struct Input<'a> {
     event: &'a Event,
-    at: Timestamp,
-    source: Source,
+    pub(super) at: Timestamp,
+    pub(super) source: Source,
     /// Whether the event was kept for an attempt, and is looked at again.
     again: bool,
     /// Whether it has waited for its attempt in vain.
@@ -42,6 +40,7 @@ struct Newcomer<'a> {
     joined_at: Timestamp,
     /// When the channel had been connected before, where that is known.
     bridged_before: Option<Timestamp>,
+    resumed: bool,
     synthetic: bool,
 }
 
@@ -49,9 +48,10 @@ impl<'a> Newcomer<'a> {
     fn of_event(member: &'a MemberRef<'a>, data: ChannelData<'a>, joined_at: Timestamp, synthetic: bool) -> Self {
         let text = |name| data.header(name).map(Cow::into_owned);
         let (name, number) = (text(h::CC_MEMBER_CID_NAME), text(h::CC_MEMBER_CID_NUMBER));
+        let resumed = data.header(h::CC_ACTION).is_some_and(|action| action == "member-queue-resume");
         // What is made up of a later event may have been connected since.
         let bridged_before = data.bridged_at().filter(|_| !synthetic);
-        Self { member, name, number, data, joined_at, bridged_before, synthetic }
+        Self { member, name, number, data, joined_at, bridged_before, resumed, synthetic }
     }
 }
 
@@ -62,6 +62,7 @@ impl Lifecycle {
             Ok(fact) => {
                 if let Some(input) = self.begin(event, &fact.stamp, effects) {
                     self.apply(&input, fact.kind, effects);
+                    self.tell_queue_counts(effects);
                 }
             }
             Err(malformed) => {
@@ -118,19 +119,7 @@ impl Lifecycle {
                 });
             }
             FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
-            FactKind::AgentStatus { agent, status } => {
-                if status == AVAILABLE {
-                    return;
-                }
-                // mod_callcenter takes back only the offers of the node on which the status was changed.
-                let offered = self.offered_to(&agent).into_iter();
-                let here = offered.filter(|hash| self.attempt(*hash).is_some_and(|a| a.node == self.here.name));
-                for hash in here.collect::<Vec<_>>() {
-                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
-                        attempt.agent_left(&agent, input.at);
-                    });
-                }
-            }
+            FactKind::Agent(step, agent) => self.agent_step(input, &step, &agent, effects),
             FactKind::Other => {}
         }
     }
@@ -155,9 +144,9 @@ impl Lifecycle {
             ChannelStep::Unbridge | ChannelStep::Hold | ChannelStep::Unhold => {
                 let other = data.other_uuid();
                 for hash in self.about(&uuid) {
-                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| match step {
+                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
                         ChannelStep::Unbridge => attempt.disconnect(&uuid, other.as_deref(), input.at),
-                        _ => attempt.hold(&uuid, step == ChannelStep::Hold, input.at),
+                        _ => attempt.hold(occasion, &uuid, step == ChannelStep::Hold),
                     });
                 }
             }
@@ -270,6 +259,9 @@ impl Lifecycle {
             && let Some(leg) = data.header(h::CC_AGENT_UUID)
         {
             self.note_leg(&leg, hash);
+        }
+        if !matches!(step, OfferStep::Fail { .. }) {
+            self.move_agent(input, agent, AgentMove::Offer, Some(hash), effects);
         }
         let mut fits = true;
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
@@ -419,21 +411,28 @@ impl Lifecycle {
             return None;
         }
         let mut attempt = self.new_attempt(&newcomer)?;
-        let Newcomer { member, data, synthetic, .. } = newcomer;
+        let Newcomer { member, data, resumed, synthetic, .. } = newcomer;
         let of_member = data.uuid().is_some_and(|uuid| uuid == member.session);
         if of_member {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
-            attempt.call.bridged_before = newcomer.bridged_before;
+            attempt.call.bridged_before = newcomer.bridged_before.max(self.bridged_on(&member.session));
         }
         if let Some(channel) = self.here.channels.entry(&member.session, &mut self.anomalies) {
             channel.latest_attempt_id = Some(attempt.attempt_id);
         }
         let hash = self.insert(attempt);
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-            attempt.join(occasion, synthetic);
+            attempt.join(occasion, resumed, synthetic);
         });
         Some(hash)
+    }
+
+    /// When a channel was last connected with an agent, in stays that are known.
+    fn bridged_on(&self, session: &str) -> Option<Timestamp> {
+        let stays = self.on_session(session).into_iter().filter_map(|hash| self.attempt(hash)?.bridge.as_ref());
+        let over = self.here.channels.get(session).and_then(|channel| channel.bridged_at);
+        stays.map(|bridge| bridge.at).chain(over).max()
     }
 
     fn new_attempt(&self, newcomer: &Newcomer<'_>) -> Option<Attempt> {
@@ -482,6 +481,8 @@ impl Lifecycle {
             bridge: None,
             queue_end: None,
             loss: None,
+            wrap_up: None,
+            sla_missed: false,
             sequence: 0,
             left: false,
             dirty: true,
@@ -510,7 +511,9 @@ impl Lifecycle {
             let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
             let joined_at = row.joined_at().unwrap_or(at);
             let bridged_before = data.bridged_at().filter(|_| !row.is_answered());
-            let newcomer = Newcomer { member: &member, name, number, data, joined_at, bridged_before, synthetic: true };
+            let resumed = row.is_resumed();
+            let newcomer =
+                Newcomer { member: &member, name, number, data, joined_at, bridged_before, resumed, synthetic: true };
             let opened = self.open(&input, newcomer, effects)?;
             self.apply_early(&member.session, effects);
             Some(opened)

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use super::anomaly::{Anomalies, Anomaly};
 use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::header as h;
@@ -21,6 +23,8 @@ pub struct Channel {
     pub serves: Option<AttemptHash>,
     /// The number of the latest attempt of its member.
     pub latest_attempt_id: Option<u64>,
+    /// When its member was last connected with an agent, in a stay that is over.
+    pub bridged_at: Option<Timestamp>,
     /// The connection in which something was last heard of it.
     connection: u64,
 }
@@ -61,6 +65,13 @@ impl Channels {
         let channel = self.live.get_mut(uuid)?;
         channel.connection = self.connection;
         Some(channel)
+    }
+
+    /// A stay is over in which the channel had been connected with an agent.
+    pub fn note_bridge(&mut self, uuid: &ChannelUuid, at: Timestamp) {
+        if let Some(channel) = self.live.get_mut(uuid) {
+            channel.bridged_at = Some(at);
+        }
     }
 
     /// How many are kept.

@@ -14,7 +14,7 @@ use crate::moment::value::CcResult;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged, try_from = "serde_json::Value")]
 pub enum Kept {
-    /// It is open: all of it.
+    /// It is open, or its agent wraps up: all of it.
     Open(Box<Attempt>),
     /// It is over, but the member may come back, or enters another queue on the same channel.
     Departed(Departed),
@@ -52,7 +52,7 @@ impl Kept {
     /// The attempt, if it is open.
     pub fn open(&self) -> Option<&Attempt> {
         match self {
-            Self::Open(attempt) => Some(attempt),
+            Self::Open(attempt) => Some(attempt).filter(|attempt| !attempt.left).map(|attempt| &**attempt),
             Self::Departed(_) => None,
         }
     }
@@ -88,7 +88,7 @@ impl Lifecycle {
     /// An attempt's key and what is to be found again of it after a restart; none if that is nothing any more.
     pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
         let text = |state: serde_json::Result<String>| state.expect("what is kept of an attempt is plain data");
-        if let Some(attempt) = self.attempt(hash) {
+        if let Some(attempt) = self.held(hash) {
             return Some((attempt.key.clone(), text(serde_json::to_string(attempt))));
         }
         let departed = self.nodes().find_map(|node| node.memory.departed(hash))?;
@@ -114,7 +114,12 @@ impl Lifecycle {
         }
         self.note_latest(&attempt.key.session, attempt.attempt_id);
         self.here.note_known(attempt.latest_fact_at());
-        self.insert(attempt);
+        let left_at = attempt.left_at().filter(|_| attempt.left);
+        if let Some(departed) = left_at.and_then(|left_at| Departed::of(&attempt, left_at)) {
+            self.restore_departed(departed);
+        }
+        let hash = self.insert(attempt);
+        self.wake(hash);
     }
 
     fn restore_departed(&mut self, departed: Departed) {

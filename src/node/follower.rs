@@ -178,6 +178,10 @@ impl Follower {
             let effects = self.take_item(place, item);
             self.commit(effects).await?;
         }
+        let post = &mut self.posts[place];
+        if post.is_between_surveys() && self.lifecycle.take_stale_roster() {
+            post.survey_soon();
+        }
         Ok(())
     }
 
@@ -309,7 +313,8 @@ impl Follower {
             let payload = &moment.payload;
             info!(
                 node = %payload.node,
-                queue = %payload.queue_name,
+                queue = payload.queue_name.as_ref().map(display),
+                agent = payload.agent_name.as_ref().map(display),
                 attempt = payload.attempt_id,
                 sequence = payload.sequence,
                 synthetic = payload.synthetic,

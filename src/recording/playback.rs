@@ -21,6 +21,8 @@ pub struct Playback {
     /// All nodes that were told of.
     nodes: BTreeSet<NodeName>,
     config: Arc<Config>,
+    /// Whether events beyond the eight are told although no hook hears them.
+    tells_all: bool,
     /// Whether anything was played yet.
     is_new: bool,
     /// Whether the recording in hand has marks: they say then when a connection begins.
@@ -51,6 +53,7 @@ impl Playback {
             nodes: BTreeSet::from([node.clone()]),
             node,
             config,
+            tells_all: false,
             is_new: true,
             has_marks: false,
             surveys: BTreeMap::new(),
@@ -58,6 +61,12 @@ impl Playback {
             gaps: Gaps::default(),
             anomalies: Anomalies::default(),
         }
+    }
+
+    /// From now on tells the events beyond the eight although no hook hears them.
+    pub fn tell_all(&mut self) {
+        self.tells_all = true;
+        self.lifecycle.tell_all();
     }
 
     /// The lifecycle, as it is now.
@@ -152,6 +161,9 @@ impl Playback {
         if by == Writer::Daemon || self.is_new {
             self.anomalies.add(self.lifecycle.anomalies());
             self.lifecycle = Lifecycle::new(node.clone(), Arc::clone(&self.config));
+            if self.tells_all {
+                self.lifecycle.tell_all();
+            }
             self.nodes.clear();
             self.surveys.clear();
         }

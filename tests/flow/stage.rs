@@ -49,8 +49,8 @@ fn entry_of(config: &Config, flow: &str, attempt: u32, number: u32, change: impl
     };
     let mut payload = Payload::sample(EventName::Missed);
     payload.id = key.hash().moment("missed", Some((&"1000@default".into(), number)));
-    payload.attempt_id = u64::from(attempt);
-    payload.sequence = number + 1;
+    payload.attempt_id = Some(u64::from(attempt));
+    payload.sequence = Some(number + 1);
     payload.timestamp = Time(Timestamp::now());
     change(&mut payload);
     let flow = config.flow(flow).expect("is configured").clone();

@@ -1,7 +1,7 @@
 //! What is lost, and what is told nevertheless.
 
 use hookswitch::moment::EventName;
-use hookswitch::moment::value::{CancelReason, CcResult, Outcome};
+use hookswitch::moment::value::{CancelReason, CcResult, Outcome, Seconds};
 
 use crate::story::{Ended, Ring, Stay, Story};
 
@@ -59,7 +59,7 @@ fn a_lost_connection_is_read_off_the_channels_and_marked() {
     let told = without("CHANNEL_BRIDGE", 0).told();
     let bridged = told.only(EventName::Bridged);
     assert!(bridged.synthetic);
-    assert_eq!(bridged.wait_sec.0, 3.02);
+    assert_eq!(bridged.wait_sec, Some(Seconds(3.02)));
     assert_eq!(told.leaving().call_voice_sec.map(|voice| voice.0), Some(5.0));
 }
 
@@ -248,9 +248,27 @@ fn a_member_is_told_to_have_left_once_whatever_was_lost_of_the_end() {
     for story in stories {
         let told = story.told();
         assert_eq!(told.hooks(), ["joined", "offering agent1", "missed agent1 abandoned", "leaving abandoned hangup"]);
-        assert_eq!(told.leaving().wait_sec.0, 1.0);
+        assert_eq!(told.leaving().wait_sec, Some(Seconds(1.0)));
         assert_eq!(told.lifecycle.next_deadline(), None);
     }
+}
+
+#[test]
+fn a_stay_of_which_only_the_end_is_heard_was_not_connected_in_the_queue_before() {
+    let mut story = Story::new();
+    let first = story.caller();
+    let ring = story.offer(&first, "agent1");
+    story.pass(1_000);
+    story.answer(&first, &ring);
+    story.part(first.leg);
+    story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.bridge_end(&first, &ring, true);
+    story.leave(&first, None);
+    let next = story.lost(|story| story.join(first.leg, "sales@default"));
+    story.pass(4_000);
+    story.give_up(&next);
+    let told = story.told();
+    assert_eq!(told.hooks_of("sales@default"), ["joined", "leaving abandoned hangup"]);
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub(crate) fn moment_id(attempt: u32, number: u32) -> MomentId {
 pub(crate) fn moment(attempt: u32, number: u32, flows: &[Arc<Flow>]) -> (Moment, Vec<PlannedRun>) {
     let mut payload = Payload::sample(EventName::Missed);
     payload.id = moment_id(attempt, number);
-    payload.attempt_id = key(attempt).hash().attempt_id();
-    payload.sequence = number + 1;
+    payload.attempt_id = Some(key(attempt).hash().attempt_id());
+    payload.sequence = Some(number + 1);
     let plan = |flow: &Arc<Flow>| PlannedRun {
         id: payload.id.run("support@default/hook", &flow.name),
         hook: "support@default/hook".into(),

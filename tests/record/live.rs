@@ -41,7 +41,10 @@ fn assert_replays(file: &Path, config: &Path, committed: &[Value]) {
     }
     assert!(replayed.len() >= committed.len(), "{} of {} moments", replayed.len(), committed.len());
     for settled in &replayed[committed.len()..] {
-        assert!(["offering", "missed", "leaving", "processing"].map(Value::from).contains(&settled["event"]), "{settled}");
+        assert!(
+            ["offering", "missed", "leaving", "processing"].map(Value::from).contains(&settled["event"]),
+            "{settled}"
+        );
     }
 }
 

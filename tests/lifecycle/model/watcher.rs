@@ -7,7 +7,7 @@ use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::machine::OpenStays;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::Payload;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::glance::Glance;
 use super::stage::Stage;
@@ -119,6 +119,13 @@ impl<'a> Watcher<'a> {
     pub(crate) fn pass_time(&mut self, now: i64) {
         let mut effects = Effects::default();
         self.lifecycle.advance(self.shown(now), &mut effects);
+        self.commit(effects);
+    }
+
+    /// A day passes, in which nothing happens.
+    pub(crate) fn rest(&mut self) {
+        let mut effects = Effects::default();
+        self.lifecycle.advance(self.lifecycle.now() + SignedDuration::from_hours(24), &mut effects);
         self.commit(effects);
     }
 
