@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -197,9 +198,24 @@ hash_id! {
     MomentId;
     /// The name of one run: one hook's flow for one moment.
     RunId;
+    /// The hash of what a flow says.
+    DefinitionHash;
+}
+
+impl DefinitionHash {
+    /// The hash of a definition's text.
+    pub fn of(text: &str) -> Self {
+        Self(digest([text.as_bytes()]))
+    }
 }
 
 impl AttemptHash {
+    /// What stands in an attempt's place for moments that belong to none, but to an agent or a queue of that name: so one
+    /// flow's runs for it follow each other, as an attempt's do.
+    pub fn in_place_of(kind: &str, name: &str) -> Self {
+        Self(digest([kind.as_bytes(), name.as_bytes()]))
+    }
+
     /// The attempt's number for people and for systems that want an integer: 53 bits, which JavaScript keeps exactly.
     pub fn attempt_id(self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -215,6 +231,14 @@ impl AttemptHash {
                 MomentId(digest([&self.0, event.as_bytes(), agent.as_str().as_bytes(), &ordinal.to_be_bytes()]))
             }
         }
+    }
+
+    /// The moment that bears `event`'s name and happened then in that process, for an event that can come again; `detail`
+    /// tells those apart that share a tick of FreeSWITCH's clock.
+    pub fn moment_at(self, event: &str, core: Option<&CoreUuid>, at: Timestamp, detail: &str) -> MomentId {
+        let core = core.map_or("", CoreUuid::as_str);
+        let at = at.as_microsecond().to_be_bytes();
+        MomentId(digest([&self.0, event.as_bytes(), core.as_bytes(), &at, detail.as_bytes()]))
     }
 }
 

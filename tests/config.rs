@@ -119,7 +119,7 @@ fn the_most_specific_pattern_wins_key_by_key_and_hooks_add_up() {
     assert_eq!(queue.settings.processing, Some(false));
     assert_eq!(queue.settings.variable_filter.include, ["sip_*"]);
     assert_eq!(queue.settings.variable_filter.exclude, ["secret_*"]);
-    assert_eq!(queue.sla, Some(std::time::Duration::from_secs(60)));
+    assert_eq!(queue.settings.sla, Some(std::time::Duration::from_secs(60)));
     assert_eq!(
         serde_json::Value::Object(queue.settings.variables.clone()),
         serde_json::json!({ "a": 1, "b": 2, "c": 3 })

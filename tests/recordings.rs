@@ -19,6 +19,7 @@ use hookswitch::moment::Payload;
 use hookswitch::moment::value::{CcResult, Outcome};
 use serde_json::Value;
 use truth::Truth;
+use truth::beyond::Beyond;
 
 /// The events that the daemon subscribes to.
 const SUBSCRIBED: &[&str] = &[
@@ -62,6 +63,30 @@ fn with_processing() -> Arc<Config> {
     Arc::new(config.expect("a good configuration"))
 }
 
+/// The moments of all events, those beyond the eight too.
+fn replay_all<'a>(beyond: &Beyond, events: impl IntoIterator<Item = &'a Event>) -> Vec<Payload> {
+    let config = Config::from_toml("test", &beyond.configuration()).expect("a good configuration");
+    let mut lifecycle = Lifecycle::new("fs1".into(), Arc::new(config));
+    lifecycle.tell_all();
+    let mut effects = Effects::default();
+    if let Some(snapshot) = beyond.snapshot() {
+        lifecycle.reconcile(&snapshot, &BTreeSet::new(), &mut Effects::default());
+    }
+    for event in events {
+        lifecycle.handle_event(event, &mut effects);
+    }
+    lifecycle.finish(&mut effects);
+    // Wrap-ups go on after the recording: what has a time of its own ends by it.
+    lifecycle.advance(lifecycle.now() + jiff::SignedDuration::from_mins(1), &mut effects);
+    effects.moments.into_iter().map(|moment| moment.payload).collect()
+}
+
+fn beyonds() -> Vec<Beyond> {
+    let text = std::fs::read_to_string(directory().join("beyond.json")).expect("a readable list");
+    let list: Vec<Value> = serde_json::from_str(&text).expect("a list");
+    list.into_iter().filter(Value::is_object).map(|v| serde_json::from_value(v).expect("a truth")).collect()
+}
+
 fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Payload> {
     let mut lifecycle = Lifecycle::new("fs1".into(), with_processing());
     let mut effects = Effects::default();
@@ -87,6 +112,31 @@ fn every_recording_gives_the_hooks_that_truly_happened() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(compared >= 38, "only {compared} recordings were compared");
+}
+
+#[test]
+fn every_recording_gives_the_events_beyond_the_eight_that_truly_happened() {
+    let mut wrong = Vec::new();
+    for beyond in beyonds() {
+        let events = events_of(&beyond.recording, "plain").expect("the recording is there");
+        let told = replay_all(&beyond, &events);
+        wrong.extend(beyond.compare(&told));
+        let doubled = replay_all(&beyond, events.iter().flat_map(|event| [event, event]));
+        assert_eq!(doubled, told, "{}: repeats are told apart", beyond.recording);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn events_beyond_the_eight_change_nothing_of_these_and_have_ids_of_their_own() {
+    for beyond in beyonds().iter().filter(|beyond| beyond.snapshot().is_none()) {
+        let events = events_of(&beyond.recording, "plain").expect("the recording is there");
+        let all = replay_all(beyond, &events);
+        let ids: BTreeSet<_> = all.iter().map(|payload| payload.id).collect();
+        assert_eq!(ids.len(), all.len(), "{}", beyond.recording);
+        let eight: Vec<_> = all.into_iter().filter(|payload| payload.event.is_of_the_eight()).collect();
+        assert_eq!(eight, replay(&events), "{}", beyond.recording);
+    }
 }
 
 #[test]

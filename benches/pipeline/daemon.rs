@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use hookswitch::config::Config;
 use hookswitch::delivery::{Client, Limits};
 use hookswitch::esl::Event;
-use hookswitch::flow::{Flows, Runner};
+use hookswitch::esl::Nodes;
+use hookswitch::flow::Runner;
 use hookswitch::hook;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::{EventName, Format, Payload};
 use hookswitch::outbox::{AttemptChange, Entry, Opened, Outbox, Settings};
+use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,12 @@ const ON_THEIR_WAY: u64 = 512;
 /// What stands in the outbox by default: so many requests in all, and to one receiver.
 const LIMITS: (usize, usize) = (512, 64);
 
+/// How many runs a second were received, and how much time of all cores each took, receiver and making of events included.
+pub(crate) struct Rush {
+    pub(crate) rate: f64,
+    pub(crate) cpu_micros: f64,
+}
+
 pub(crate) struct Daemon {
     load: Load,
     lifecycle: Lifecycle,
@@ -55,8 +63,8 @@ impl Daemon {
         let path = directory.path().join("outbox.db");
         let Opened { outbox, runs, .. } = Opened::open(&Settings::at(&path)).map_err(io::Error::other)?;
         let client = Client::new(Limits::new(LIMITS.0, LIMITS.1)).map_err(io::Error::other)?;
-        let (_, flows) = watch::channel(Arc::new(Flows::new()));
-        let runner = Runner { outbox: outbox.clone(), client: Arc::new(client), flows };
+        let (_, flows) = watch::channel(Arc::new(config.flows_of_runs()));
+        let runner = Runner { outbox: outbox.clone(), client: Arc::new(client), nodes: Nodes::default(), flows };
         tokio::spawn(runner.run(runs, CancellationToken::new(), Duration::ZERO));
         let payload = serde_json::value::to_raw_value(&Payload::sample(EventName::Leaving))?;
         Ok(Self {
@@ -88,16 +96,17 @@ impl Daemon {
         Times::of(first_bytes.iter().map(|(id, first_byte)| *first_byte - events[id]).collect())
     }
 
-    /// Starts as many runs as are taken, and tells how many a second were received.
-    pub(crate) async fn rush(&mut self, round: Duration, receiver: &Receiver) -> f64 {
-        let (begin, before) = (Instant::now(), receiver.count());
+    /// Starts as many runs as are taken.
+    pub(crate) async fn rush(&mut self, round: Duration, receiver: &Receiver) -> Rush {
+        let (begin, before, cpu) = (Instant::now(), receiver.count(), cpu_micros());
         while begin.elapsed() < round {
             self.next_moments().await;
             self.settle(receiver, ON_THEIR_WAY).await;
         }
-        let rate = (receiver.count() - before) as f64 / begin.elapsed().as_secs_f64();
+        let runs = (receiver.count() - before) as f64;
+        let rush = Rush { rate: runs / begin.elapsed().as_secs_f64(), cpu_micros: (cpu_micros() - cpu) / runs };
         self.settle(receiver, 0).await;
-        rate
+        rush
     }
 
     /// A few of the rows that were committed.
@@ -144,6 +153,11 @@ impl Daemon {
             moments: effects.moments.into_iter().flat_map(|moment| hook::start(&self.config, moment)).collect(),
         }
     }
+}
+
+fn cpu_micros() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }
 
 /// A webhook for each event, signed.

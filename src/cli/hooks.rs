@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::configuration::ConfigFile;
 use crate::config::Config;
+use crate::moment::event::EventSet;
 use crate::moment::{EventName, Format, Payload};
 
 /// The arguments of `hooks`.
@@ -82,10 +83,26 @@ fn payload_schema(event: EventName) -> Json {
     schema["required"] = Payload::FIELDS.iter().map(|field| field.name).collect();
     let properties = &mut schema["properties"];
     properties["event"] = json!({ "const": event.as_str() });
-    for field in Payload::FIELDS.iter().filter(|field| !field.events.contains(event)) {
-        properties[field.name] = json!({ "type": "null", "description": field.meaning.trim() });
+    for field in Payload::FIELDS {
+        if !field.events.contains(event) {
+            properties[field.name] = json!({ "type": "null", "description": field.meaning.trim() });
+        } else if field.is_given {
+            refuse_null(&mut properties[field.name]);
+        }
     }
     schema
+}
+
+/// Takes null out of what a property may be.
+fn refuse_null(property: &mut Json) {
+    let object = property.as_object_mut().expect("a schema with a description is an object");
+    if let Some(Json::Array(types)) = object.get("type") {
+        let only = types[0].clone();
+        object.insert("type".into(), only);
+    }
+    if let Some(Json::Array(choices)) = object.remove("anyOf") {
+        object.extend(choices[0].as_object().cloned().unwrap_or_default());
+    }
 }
 
 /// The reference page of events and fields.
@@ -96,16 +113,20 @@ pub fn reference() -> String {
          sends, have the fields below. A field that an event does not carry, or that is not known, is there and `null`.\n\n\
          ## Events\n\n| event | what happened |\n| --- | --- |\n",
     );
-    for event in EventName::ALL {
-        page.push_str(&format!("| `{event}` | {} |\n", event.meaning()));
-    }
-    page.push_str("\n## Fields\n\n| field | meaning |");
-    page.extend(EventName::ALL.map(|event| format!(" {event} |")));
-    page.push_str("\n| --- | --- |");
-    page.push_str(&" :-: |".repeat(EventName::ALL.len()));
+    page.extend(EventName::EIGHT.map(|event| format!("| `{event}` | {} |\n", event.meaning())));
+    page.push_str(BEYOND);
+    page.extend(EventName::beyond().map(|event| format!("| `{event}` | {} |\n", event.meaning())));
+    page.push_str("\n## Fields\n\n| field | type | meaning |");
+    page.extend(EventName::EIGHT.map(|event| format!(" {event} |")));
+    page.push_str(" beyond the eight |\n| --- | --- | --- |");
+    page.push_str(&" :-: |".repeat(EventName::EIGHT.len()));
+    page.push_str(" --- |");
+    let schema = schemars::schema_for!(Payload).to_value();
     for field in Payload::FIELDS {
-        page.push_str(&format!("\n| `{}` | {} |", field.name, field.meaning.trim()));
-        page.extend(EventName::ALL.map(|event| if field.events.contains(event) { " x |" } else { " |" }));
+        let (name, words) = (field.name, type_words(&schema, &schema["properties"][field.name]));
+        page.push_str(&format!("\n| `{name}` | {words} | {} |", field.meaning.trim()));
+        page.extend(EventName::EIGHT.map(|event| if field.events.contains(event) { " x |" } else { " |" }));
+        page.push_str(&format!(" {} |", carried_beyond(field.events)));
     }
     page.push_str("\n\n## Formats\n\nWhat each format makes of an `offering`.\n");
     for format in Format::ALL {
@@ -114,6 +135,40 @@ pub fn reference() -> String {
         page.push_str(&format!("```json\n{:#}\n```\n", sample(EventName::Offering, format)));
     }
     page
+}
+
+/// What the reference says of the events beyond the eight.
+const BEYOND: &str = "\n### Beyond the eight\n\nThese are told only where a hook hears them; `hookswitch replay --all` \
+    prints all of them. They have no numbers of their own: `sequence` is that of the last of the eight. `agent_status` and \
+    `agent_state` happen to an agent in no queue, so hooks for them stand in `[agents.\"PATTERN\"]`; all others stand in \
+    `[queues.\"PATTERN\"]`.\n\n| event | what happened |\n| --- | --- |\n";
+
+/// The events beyond the eight that carry a field.
+fn carried_beyond(events: EventSet) -> String {
+    let (with, without): (Vec<_>, Vec<_>) = EventName::beyond().partition(|event| events.contains(*event));
+    let list = |events: &[EventName]| events.iter().map(|event| format!("`{event}`")).collect::<Vec<_>>().join(", ");
+    match (with.len(), without.len()) {
+        (_, 0) => "all".into(),
+        (with_count, without_count) if without_count < with_count => format!("all but {}", list(&without)),
+        _ => list(&with),
+    }
+}
+
+/// The type of a field as its schema has it, in words.
+fn type_words(schema: &Json, property: &Json) -> String {
+    if let Some(choices) = property["anyOf"].as_array() {
+        return type_words(schema, &choices[0]);
+    }
+    if let Some(name) = property["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return if name == "Time" { "time".into() } else { type_words(schema, &schema["$defs"][name]) };
+    }
+    if let Some(words) = property["enum"].as_array().or(property["oneOf"].as_array()) {
+        let word = |word: &Json| word.as_str().or(word["const"].as_str()).map(|word| format!("`{word}`"));
+        let words: Vec<_> = words.iter().filter_map(word).collect();
+        return if words.len() > EventName::EIGHT.len() + 2 { "string".into() } else { words.join(", ") };
+    }
+    let name = property["type"].as_str().or(property["type"][0].as_str()).unwrap_or_default();
+    if name == "array" { "list".into() } else { name.to_owned() }
 }
 
 /// The body that a format makes of a plausible payload.
@@ -153,6 +208,9 @@ mod tests {
         assert_eq!(schema["properties"]["cc_result"]["type"], "null");
         assert_eq!(schema["properties"]["event"]["const"], "joined");
         assert_eq!(schema["properties"]["attempt_id"]["type"], "integer");
+        assert_eq!(schema["properties"]["queue_type"]["$ref"], "#/$defs/QueueType");
+        assert_eq!(schema["properties"]["destination"]["type"], json!(["string", "null"]));
+        assert_eq!(super::schema(EventName::AgentStatus, None)["properties"]["attempt_id"]["type"], "null");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar as _;
 
+use crate::id::QueueName;
 use crate::moment::value::{CancelReason, CcResult, MissedReason, Seconds, Side, Time};
 use crate::moment::{EventName, Payload};
 
@@ -23,12 +24,12 @@ pub(super) fn moment_line(moment: &Payload) -> String {
     let style = event_style(moment);
     let caller = [&moment.member_number, &moment.member_name].map(|text| text.as_deref().unwrap_or_default());
     let agent = moment.agent_name.as_ref().map_or("", |agent| agent.as_str().split('@').next().unwrap_or_default());
-    let queue = moment.queue_name.as_str();
+    let queue = moment.queue_name.as_ref().map_or("", QueueName::as_str);
     format!(
-        "{DIM}{}{DIM:#} {} {style}{}{style:#} {} {} {}",
+        "{DIM}{}{DIM:#} {} {style}{:EVENT$}{style:#} {} {} {}",
         moment.timestamp.0.strftime("%H:%M:%S"),
         column(queue, QUEUE),
-        column(moment.event.as_str(), EVENT),
+        moment.event,
         column(&caller.join(" "), CALLER),
         column(agent, AGENT),
         words(moment),
@@ -45,12 +46,15 @@ fn event_style(moment: &Payload) -> Style {
         (EventName::Processing, _) => colour(AnsiColor::Magenta),
         (EventName::Leaving, Some(CcResult::Success)) => colour(AnsiColor::Blue),
         (EventName::Leaving, _) => colour(AnsiColor::Red).bold(),
+        // Beyond the eight.
+        _ => DIM,
     }
 }
 
 /// What happened, for a person.
 fn words(moment: &Payload) -> String {
-    let waited = span(moment.wait_sec.0);
+    let waited = span(moment.wait_sec.unwrap_or_default().0);
+    let lasted = || moment.lasted_sec.map_or_else(String::new, |lasted| format!(" after {}", span(lasted.0)));
     match moment.event {
         EventName::Joined => match &moment.destination {
             Some(number) => format!("called {}", column(number, 0)),
@@ -65,7 +69,38 @@ fn words(moment: &Payload) -> String {
         EventName::Missed => missed_words(moment),
         EventName::Processing => format!("wraps up after {}", talk(moment)),
         EventName::Leaving => leaving_words(moment, &waited),
+        EventName::Resumed => "has the former place again".into(),
+        EventName::SlaMissed => format!("has waited for {waited}"),
+        EventName::OfferEnded => format!("offer ended: {}", word(&moment.offer_outcome)),
+        EventName::Hold => format!("held by {}", word(&moment.hold_side)),
+        EventName::Unhold => format!("talk goes on{}", lasted()),
+        EventName::Transferred => format!("to {}", column(moment.transferred_to.as_deref().unwrap_or("elsewhere"), 0)),
+        EventName::Abandoned => format!("gave up after {waited}"),
+        EventName::Processed => format!("has wrapped up{}", lasted()),
+        EventName::QueueCount => match moment.longest_wait_sec {
+            Some(longest) => format!("{} waiting, {} at most", moment.waiting.unwrap_or(0), span(longest.0)),
+            None => "nobody waits".into(),
+        },
+        EventName::Reconciled => format!(
+            "{} compared, {} over, {} new",
+            moment.attempts_compared.unwrap_or(0),
+            moment.attempts_closed.unwrap_or(0),
+            moment.attempts_opened.unwrap_or(0),
+        ),
+        EventName::AgentStatus => change_words(&moment.agent_status, &moment.agent_previous_status, &lasted()),
+        EventName::AgentState => change_words(&moment.agent_state, &moment.agent_previous_state, &lasted()),
     }
+}
+
+fn change_words(now: &Option<String>, before: &Option<String>, lasted: &str) -> String {
+    let [now, before] = [now, before].map(|text| column(text.as_deref().unwrap_or("unknown"), 0));
+    format!("{now}, was {before}{lasted}")
+}
+
+/// A word of a payload's vocabularies, as a person writes it.
+fn word(value: &impl serde::Serialize) -> String {
+    let json = serde_json::to_value(value).unwrap_or_default();
+    json.as_str().unwrap_or("unknown").replace('_', " ")
 }
 
 fn missed_words(moment: &Payload) -> String {
@@ -169,7 +204,7 @@ mod tests {
         let mut moment = Payload::sample(EventName::Leaving);
         moment.member_name = Some("\u{1b}]0;x\u{7}".into());
         moment.transferred_to = Some("\r\n\u{1b}[2J".into());
-        moment.queue_name = "a\u{9b}b".into();
+        moment.queue_name = Some("a\u{9b}b".into());
         let plain = anstream::adapter::strip_str(&moment_line(&moment)).to_string();
         assert!(!plain.chars().any(char::is_control), "{plain:?}");
     }

@@ -34,6 +34,9 @@ pub struct Args {
     /// How hooks are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Prints the events beyond the eight as well, whether a hook hears them or not.
+    #[arg(long)]
+    all: bool,
     /// Prints only hooks that would start a flow.
     #[arg(long, requires = "config")]
     subscribed: bool,
@@ -74,6 +77,9 @@ pub fn run(args: &Args) -> Result<ExitCode, ReplayError> {
         },
     };
     let mut replay = Replay::new(Arc::new(config), args.output(), stdout(args.format));
+    if args.all {
+        replay.playback.tell_all();
+    }
     for file in &args.files {
         replay.play_file(file)?;
     }

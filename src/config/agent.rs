@@ -15,12 +15,11 @@ pub struct AgentCard {
 }
 
 impl AgentCard {
-    #[expect(clippy::unnecessary_wraps, reason = "the shape of every section's reader")]
-    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        Some(Self {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        Self {
             id: section.optional("id", Value::integer),
             user_id: section.optional("user_id", Value::integer),
             extension: section.optional("extension", Value::text).map(ToOwned::to_owned),
-        })
+        }
     }
 }

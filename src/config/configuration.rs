@@ -7,14 +7,16 @@ use std::sync::Arc;
 use dashmap::DashMap;
 
 use super::agent::AgentCard;
+use super::agents::Agents;
 use super::daemon::DaemonSettings;
+use super::definition::{Literals, StoredFlows};
 use super::delivery::DeliverySettings;
 use super::document;
 use super::fault::Fault;
 use super::file::{self, SourceFile};
 use super::flow;
 use super::freeswitch::{self, FreeswitchNode};
-use super::hook::Flows;
+use super::hook;
 use super::outbox::OutboxSettings;
 use super::problem::{Problem, Problems};
 use super::queue::ResolvedQueue;
@@ -23,9 +25,11 @@ use super::report::Report;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::Value;
-use crate::flow::Flow;
+use crate::flow::{Flow, Flows};
 use crate::hook::Hook;
 use crate::id::{AgentName, FlowName, NodeName, QueueName};
+use crate::moment::EventName;
+use crate::moment::event::EventSet;
 
 /// How many queues are remembered once their patterns are merged. More than any installation has; a queue beyond is merged
 /// anew each time.
@@ -42,9 +46,11 @@ pub struct Config {
     pub outbox: OutboxSettings,
     /// How requests are sent.
     pub delivery: DeliverySettings,
-    agents: BTreeMap<AgentName, AgentCard>,
+    agents: Agents,
     flows: BTreeMap<FlowName, Arc<Flow>>,
+    stored_flows: Arc<StoredFlows>,
     queues: Queues,
+    heard: EventSet,
     resolved: DashMap<QueueName, Arc<ResolvedQueue>>,
     files_with_secrets: BTreeSet<String>,
     secret_files: BTreeSet<PathBuf>,
@@ -97,7 +103,17 @@ impl Config {
 
     /// What is configured of an agent.
     pub fn agent(&self, name: &AgentName) -> Option<&AgentCard> {
-        self.agents.get(name)
+        self.agents.card(name)
+    }
+
+    /// The hooks that hear of an agent: of the most general pattern first, in the order of the file.
+    pub fn agent_hooks(&self, agent: &AgentName) -> impl Iterator<Item = &Arc<Hook>> {
+        self.agents.hooks_of(agent.as_str())
+    }
+
+    /// Whether any hook hears the event.
+    pub fn hears(&self, event: EventName) -> bool {
+        self.heard.contains(event)
     }
 
     /// The flow of that name.
@@ -110,9 +126,19 @@ impl Config {
         self.flows.values()
     }
 
-    /// Every hook, by its queue pattern.
+    /// The flows as the runner uses them: these, and what others said that runs began with.
+    pub fn flows_of_runs(&self) -> Flows {
+        Flows::new(self.flows().cloned(), Arc::clone(&self.stored_flows))
+    }
+
+    /// The flows whose runs stay in the outbox for now.
+    pub fn paused_flows(&self) -> BTreeSet<FlowName> {
+        self.flows().filter(|flow| flow.paused).map(|flow| flow.name.clone()).collect()
+    }
+
+    /// Every hook, by its queue pattern, then by its agent pattern.
     pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
-        self.queues.hooks()
+        self.queues.hooks().chain(self.agents.hooks())
     }
 
     /// How many queue names and patterns are configured.
@@ -163,17 +189,21 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
     let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
     let delivery = delivery.unwrap_or_default();
-    let agents = root.optional("agents", agents);
-    let flows = root.optional("flows", |value| flows(value, &delivery, lookup)).unwrap_or_default();
-    let queues = root.optional("queues", |value| Queues::read(value, &flows));
+    let mut literals = Literals::new();
+    let flows = root.optional("flows", |value| flow::read_all(value, false, &delivery, lookup, &mut literals));
+    let flows = flows.unwrap_or_default();
+    let queues = root.optional("queues", |value| Queues::read(value, &flows)).unwrap_or_default();
+    let agents = root.optional("agents", |value| Agents::read(value, &flows)).unwrap_or_default();
     Some(Config {
         daemon: daemon.unwrap_or_default(),
         freeswitch: freeswitch.unwrap_or_default(),
         outbox: outbox.unwrap_or_default(),
+        stored_flows: Arc::new(StoredFlows::new(delivery.clone(), lookup.clone(), literals)),
         delivery,
-        agents: agents.unwrap_or_default(),
+        heard: hook::heard(queues.hooks().chain(agents.hooks())),
+        agents,
         flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),
-        queues: queues.unwrap_or_default(),
+        queues,
         resolved: DashMap::new(),
         files_with_secrets: BTreeSet::new(),
         secret_files: BTreeSet::new(),
@@ -193,20 +223,4 @@ fn nodes(value: Value<'_>, lookup: &Lookup) -> Option<Vec<FreeswitchNode>> {
             FreeswitchNode::read(section, name, lookup)
         })
     })
-}
-
-fn agents(value: Value<'_>) -> Option<BTreeMap<AgentName, AgentCard>> {
-    let cards = value.entries()?.map(|(name, value)| {
-        let card = value.section(AgentCard::read);
-        Some((AgentName::new(name.checked("agent")?), card?))
-    });
-    Some(cards.flatten().collect())
-}
-
-fn flows(value: Value<'_>, defaults: &DeliverySettings, lookup: &Lookup) -> Option<Flows> {
-    let flows = value.entries()?.map(|(name, value)| {
-        let flow = value.section(|section| flow::read(name.text, section, defaults, lookup));
-        Some((FlowName::new(name.checked("flow")?), flow.map(Arc::new)))
-    });
-    Some(flows.flatten().collect())
 }

@@ -13,8 +13,10 @@
 //! [`watch`] notices that the files have changed; the daemon then reads all of them again.
 
 pub mod agent;
+mod agents;
 pub mod configuration;
 pub mod daemon;
+mod definition;
 pub mod delivery;
 mod document;
 pub mod fault;
@@ -22,8 +24,8 @@ mod file;
 mod flow;
 pub mod freeswitch;
 mod hook;
-mod http;
 pub mod outbox;
+mod outline;
 pub mod pattern;
 pub mod problem;
 pub mod queue;
@@ -33,6 +35,7 @@ mod report;
 pub mod secret;
 mod section;
 mod size;
+mod step;
 mod suggestion;
 mod value;
 pub mod watch;
@@ -40,6 +43,7 @@ pub mod watch;
 pub use agent::AgentCard;
 pub use configuration::Config;
 pub use daemon::{DaemonSettings, WaitingAtStart};
+pub use definition::StoredFlows;
 pub use problem::{Problem, Problems};
 pub use queue::{QueueSettings, ResolvedQueue};
 pub use watch::ConfigWatch;

@@ -10,6 +10,7 @@ use super::pattern;
 use super::section::Section;
 use super::value::Value;
 use crate::hook::Hook;
+use crate::moment::event::EventSet;
 use crate::moment::value::QueueType;
 
 pub use super::agent::AgentCard;
@@ -25,8 +26,23 @@ pub struct QueueSettings {
     pub variables: Map<String, Json>,
     /// Which of the member's variables payloads carry.
     pub variable_filter: VariableFilter,
-    /// Whether a member who left by the queue's timeout counts as `abandoned`.
-    pub timeout_is_abandoned: bool,
+    /// The longest wait that is promised to its members.
+    pub sla: Option<Duration>,
+    /// Who counts as `abandoned` beside those who hang up.
+    pub count_as_abandoned: Vec<Unserved>,
+}
+
+/// A member who left without an agent, and not by hanging up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unserved {
+    /// By the queue's longest waiting time.
+    Timeout,
+    /// Because no agent was there for longer than the queue waits.
+    NoAgentTimeout,
+    /// In whatever way, of a queue whose members are called: one who had answered.
+    Reached,
+    /// Likewise, one who had not.
+    Unreached,
 }
 
 /// Which channel variables payloads carry, beside the built-in list of FreeSWITCH's own, which are left out.
@@ -45,10 +61,10 @@ pub struct ResolvedQueue {
     pub settings: Arc<QueueSettings>,
     /// Whether its hooks only log what they would start.
     pub dry_run: bool,
-    /// The longest wait that was promised to its members.
-    pub sla: Option<Duration>,
     /// Its hooks: of the most general pattern first, in the order of the file.
     pub hooks: Vec<Arc<Hook>>,
+    /// The events that they hear.
+    pub heard: EventSet,
 }
 
 /// What one `[queues."PATTERN"]` sets.
@@ -61,7 +77,7 @@ pub(super) struct PartialSettings {
     variables: Map<String, Json>,
     include: Option<Vec<String>>,
     exclude: Option<Vec<String>>,
-    timeout_is_abandoned: Option<bool>,
+    count_as_abandoned: Option<Vec<Unserved>>,
 }
 
 /// The types as they are written.
@@ -74,6 +90,14 @@ const TYPES: [(&str, QueueType); 8] = [
     ("predictive", QueueType::Predictive),
     ("chat", QueueType::Chat),
     ("task", QueueType::Task),
+];
+
+/// The unserved as they are written.
+const UNSERVED: [(&str, Unserved); 4] = [
+    ("timeout", Unserved::Timeout),
+    ("no_agent_timeout", Unserved::NoAgentTimeout),
+    ("reached", Unserved::Reached),
+    ("unreached", Unserved::Unreached),
 ];
 
 /// The longest wait that can be promised.
@@ -89,7 +113,9 @@ impl PartialSettings {
             variables: section.optional("variables", Value::json_object).unwrap_or_default(),
             include: section.optional("include", patterns),
             exclude: section.optional("exclude", patterns),
-            timeout_is_abandoned: section.optional("timeout_is_abandoned", Value::boolean),
+            count_as_abandoned: section.optional("count_as_abandoned", |value| {
+                value.list(|_, element| element.word("way to leave without an agent", &UNSERVED))
+            }),
         }
     }
 
@@ -97,12 +123,14 @@ impl PartialSettings {
     pub(super) fn apply(&self, queue: &mut ResolvedQueue, settings: &mut QueueSettings) {
         settings.queue_type = self.queue_type.unwrap_or(settings.queue_type);
         settings.processing = self.processing.or(settings.processing);
-        settings.timeout_is_abandoned = self.timeout_is_abandoned.unwrap_or(settings.timeout_is_abandoned);
+        settings.sla = self.sla.or(settings.sla);
+        if let Some(unserved) = &self.count_as_abandoned {
+            settings.count_as_abandoned.clone_from(unserved);
+        }
         settings.variables.extend(self.variables.clone());
         let VariableFilter { include, exclude } = &mut settings.variable_filter;
         *include = self.include.clone().unwrap_or(std::mem::take(include));
         *exclude = self.exclude.clone().unwrap_or(std::mem::take(exclude));
-        queue.sla = self.sla.or(queue.sla);
         queue.dry_run = self.dry_run.unwrap_or(queue.dry_run);
     }
 }

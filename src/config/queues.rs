@@ -46,7 +46,8 @@ impl Queues {
             }
             let entry = value.section(|section| {
                 let settings = PartialSettings::read(section);
-                let hooks = section.optional(ADDING_UP, |value| hook::read_all(name.text, value, flows));
+                let hooks =
+                    section.optional(ADDING_UP, |value| hook::read_all(name.text, value, flows, hook::Owner::Queue));
                 Some(Entry { settings, hooks: hooks.unwrap_or_default() })
             });
             let entry = entry.unwrap_or_default();
@@ -72,6 +73,7 @@ impl Queues {
             queue.hooks.extend(entry.hooks.iter().cloned());
         }
         queue.settings = Arc::new(settings);
+        queue.heard = hook::heard(&queue.hooks);
         queue
     }
 

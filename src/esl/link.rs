@@ -223,9 +223,9 @@ async fn keep_commands(mut keeper: Keeper, mut requests: mpsc::Receiver<Request>
     let keep = async {
         let mut state = keeper.state.subscribe();
         loop {
-            let has_events = state.borrow().events.is_ready();
             keeper.connecting();
             let exit = carry_commands(&node, &mut requests, &tally, || keeper.ready()).await;
+            let has_events = state.borrow().events.is_ready();
             tokio::select! {
                 () = sleep(keeper.failed(exit)) => {}
                 // FreeSWITCH is back, and who follows its events is going to ask what happened meanwhile.

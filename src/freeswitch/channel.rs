@@ -45,6 +45,11 @@ impl<'e> ChannelData<'e> {
         self.0.header(h::CC_SIDE).is_some_and(|side| side == "agent")
     }
 
+    /// Whether the leg is, or was, a member's.
+    pub fn is_member_leg(self) -> bool {
+        self.0.header(h::CC_SIDE).is_some_and(|side| side == "member")
+    }
+
     /// Whether the person must accept the call with a key, so that an answer is none yet.
     pub fn needs_confirmation(self) -> bool {
         self.0.header(h::GROUP_CONFIRM_KEY).is_some()

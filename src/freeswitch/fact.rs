@@ -40,13 +40,8 @@ pub enum FactKind<'e> {
     Member(MemberStep, MemberRef<'e>, ChannelData<'e>),
     /// A step in the offering of a member to an agent; its channel data, where it has some, are the agent leg's.
     Offer(OfferStep<'e>, MemberRef<'e>, AgentRef<'e>, ChannelData<'e>),
-    /// An agent's new status.
-    AgentStatus {
-        /// The agent.
-        agent: AgentRef<'e>,
-        /// The status, as mod_callcenter spells it.
-        status: Cow<'e, str>,
-    },
+    /// A change of an agent.
+    Agent(AgentStep<'e>, AgentRef<'e>),
     /// Nothing that a call's story is told by.
     Other,
 }
@@ -101,6 +96,20 @@ pub enum OfferStep<'e> {
         /// The result of calling the agent.
         cause: Cow<'e, str>,
     },
+}
+
+/// A change of an agent, with what holds now, as mod_callcenter spells it. Its wrap-up time, type and tiers change without
+/// a word, and so does its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentStep<'e> {
+    /// It was made.
+    Added,
+    /// Its status was set: what the agent wants.
+    Status(Cow<'e, str>),
+    /// Its state was set: what mod_callcenter has it do.
+    State(Cow<'e, str>),
+    /// Where it is called was set.
+    Contact(Cow<'e, str>),
 }
 
 /// Who a member event is about.
@@ -172,6 +181,7 @@ impl<'e> FactKind<'e> {
         let member = |step| Ok(Self::Member(step, MemberRef::read(event)?, ChannelData(event)));
         let offer =
             |step| Ok(Self::Offer(step, MemberRef::read(event)?, required(event, h::CC_AGENT)?, ChannelData(event)));
+        let agent = |step| Ok(Self::Agent(step, required(event, h::CC_AGENT)?));
         match &*action {
             "member-queue-start" => member(MemberStep::Start),
             "member-queue-resume" => member(MemberStep::Resume),
@@ -186,10 +196,10 @@ impl<'e> FactKind<'e> {
                 offer(OfferStep::BridgeEnd { bridged })
             }
             "bridge-agent-fail" => offer(OfferStep::Fail { cause: required(event, h::CC_HANGUP_CAUSE)? }),
-            "agent-status-change" => Ok(Self::AgentStatus {
-                agent: required(event, h::CC_AGENT)?,
-                status: required(event, h::CC_AGENT_STATUS)?,
-            }),
+            "agent-add" => agent(AgentStep::Added),
+            "agent-status-change" => agent(AgentStep::Status(required(event, h::CC_AGENT_STATUS)?)),
+            "agent-state-change" => agent(AgentStep::State(required(event, h::CC_AGENT_STATE)?)),
+            "agent-contact-change" => agent(AgentStep::Contact(event.header(h::CC_AGENT_CONTACT).unwrap_or_default())),
             _ => Ok(Self::Other),
         }
     }

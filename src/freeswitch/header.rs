@@ -34,6 +34,8 @@ headers! {
     CC_AGENT_TYPE = "CC-Agent-Type";
     CC_AGENT_UUID = "CC-Agent-UUID";
     CC_AGENT_STATUS = "CC-Agent-Status";
+    CC_AGENT_STATE = "CC-Agent-State";
+    CC_AGENT_CONTACT = "CC-Agent-Contact";
     CC_AGENT_BRIDGED = "CC-Agent-Bridged";
     CC_CANCEL_REASON = "CC-Cancel-Reason";
     CC_HANGUP_CAUSE = "CC-Hangup-Cause";

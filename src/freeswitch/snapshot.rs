@@ -67,10 +67,14 @@ impl MemberRow {
         self.state == "Answered"
     }
 
+    /// Whether the member came back after hanging up.
+    pub fn is_resumed(&self) -> bool {
+        number(&self.rejoined_epoch).is_some_and(|second| second > 0)
+    }
+
     /// When this stay began, to the second.
     pub fn joined_at(&self) -> Option<Timestamp> {
-        let second =
-            number(&self.rejoined_epoch).filter(|second| *second > 0).or_else(|| number(&self.joined_epoch))?;
+        let second = number(if self.is_resumed() { &self.rejoined_epoch } else { &self.joined_epoch })?;
         Timestamp::from_second(i64::try_from(second).ok()?).ok()
     }
 }
@@ -81,13 +85,38 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 /// An agent, as `callcenter_config agent list` tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentRow {
     /// The agent's name.
     pub name: String,
+    /// Where it is called.
+    #[serde(default)]
+    pub contact: String,
+    /// What the agent wants: `Available`, `On Break`, `Logged Out`, …
+    #[serde(default)]
+    pub status: String,
+    /// What mod_callcenter has it do: `Waiting`, `Receiving`, `In a queue call`, …
+    #[serde(default)]
+    pub state: String,
+    /// When the status was last set, in seconds: a text in FreeSWITCH's JSON.
+    #[serde(default)]
+    pub last_status_change: Value,
     /// The wrap-up time in seconds: a text in FreeSWITCH's JSON.
     #[serde(default)]
     pub wrap_up_time: Value,
+}
+
+impl AgentRow {
+    /// The wrap-up time in seconds.
+    pub fn wrap_up_seconds(&self) -> u64 {
+        number(&self.wrap_up_time).unwrap_or(0)
+    }
+
+    /// When the status was last set, to the second; none if it never was.
+    pub fn status_since(&self) -> Option<Timestamp> {
+        let second = number(&self.last_status_change).filter(|second| *second > 0)?;
+        Timestamp::from_second(i64::try_from(second).ok()?).ok()
+    }
 }
 
 /// A tier, as `callcenter_config tier list` tells it.
@@ -175,12 +204,6 @@ fn refuse(command: &'static str, answer: &str) -> Result<(), UnreadableAnswer> {
 }
 
 impl Snapshot {
-    /// The wrap-up time of each agent, in seconds.
-    pub fn wrap_up_seconds(&self) -> BTreeMap<AgentName, u64> {
-        let seconds = |row: &AgentRow| number(&row.wrap_up_time).unwrap_or(0);
-        self.agents.iter().map(|row| (row.name.as_str().into(), seconds(row))).collect()
-    }
-
     /// The agents of each queue.
     pub fn queue_agents(&self) -> BTreeMap<QueueName, Vec<AgentName>> {
         let mut queues: BTreeMap<QueueName, Vec<AgentName>> = BTreeMap::new();
@@ -205,11 +228,12 @@ mod tests {
     #[test]
     fn rows_are_read_from_freeswitchs_json() {
         let answer = r#"{"command":"callcenter_config","data":{"arguments":"agent list"},"status":"success",
-            "response":[{"name":"agent1","type":"callback","wrap_up_time":"3"},{"name":"agent2"}]}"#;
-        let agents = callcenter_rows("callcenter_config agent list", answer).expect("readable");
-        let snapshot = Snapshot { agents, ..Snapshot::default() };
-        let expected: BTreeMap<AgentName, u64> = [("agent1".into(), 3), ("agent2".into(), 0)].into();
-        assert_eq!(snapshot.wrap_up_seconds(), expected);
+            "response":[{"name":"agent1","type":"callback","wrap_up_time":"3","last_status_change":"0"},
+                {"name":"agent2","last_status_change":"1795421926"}]}"#;
+        let agents: Vec<AgentRow> = callcenter_rows("callcenter_config agent list", answer).expect("readable");
+        let told: Vec<_> =
+            agents.iter().map(|row| (row.name.as_str(), row.wrap_up_seconds(), row.status_since())).collect();
+        assert_eq!(told, [("agent1", 3, None), ("agent2", 0, Timestamp::from_second(1_795_421_926).ok())]);
     }
 
     #[test]

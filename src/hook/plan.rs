@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use minijinja::Value;
 use serde::Deserialize as _;
+use tracing::field::display;
 use tracing::info;
 
 use super::subscription::Hook;
@@ -11,7 +12,7 @@ use crate::config::Config;
 use crate::moment::{EventName, Moment, Payload};
 use crate::outbox::PlannedRun;
 
-/// The moment, with the runs that its queue's hooks start.
+/// The moment, with the runs that its queue's hooks start; those of its agent, where it happened in no queue.
 ///
 /// `answered` has a second name, `active`: where a hook of that name fires, the moment has a twin with an identifier of its
 /// own and the same sequence number.
@@ -23,10 +24,12 @@ pub fn plan(config: &Config, moment: Moment) -> Vec<(Moment, Vec<PlannedRun>)> {
 /// would have started.
 pub fn start(config: &Config, moment: Moment) -> Vec<(Moment, Vec<PlannedRun>)> {
     plan_those(config, moment, |hook, payload| {
-        let rehearsed = hook.dry_run || config.daemon.dry_run || config.queue(&payload.queue_name).dry_run;
+        let queue_is_dry = payload.queue_name.as_ref().is_some_and(|queue| config.queue(queue).dry_run);
+        let rehearsed = hook.dry_run || config.daemon.dry_run || queue_is_dry;
         if rehearsed {
-            let (queue, flow, event) = (&payload.queue_name, &hook.flow.name, payload.event);
-            info!(%queue, attempt = payload.attempt_id, hook = hook.id, %flow, "dry run: {event} would start a flow");
+            let (flow, event) = (&hook.flow.name, payload.event);
+            let (queue, agent) = (payload.queue_name.as_ref().map(display), payload.agent_name.as_ref().map(display));
+            info!(queue, agent, attempt = payload.attempt_id, hook = hook.id, %flow, "dry run: {event} would start a flow");
         }
         !rehearsed
     })
@@ -54,7 +57,6 @@ fn twin(moment: &Moment) -> Moment {
 
 fn runs(config: &Config, payload: &Payload, takes: impl Fn(&Hook, &Payload) -> bool) -> Vec<PlannedRun> {
     let fields = OnceCell::new();
-    let queue = config.queue(&payload.queue_name);
     let fires = |hook: &Hook| {
         hook.enabled
             && hook.event == payload.event
@@ -65,8 +67,14 @@ fn runs(config: &Config, payload: &Payload, takes: impl Fn(&Hook, &Payload) -> b
         id: payload.id.run(&hook.id, &hook.flow.name),
         hook: hook.id.clone(),
         flow: hook.flow.clone(),
+        // The shorter one, where both say something.
+        expires_after: hook.expires_after.into_iter().chain(hook.flow.expires_after).min(),
     };
-    queue.hooks.iter().filter(|hook| fires(hook)).map(|hook| run(hook)).collect()
+    match (&payload.queue_name, &payload.agent_name) {
+        (Some(queue), _) => config.queue(queue).hooks.iter().filter(|hook| fires(hook)).map(|hook| run(hook)).collect(),
+        (None, Some(agent)) => config.agent_hooks(agent).filter(|hook| fires(hook)).map(|hook| run(hook)).collect(),
+        (None, None) => Vec::new(),
+    }
 }
 
 /// The payload's fields, as conditions see them.
@@ -165,7 +173,7 @@ mod tests {
         );
         let config = Config::from_toml("test.toml", &text).expect("a good configuration");
         let mut payload = Payload::sample(EventName::Joined);
-        payload.queue_name = "q".into();
+        payload.queue_name = Some("q".into());
         let planned = plan(&config, Moment { attempt: Default::default(), payload });
         assert_eq!(hooks(&planned), [(EventName::Joined, vec![])]);
         assert_eq!(config.hooks().next().expect("the hook").condition_failures(), 1);

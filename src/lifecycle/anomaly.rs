@@ -24,6 +24,10 @@ pub enum Anomaly {
     TooManyAttempts,
     /// A channel was not kept because too many are live.
     TooManyChannels,
+    /// An agent was not followed because too many are.
+    TooManyAgents,
+    /// A change of an agent that a later one has overtaken.
+    LateAgentEvent,
     /// An early event was not kept because too many are waiting for their attempt.
     TooManyEarlyEvents,
 }
@@ -41,6 +45,8 @@ impl Anomaly {
             Self::UnknownAttempt => "event of an unknown attempt",
             Self::TooManyAttempts => "too many live attempts",
             Self::TooManyChannels => "too many live channels",
+            Self::TooManyAgents => "too many agents",
+            Self::LateAgentEvent => "late event of an agent",
             Self::TooManyEarlyEvents => "too many early events",
         }
     }

@@ -14,6 +14,7 @@ use super::memory::Abandoned;
 use super::offer::{Leg, LegEnd, LegIdentity, Offer, OfferState, UnclaimedLeg};
 use super::variables;
 use super::world::Occasion;
+use super::wrap_up::WrapUp;
 use crate::config::queue::QueueSettings;
 use crate::freeswitch::channel::{AnswerState, ChannelData, Disposition, Hangup};
 use crate::freeswitch::header as h;
@@ -49,9 +50,15 @@ pub struct Attempt {
     pub queue_end: Option<QueueEnd>,
     /// That the attempt was found gone.
     pub loss: Option<Loss>,
+    /// The agent's post-processing, while somebody waits to hear of its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrap_up: Option<WrapUp>,
+    /// Whether it was told that the member waits longer than promised.
+    #[serde(default)]
+    pub sla_missed: bool,
     /// How many of the eight moments were told.
     pub sequence: u32,
-    /// Whether `leaving` was told: the attempt is over.
+    /// Whether `leaving` was told: the attempt is over, but for the agent's post-processing.
     pub left: bool,
     /// Whether something has changed that a restart must find again.
     #[serde(skip)]
@@ -154,9 +161,12 @@ impl Attempt {
         self.call.variables = variables::collect(data, &self.settings);
     }
 
-    /// The member entered the queue.
-    pub fn join(&mut self, occasion: &mut Occasion<'_>, synthetic: bool) {
+    /// The member entered the queue, or came back to it.
+    pub fn join(&mut self, occasion: &mut Occasion<'_>, resumed: bool, synthetic: bool) {
         self.tell(occasion, EventName::Joined, None, self.joined_at, synthetic);
+        if resumed || self.member.first_joined_at.is_some() {
+            self.tell(occasion, EventName::Resumed, None, self.joined_at, synthetic);
+        }
     }
 
     /// The attempt is offered to an agent; false if it has been offered to the same one again meanwhile. An earlier offer
@@ -396,7 +406,7 @@ impl Attempt {
             self.offers[index].answered_at = Some(at);
             self.tell(occasion, EventName::Answered, Some(index), at, synthetic);
             if let Some(bridged_at) = self.bridge.as_ref().filter(|bridge| bridge.offer != index).map(|b| b.at) {
-                self.close_beaten_offers(bridged_at);
+                self.close_beaten_offers(occasion, bridged_at);
             }
         }
     }

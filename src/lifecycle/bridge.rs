@@ -10,7 +10,7 @@ use crate::freeswitch::channel::{AnswerState, ChannelData};
 use crate::freeswitch::header as h;
 use crate::id::ChannelUuid;
 use crate::moment::EventName;
-use crate::moment::value::Outcome;
+use crate::moment::value::{Outcome, Seconds, Side};
 
 /// The connection of member and agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +36,22 @@ pub struct Hold {
     pub done_micros: i64,
     /// Since when it is on hold.
     pub since: Option<Timestamp>,
+    /// Who holds it: it goes on when nobody does.
+    #[serde(default)]
+    pub held_by: Vec<Side>,
+    /// When it was last taken off hold by anybody: what happened before comes late.
+    #[serde(default)]
+    pub released_at: Option<Timestamp>,
+}
+
+/// What became of a conversation when somebody held it, or ceased to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HoldChange {
+    Held,
+    Resumed {
+        /// When it had been put on hold.
+        since: Timestamp,
+    },
 }
 
 impl Bridge {
@@ -47,14 +63,31 @@ impl Bridge {
 }
 
 impl Hold {
-    fn begin(&mut self, at: Timestamp) {
-        if self.since.is_none() {
-            self.since = Some(at);
-            self.count += 1;
+    fn hold(&mut self, side: Side, at: Timestamp) -> Option<HoldChange> {
+        let is_late = self.released_at.is_some_and(|released_at| at < released_at);
+        if is_late || self.held_by.contains(&side) {
+            return None;
         }
+        self.held_by.push(side);
+        if self.since.is_some() {
+            return None;
+        }
+        self.since = Some(at);
+        self.count += 1;
+        Some(HoldChange::Held)
     }
 
-    fn end(&mut self, at: Timestamp) {
+    fn release(&mut self, side: Side, at: Timestamp) -> Option<HoldChange> {
+        self.released_at = self.released_at.max(Some(at));
+        self.held_by.retain(|holder| *holder != side);
+        let since = self.since.filter(|_| self.held_by.is_empty())?;
+        self.end(at);
+        Some(HoldChange::Resumed { since })
+    }
+
+    /// It is over, whoever holds it.
+    pub(super) fn end(&mut self, at: Timestamp) {
+        self.held_by.clear();
         if let Some(since) = self.since.take() {
             self.done_micros += (at.as_microsecond() - since.as_microsecond()).max(0);
         }
@@ -142,39 +175,47 @@ impl Attempt {
             // Only who has answered gets so far, whether that was seen or not.
             let answered_at = data.answered_at().filter(|_| !data.needs_confirmation());
             self.answer_as(occasion, index, answered_at.unwrap_or(occasion.at), true);
-            self.offers[index].close(Outcome::Failed, occasion.at);
+            self.close_offer(occasion, index, Outcome::Failed, occasion.at, false);
             return true;
         }
-        offer.close(Outcome::Bridged, occasion.at);
+        self.close_offer(occasion, index, Outcome::Bridged, occasion.at, false);
         if let Some(bridge) = &mut self.bridge {
             bridge.agent_done_at = Some(occasion.at);
         }
         if bridged && self.use_processing(occasion, Some(index)) {
             self.tell(occasion, EventName::Processing, Some(index), occasion.at, false);
+            self.begin_wrap_up(occasion, index, occasion.at);
         }
         true
     }
 
     /// Either leg of the connected pair was put on hold, or taken off it.
-    pub fn hold(&mut self, channel: &str, on: bool, at: Timestamp) {
-        let is_connected = self.bridge.as_ref().is_some_and(|bridge| bridge.disconnected_at.is_none());
-        if !is_connected || !self.is_of_pair(channel) {
-            return;
-        }
+    pub fn hold(&mut self, occasion: &mut Occasion<'_>, channel: &str, on: bool) {
+        let at = occasion.at;
+        let is_of_pair = self.is_of_pair(channel) && self.ended_at().is_none_or(|ended_at| at <= ended_at);
+        let side = if channel == self.key.session.as_str() { Side::Member } else { Side::Agent };
+        let is_connected = |bridge: &&mut Bridge| bridge.disconnected_at.is_none() && bridge.at <= at;
+        let Some(bridge) = self.bridge.as_mut().filter(|_| is_of_pair).filter(is_connected) else { return };
         self.dirty = true;
-        if let Some(bridge) = &mut self.bridge {
-            if on {
-                bridge.hold.begin(at);
-            } else {
-                bridge.hold.end(at);
-            }
-        }
+        let offer = Some(bridge.offer);
+        let change = if on { bridge.hold.hold(side, at) } else { bridge.hold.release(side, at) };
+        let (event, since) = match change {
+            None => return,
+            Some(HoldChange::Held) => (EventName::Hold, None),
+            Some(HoldChange::Resumed { since }) => (EventName::Unhold, Some(since)),
+        };
+        self.tell_with(occasion, event, offer, at, false, |_, payload| {
+            payload.hold_side = Some(side);
+            payload.lasted_sec = since.map(|since| Seconds::between(since, at));
+        });
     }
 
     /// A channel of the connected pair was disconnected from another. Where the agent's was, from a third person, that
     /// is the end of a consultation.
     pub fn disconnect(&mut self, channel: &str, other: Option<&str>, at: Timestamp) {
         let session = self.key.session.as_str();
+        // Later, the member is parted from others, whom the next queue or a transfer led to.
+        let at = self.ended_at().map_or(at, |ended_at| ended_at.min(at));
         let from_member = channel == session || (self.is_of_pair(channel) && other == Some(session));
         if from_member && let Some(bridge) = &mut self.bridge {
             bridge.hold.end(at);
@@ -189,15 +230,16 @@ impl Attempt {
         self.bridge =
             Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });
         self.tell(occasion, EventName::Bridged, Some(index), at, synthetic);
-        self.close_beaten_offers(at);
+        self.close_beaten_offers(occasion, at);
     }
 
     /// Closes the offers of agents who answered at the same time as the one who was connected: mod_callcenter tells of
     /// them nothing more.
-    pub(super) fn close_beaten_offers(&mut self, at: Timestamp) {
-        for offer in &mut self.offers {
+    pub(super) fn close_beaten_offers(&mut self, occasion: &mut Occasion<'_>, at: Timestamp) {
+        for index in 0..self.offers.len() {
+            let offer = &self.offers[index];
             if offer.state == OfferState::Open && offer.answered_at.is_some() && offer.offered_at <= at {
-                offer.close(Outcome::LostRace, at);
+                self.close_offer(occasion, index, Outcome::LostRace, at, true);
             }
         }
     }

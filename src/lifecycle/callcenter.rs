@@ -10,6 +10,7 @@ use super::ending::TransferMark;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
 use super::variables;
+use super::wrap_up::AgentMove;
 use crate::config::WaitingAtStart;
 use crate::esl::Event;
 use crate::freeswitch::channel::ChannelData;
@@ -19,15 +20,14 @@ use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, CoreUuid};
 use crate::moment::value::Source;
 
-/// The status in which mod_callcenter leaves an agent's offers alone.
-const AVAILABLE: &str = "Available";
-
 /// An event on its way through the lifecycle.
-struct Input<'a> {
+pub(super) struct Input<'a> {
     event: &'a Event,
-    at: Timestamp,
-    source: Source,
-    /// Whether the event has waited for its attempt in vain.
+    pub(super) at: Timestamp,
+    pub(super) source: Source,
+    /// Whether the event was kept for an attempt, and is looked at again.
+    again: bool,
+    /// Whether it has waited for its attempt in vain.
     waited: bool,
 }
 
@@ -38,6 +38,7 @@ struct Newcomer<'a> {
     number: Option<String>,
     data: ChannelData<'a>,
     joined_at: Timestamp,
+    resumed: bool,
     synthetic: bool,
 }
 
@@ -45,7 +46,8 @@ impl<'a> Newcomer<'a> {
     fn of_event(member: &'a MemberRef<'a>, data: ChannelData<'a>, joined_at: Timestamp, synthetic: bool) -> Self {
         let text = |name| data.header(name).map(Cow::into_owned);
         let (name, number) = (text(h::CC_MEMBER_CID_NAME), text(h::CC_MEMBER_CID_NUMBER));
-        Self { member, name, number, data, joined_at, synthetic }
+        let resumed = data.header(h::CC_ACTION).is_some_and(|action| action == "member-queue-resume");
+        Self { member, name, number, data, joined_at, resumed, synthetic }
     }
 }
 
@@ -56,6 +58,7 @@ impl Lifecycle {
             Ok(fact) => {
                 if let Some(input) = self.begin(event, &fact.stamp, effects) {
                     self.apply(&input, fact.kind, effects);
+                    self.tell_queue_counts(effects);
                 }
             }
             Err(malformed) => {
@@ -84,7 +87,7 @@ impl Lifecycle {
         self.here.now = self.here.now.max(at);
         self.here.connected_at.get_or_insert(at);
         self.here.followed_since.get_or_insert(at);
-        Some(Input { event, at, source: self.source(stamp), waited: false })
+        Some(Input { event, at, source: self.source(stamp), again: false, waited: false })
     }
 
     fn source(&self, stamp: &Stamp<'_>) -> Source {
@@ -112,19 +115,7 @@ impl Lifecycle {
                 });
             }
             FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
-            FactKind::AgentStatus { agent, status } => {
-                if status == AVAILABLE {
-                    return;
-                }
-                // mod_callcenter takes back only the offers of the node on which the status was changed.
-                let offered = self.offered_to(&agent).into_iter();
-                let here = offered.filter(|hash| self.attempt(*hash).is_some_and(|a| a.node == self.here.name));
-                for hash in here.collect::<Vec<_>>() {
-                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
-                        attempt.agent_left(&agent, input.at);
-                    });
-                }
-            }
+            FactKind::Agent(step, agent) => self.agent_step(input, &step, &agent, effects),
             FactKind::Other => {}
         }
     }
@@ -133,7 +124,9 @@ impl Lifecycle {
         let Some(uuid) = data.uuid() else { return };
         match step {
             ChannelStep::Create => {
-                self.here.channels.create(&uuid, data, &mut self.anomalies);
+                if !input.again {
+                    self.here.channels.create(&uuid, data, &mut self.anomalies);
+                }
                 self.agent_leg(input, &uuid, data, effects);
             }
             ChannelStep::Answer => {
@@ -147,9 +140,9 @@ impl Lifecycle {
             ChannelStep::Unbridge | ChannelStep::Hold | ChannelStep::Unhold => {
                 let other = data.other_uuid();
                 for hash in self.about(&uuid) {
-                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| match step {
+                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
                         ChannelStep::Unbridge => attempt.disconnect(&uuid, other.as_deref(), input.at),
-                        _ => attempt.hold(&uuid, step == ChannelStep::Hold, input.at),
+                        _ => attempt.hold(occasion, &uuid, step == ChannelStep::Hold),
                     });
                 }
             }
@@ -184,6 +177,10 @@ impl Lifecycle {
             // A member whose start is yet to come, or is lost: the end comes after it.
             self.keep(input, uuid);
             return;
+        }
+        if on_session.is_empty() && data.is_member_leg() {
+            // Its start may be on its way yet.
+            self.here.memory.hang_up(self.here.now, ChannelUuid::new(uuid), input.at);
         }
         for hash in on_session.into_iter().filter(|hash| self.is_latest(*hash)).collect::<Vec<_>>() {
             self.note_transfer_target(hash, data);
@@ -220,7 +217,10 @@ impl Lifecycle {
         let known = self.here.channels.get(uuid).and_then(|channel| channel.serves);
         let known = known.filter(|hash| self.attempt(*hash).is_some());
         let hash = known.or_else(|| self.attempt_of(input, &member, effects))?;
-        self.note_leg(uuid, hash);
+        // While the event was kept, its channel may have ended.
+        if !input.again || self.here.channels.get(uuid).is_some() {
+            self.note_leg(uuid, hash);
+        }
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
             attempt.add_leg(occasion, &agent, ChannelUuid::new(uuid), data);
         });
@@ -255,6 +255,9 @@ impl Lifecycle {
             && let Some(leg) = data.header(h::CC_AGENT_UUID)
         {
             self.note_leg(&leg, hash);
+        }
+        if !matches!(step, OfferStep::Fail { .. }) {
+            self.move_agent(input, agent, AgentMove::Offer, Some(hash), effects);
         }
         let mut fits = true;
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
@@ -333,8 +336,15 @@ impl Lifecycle {
             self.anomalies.count(Anomaly::RepeatedJoin);
             return;
         }
-        if self.open(input, Newcomer::of_event(member, data, input.at, false), effects).is_some() {
-            self.apply_early(&member.session, effects);
+        let Some(hash) = self.open(input, Newcomer::of_event(member, data, input.at, false), effects) else { return };
+        self.apply_early(&member.session, effects);
+        let session = ChannelUuid::new(&*member.session);
+        let hung_up_at = self.nodes().find_map(|node| node.memory.hung_up_at(&session));
+        if let Some(hung_up_at) = hung_up_at.filter(|hung_up_at| input.at <= *hung_up_at) {
+            // Whatever told how the stay ended has come and gone.
+            self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                attempt.lose(hung_up_at, occasion.now + LOSS_GRACE);
+            });
         }
     }
 
@@ -376,14 +386,18 @@ impl Lifecycle {
         let Ok(Fact { stamp, kind }) = Fact::read(event) else { return };
         if let FactKind::Member(_, member, _) | FactKind::Offer(_, member, _, _) = kind {
             let at = stamp.at.unwrap_or(self.here.now);
-            self.attempt_of(&Input { event, at, source: self.source(&stamp), waited: true }, &member, effects);
+            self.attempt_of(
+                &Input { event, at, source: self.source(&stamp), again: true, waited: true },
+                &member,
+                effects,
+            );
         }
     }
 
     fn apply_kept(&mut self, event: &Event, waited: bool, effects: &mut Effects) {
         let Ok(fact) = Fact::read(event) else { return };
         let at = fact.stamp.at.unwrap_or(self.here.now);
-        let input = Input { event, at, source: self.source(&fact.stamp), waited };
+        let input = Input { event, at, source: self.source(&fact.stamp), again: true, waited };
         self.apply(&input, fact.kind, effects);
     }
 
@@ -393,7 +407,7 @@ impl Lifecycle {
             return None;
         }
         let mut attempt = self.new_attempt(&newcomer)?;
-        let Newcomer { member, data, synthetic, .. } = newcomer;
+        let Newcomer { member, data, resumed, synthetic, .. } = newcomer;
         let of_member = data.uuid().is_some_and(|uuid| uuid == member.session);
         if of_member {
             attempt.absorb(data);
@@ -404,7 +418,7 @@ impl Lifecycle {
         }
         let hash = self.insert(attempt);
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-            attempt.join(occasion, synthetic);
+            attempt.join(occasion, resumed, synthetic);
         });
         Some(hash)
     }
@@ -455,6 +469,8 @@ impl Lifecycle {
             bridge: None,
             queue_end: None,
             loss: None,
+            wrap_up: None,
+            sla_missed: false,
             sequence: 0,
             left: false,
             dirty: true,
@@ -474,7 +490,7 @@ impl Lifecycle {
         let at = Stamp::read(dump).at.unwrap_or(self.here.now);
         self.here.now = self.here.now.max(at);
         let source = Source { core_uuid: self.here.core.clone(), event_sequence: None };
-        let input = Input { event: dump, at, source, waited: true };
+        let input = Input { event: dump, at, source, again: false, waited: true };
         let known = self.find(&member.queue, &member.member, &member.session);
         if known.is_none() && self.is_left_alone(row) {
             return;
@@ -482,7 +498,8 @@ impl Lifecycle {
         let opened = known.or_else(|| {
             let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
             let joined_at = row.joined_at().unwrap_or(at);
-            let newcomer = Newcomer { member: &member, name, number, data, joined_at, synthetic: true };
+            let resumed = row.is_resumed();
+            let newcomer = Newcomer { member: &member, name, number, data, joined_at, resumed, synthetic: true };
             let opened = self.open(&input, newcomer, effects)?;
             self.apply_early(&member.session, effects);
             Some(opened)

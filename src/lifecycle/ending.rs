@@ -6,9 +6,10 @@ use super::attempt::{Attempt, Loss, QueueEnd};
 use super::bridge::Bridge;
 use super::offer::{LegEnd, MemberFate, Offer, OfferState, Readiness, Verdict};
 use super::world::Occasion;
+use crate::config::queue::Unserved;
 use crate::freeswitch::channel::Disposition;
 use crate::moment::EventName;
-use crate::moment::value::{CancelReason, CcResult, Outcome, Side};
+use crate::moment::value::{CancelReason, CcResult, Outcome, Seconds, Side};
 
 /// How long `leaving` waits for the end of the member's call after FreeSWITCH said that it is ending. Normally it comes
 /// within 0.1 s; under overload 7.7 s were seen.
@@ -30,10 +31,10 @@ impl Attempt {
     /// leaves. To be called after every fact, and when the time it returned has come.
     pub fn settle(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
         if self.left {
-            return None;
+            return self.settle_wrap_up(occasion);
         }
         self.stop_waiting_for_call(occasion.now);
-        let mut next = None;
+        let mut next = earlier(self.settle_wrap_up(occasion), self.settle_sla(occasion));
         for index in 0..self.offers.len() {
             next = earlier(next, self.settle_offer(occasion, index));
         }
@@ -42,9 +43,32 @@ impl Attempt {
             Some(Readiness::Until(at)) => earlier(next, Some(at)),
             Some(Readiness::Ready(())) => {
                 self.leave(occasion);
-                None
+                self.settle_wrap_up(occasion)
             }
         }
+    }
+
+    /// Tells once that the member waits longer than was promised; returns when that is to be seen.
+    fn settle_sla(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
+        let may_wait = self.is_waiting() && self.loss.is_none();
+        let sla = self.settings.sla.filter(|_| !self.sla_missed && may_wait)?;
+        if !occasion.world.tells(EventName::SlaMissed, &self.key.queue) {
+            return None;
+        }
+        let at = self.joined_at + sla;
+        if occasion.now < at {
+            return Some(at);
+        }
+        self.sla_missed = true;
+        self.tell_with(occasion, EventName::SlaMissed, None, at, false, |_, payload| {
+            payload.sla_sec = Some(Seconds(sla.as_secs_f64()));
+        });
+        None
+    }
+
+    /// Whether the member waits: in the queue and not connected with an agent. Who was found gone may still be there.
+    pub fn is_waiting(&self) -> bool {
+        self.bridge.is_none() && self.ended_at().is_none() && !self.left
     }
 
     fn settle_offer(&mut self, occasion: &mut Occasion<'_>, index: usize) -> Option<Timestamp> {
@@ -75,15 +99,14 @@ impl Attempt {
     }
 
     fn conclude_offer(&mut self, occasion: &mut Occasion<'_>, index: usize, verdict: Verdict, at: Timestamp) {
-        self.dirty = true;
+        let was_seen = matches!(self.offers[index].state, OfferState::Failing { .. });
         match verdict {
-            Verdict::LostRace => self.offers[index].close(Outcome::LostRace, at),
-            Verdict::AnsweredInVain => self.offers[index].close(Outcome::Failed, at),
+            Verdict::LostRace => self.close_offer(occasion, index, Outcome::LostRace, at, !was_seen),
+            Verdict::AnsweredInVain => self.close_offer(occasion, index, Outcome::Failed, at, !was_seen),
             Verdict::Missed(reason) => {
                 self.announce(occasion, index);
-                let was_seen = matches!(self.offers[index].state, OfferState::Failing { .. });
                 self.tell_missed(occasion, index, reason, at, !was_seen);
-                self.offers[index].close(reason.into(), at);
+                self.close_offer(occasion, index, reason.into(), at, !was_seen);
             }
         }
     }
@@ -174,14 +197,18 @@ impl Attempt {
         self.close_open_offers(occasion, left_at);
         if let Some(bridge) = &mut self.bridge {
             bridge.hold.since = bridge.hold.since.filter(|since| *since < left_at);
-            if let Some(since) = bridge.hold.since.take() {
-                bridge.hold.done_micros += left_at.as_microsecond() - since.as_microsecond();
-            }
+            bridge.hold.end(left_at);
         }
         let synthetic = self.queue_end.is_none();
         let offer = self.bridge.as_ref().map(|bridge| bridge.offer);
         self.left = true;
         self.tell(occasion, EventName::Leaving, offer, left_at, synthetic);
+        if self.transfer_mark().is_some() {
+            self.tell(occasion, EventName::Transferred, offer, left_at, synthetic);
+        }
+        if self.result().0 == CcResult::Abandoned {
+            self.tell(occasion, EventName::Abandoned, offer, left_at, synthetic);
+        }
     }
 
     /// Closes the offers whose end did not come, by what is known of their legs.
@@ -212,21 +239,25 @@ impl Attempt {
         match &offer.state {
             OfferState::Closed { .. } => {}
             OfferState::Bridged => {
-                self.offers[index].close(Outcome::Bridged, at);
+                self.close_offer(occasion, index, Outcome::Bridged, at, true);
                 if !self.was_lost() && self.use_processing(occasion, Some(index)) {
                     self.tell(occasion, EventName::Processing, Some(index), at, true);
+                    self.begin_wrap_up(occasion, index, at);
                 }
             }
             OfferState::Failing { at, .. } => self.conclude_offer(occasion, index, offer.final_verdict(fate), *at),
-            OfferState::Open if has_winner => self.offers[index].close(Outcome::LostRace, at),
-            OfferState::Open if has_gap && leg_end.is_none() => self.offers[index].close(Outcome::Lost, at),
+            OfferState::Open if has_winner => self.close_offer(occasion, index, Outcome::LostRace, at, true),
+            OfferState::Open if has_gap && leg_end.is_none() => {
+                self.close_offer(occasion, index, Outcome::Lost, at, true);
+            }
             OfferState::Open => self.conclude_offer(occasion, index, offer.final_verdict(fate), at),
         }
     }
 
     /// When the member left: the first end that was seen, whatever was waited for later.
     pub fn left_at(&self) -> Option<Timestamp> {
-        self.ended_at().or(self.loss.as_ref().map(|loss| loss.at))
+        // What is heard of after the loss was found was before it.
+        self.ended_at().or(self.loss.as_ref().map(|loss| loss.at.max(self.latest_fact_at())))
     }
 
     /// The first end that was seen.
@@ -265,6 +296,26 @@ impl Attempt {
 
     /// Result and reason.
     pub fn result(&self) -> (CcResult, Option<CancelReason>) {
+        match self.plain_result() {
+            (CcResult::Cancel, reason) if self.counts_as_abandoned(reason) => (CcResult::Abandoned, reason),
+            other => other,
+        }
+    }
+
+    /// Whether the queue counts a member who left so as abandoned.
+    fn counts_as_abandoned(&self, reason: Option<CancelReason>) -> bool {
+        let reached = if self.call.answered_at.is_some() { Unserved::Reached } else { Unserved::Unreached };
+        let counted = &self.settings.count_as_abandoned;
+        let as_dialled = self.settings.queue_type.calls_members() && counted.contains(&reached);
+        match reason {
+            Some(CancelReason::Lost) => false,
+            Some(CancelReason::Timeout) => as_dialled || counted.contains(&Unserved::Timeout),
+            Some(CancelReason::NoAgentTimeout) => as_dialled || counted.contains(&Unserved::NoAgentTimeout),
+            _ => as_dialled,
+        }
+    }
+
+    fn plain_result(&self) -> (CcResult, Option<CancelReason>) {
         if self.bridge.is_some() {
             return (CcResult::Success, self.was_lost().then_some(CancelReason::Lost));
         }
@@ -274,8 +325,7 @@ impl Attempt {
         if let Some(reason @ (CancelReason::Timeout | CancelReason::NoAgentTimeout | CancelReason::ExitWithKey)) =
             self.queue_end.as_ref().and_then(|end| end.reason)
         {
-            let counts_as_abandoned = self.settings.timeout_is_abandoned && reason != CancelReason::ExitWithKey;
-            return (if counts_as_abandoned { CcResult::Abandoned } else { CcResult::Cancel }, Some(reason));
+            return (CcResult::Cancel, Some(reason));
         }
         let taken_out = match &self.queue_end {
             Some(end) => end.call_goes_on,

@@ -10,18 +10,21 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::agents::Agents;
 use super::anomaly::{Anomalies, Anomaly};
 use super::attempt::{Attempt, Loss};
+use super::kept::{Departed, Kept};
 use super::memory::{Abandoned, Settled, Stay};
 use super::node::Node;
+use super::queues::Queues;
 use super::world::{Occasion, World};
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
 use crate::freeswitch::fact::MemberRef;
 use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AgentName, AttemptHash, AttemptKey, ChannelUuid, CoreUuid, MemberUuid, NodeName};
-use crate::moment::Moment;
-use crate::moment::value::{CcResult, Source};
+use crate::moment::value::Source;
+use crate::moment::{EventName, Moment};
 
 /// The most attempts that live at once. An attempt and its two channels take less than three kilobytes; no FreeSWITCH has so many calls.
 const ATTEMPTS_LIMIT: usize = 200_000;
@@ -68,26 +71,43 @@ pub struct Lifecycle {
     attempts: HashMap<AttemptHash, Live>,
     by_session: HashMap<ChannelUuid, Vec<AttemptHash>>,
     by_agent: HashMap<AgentName, Vec<AttemptHash>>,
+    /// The attempts that have left and whose agent still wraps up, where somebody waits to hear of its end.
+    wrapping: HashMap<AttemptHash, Live>,
+    pub(super) agents: Agents,
+    pub(super) queues: Queues,
+    /// Whether agents were added or changed since FreeSWITCH was last asked for them.
+    pub(super) roster_is_stale: bool,
 }
 
 #[derive(Debug)]
 struct Live {
     attempt: Box<Attempt>,
     deadline: Option<Timestamp>,
+    /// Since when it counts as waiting, where the queue's number is followed.
+    counted: Option<Timestamp>,
 }
 
 impl Lifecycle {
     /// A cluster of one node, of which nothing is known yet.
     pub fn new(node: NodeName, config: Arc<Config>) -> Self {
         Self {
-            world: World { config, wrap_up_seconds: Default::default(), queue_agents: Default::default() },
+            world: World::new(config),
             here: Node::new(node),
             others: Vec::new(),
             anomalies: Anomalies::default(),
             attempts: HashMap::new(),
             by_session: HashMap::new(),
             by_agent: HashMap::new(),
+            wrapping: HashMap::new(),
+            agents: Agents::default(),
+            queues: Queues::default(),
+            roster_is_stale: false,
         }
+    }
+
+    /// From now on tells the events beyond the eight although no hook hears them.
+    pub fn tell_all(&mut self) {
+        self.world.tells_all = true;
     }
 
     /// Takes a node to hand: what is told or asked next is told by it, or asked of it. One that was not of the cluster is
@@ -103,11 +123,18 @@ impl Lifecycle {
         self
     }
 
-    /// A node leaves the cluster: gives its attempts, for whoever follows it next.
-    pub fn remove(&mut self, node: &NodeName) -> Vec<Attempt> {
+    /// A node leaves the cluster: gives what is kept of its attempts, for whoever follows it next.
+    pub fn remove(&mut self, node: &NodeName) -> Vec<Kept> {
         let is_there = |live: &Live| live.attempt.node == *node;
-        let hashes: Vec<_> = self.attempts.iter().filter(|(_, live)| is_there(live)).map(|(hash, _)| *hash).collect();
-        let removed = hashes.into_iter().filter_map(|hash| self.take(hash)).collect();
+        let held = self.attempts.iter().chain(&self.wrapping);
+        let hashes: Vec<_> = held.filter(|(_, live)| is_there(live)).map(|(hash, _)| *hash).collect();
+        // An attempt after which somebody wraps up says more than that the member has left.
+        let memory = &self.on(node).here.memory;
+        let departed: Vec<_> =
+            memory.all_departed().filter(|left| !hashes.contains(&left.key.hash())).cloned().collect();
+        let open = hashes.into_iter().filter_map(|hash| self.take(hash)).map(Kept::Open);
+        let removed = departed.into_iter().map(Kept::Departed).chain(open).collect();
+        self.recount();
         if self.on(node).others.is_empty() {
             self.here = Node::new(node.clone());
         } else {
@@ -135,54 +162,69 @@ impl Lifecycle {
         self.attempts.len()
     }
 
-    /// A live attempt.
+    /// A live attempt: one that has not left.
     pub fn attempt(&self, hash: AttemptHash) -> Option<&Attempt> {
         self.attempts.get(&hash).map(|live| &*live.attempt)
     }
 
-    /// An attempt's key and state, to be found again after a restart; none if it is over.
-    pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
-        let attempt = self.attempt(hash)?;
-        let state = serde_json::to_string(attempt).expect("an attempt's state is plain data");
-        Some((attempt.key.clone(), state))
+    /// A live attempt, or one that has left and whose agent wraps up.
+    pub(super) fn held(&self, hash: AttemptHash) -> Option<&Attempt> {
+        self.attempts.get(&hash).or_else(|| self.wrapping.get(&hash)).map(|live| &*live.attempt)
     }
 
-    /// Takes up an attempt that was left open when its node was last followed.
-    pub fn restore(&mut self, mut attempt: Attempt) {
-        self.on(&attempt.node);
-        attempt.settings = self.world.config.queue(&attempt.key.queue).settings.clone();
-        self.here.core.get_or_insert_with(|| attempt.key.core.clone());
-        for offer in attempt.offers.iter().filter(|offer| offer.is_open()) {
-            for leg in &offer.legs {
-                self.note_leg(leg.channel.as_str(), attempt.hash());
-            }
+    /// What a restored attempt waits for is found out when time first passes. One that has left is kept for its agent.
+    pub(super) fn wake(&mut self, hash: AttemptHash) {
+        let now = self.here.now;
+        let Some(live) = self.attempts.get_mut(&hash) else { return };
+        live.deadline = Some(now);
+        self.here.deadlines.insert((now, hash));
+        count(&self.world, &mut self.queues, hash, live, now, &Source::default());
+        self.queues.forget_changes();
+        if live.attempt.left {
+            self.wrapping.extend(self.attempts.remove_entry(&hash));
         }
-        if let Some(channel) = self.here.channels.entry(attempt.key.session.as_str(), &mut self.anomalies) {
-            channel.latest_attempt_id = Some(attempt.attempt_id);
-        }
-        self.here.note_known(attempt.latest_fact_at());
-        self.insert(attempt);
     }
 
     /// Uses another configuration from now on; attempts that are under way keep the settings they began with.
     pub fn configure(&mut self, config: Arc<Config>) {
         self.world.config = config;
+        self.recount();
+    }
+
+    /// Counts anew who waits in the queues that somebody hears of; that is no change.
+    fn recount(&mut self) {
+        self.queues = Queues::default();
+        for (hash, live) in &mut self.attempts {
+            live.counted = None;
+            count(&self.world, &mut self.queues, *hash, live, self.here.now, &Source::default());
+        }
+        self.queues.forget_changes();
+    }
+
+    /// Whether FreeSWITCH should be asked for its agents, because some were added or changed. To be asked for once.
+    pub fn take_stale_roster(&mut self) -> bool {
+        std::mem::take(&mut self.roster_is_stale)
     }
 
     /// The connection has ended; until that time everything that happened was heard of.
     pub fn end_connection(&mut self, heard_until: Timestamp) {
-        self.here.begin_gap(heard_until);
+        self.begin_gap_at(heard_until);
     }
 
     /// A new connection begins: what happened before its first event was not seen.
     pub fn begin_connection(&mut self) {
         self.here.connected_at = None;
-        self.here.begin_gap(self.here.now);
+        self.begin_gap();
     }
 
     /// Events were dropped.
     pub fn begin_gap(&mut self) {
-        self.here.begin_gap(self.here.now);
+        self.begin_gap_at(self.here.now);
+    }
+
+    fn begin_gap_at(&mut self, since: Timestamp) {
+        self.here.begin_gap(since);
+        self.agents.begin_gap();
     }
 
     /// How many channels are kept.
@@ -203,6 +245,7 @@ impl Lifecycle {
                 Some((_, hash)) => self.with_attempt(hash, at, &Source::default(), effects, |_, _| {}),
                 None => self.expire_early_event(effects),
             }
+            self.tell_queue_counts(effects);
         }
         self.here.now = self.here.now.max(now);
     }
@@ -217,6 +260,7 @@ impl Lifecycle {
                 self.with_attempt(hash, at, &Source::default(), effects, |_, _| {});
             }
         }
+        self.tell_queue_counts(effects);
     }
 
     /// The live attempts of the node at hand: those that a snapshot, asked for now, is to be compared with.
@@ -226,11 +270,8 @@ impl Lifecycle {
 
     /// What a survey of the node at hand needs not ask FreeSWITCH again.
     pub fn open_stays(&self) -> OpenStays {
-        let known = |(_, attempt): (_, &Attempt)| {
-            let key = &attempt.key;
-            let stay = Stay { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() };
-            (stay, KnownStay { is_bridged: attempt.bridge.is_some() })
-        };
+        let known =
+            |(_, attempt): (_, &Attempt)| (Stay::of(&attempt.key), KnownStay { is_bridged: attempt.bridge.is_some() });
         self.attempts_here().map(known).collect()
     }
 
@@ -249,8 +290,8 @@ impl Lifecycle {
         if let Some(core) = snapshot.core.as_ref().filter(|core| self.here.core.as_ref() != Some(core)) {
             self.change_core(core.clone(), effects);
         }
-        self.world.wrap_up_seconds = snapshot.wrap_up_seconds();
-        self.world.queue_agents = snapshot.queue_agents();
+        let comparison = self.begin_comparison(snapshot, open);
+        self.find_agents(snapshot, effects);
         let gone_legs = self.here.channels.prune(|uuid| snapshot.channels.contains(uuid));
         let waiting: BTreeSet<_> = snapshot.members.iter().map(MemberRow::identity).collect();
         let is_there = |key: &AttemptKey| {
@@ -272,6 +313,8 @@ impl Lifecycle {
                 self.take_over(row, dump, effects);
             }
         }
+        self.tell_queue_counts(effects);
+        self.tell_reconciled(comparison, effects);
     }
 
     /// The FreeSWITCH process is another one than before: all attempts of the old one are over.
@@ -367,6 +410,12 @@ impl Lifecycle {
         self.by_agent.get(agent).cloned().unwrap_or_default()
     }
 
+    /// The attempts, live or left, that were offered to an agent and after which somebody wraps up.
+    pub(super) fn wrapping_up(&self, agent: &str) -> Vec<AttemptHash> {
+        let wraps_up = |hash: &&AttemptHash| self.held(**hash).is_some_and(|attempt| attempt.wrap_up.is_some());
+        self.by_agent.get(agent).into_iter().flatten().filter(wraps_up).copied().collect()
+    }
+
     /// Remembers that an attempt was offered to an agent.
     pub(super) fn note_offer(&mut self, agent: &str, hash: AttemptHash) {
         let offered = match self.by_agent.get_mut(agent) {
@@ -408,12 +457,13 @@ impl Lifecycle {
     /// Takes a new attempt.
     pub(super) fn insert(&mut self, attempt: Attempt) -> AttemptHash {
         let hash = attempt.hash();
-        let session = attempt.key.session.clone();
         for offer in &attempt.offers {
             self.note_offer(offer.agent.as_str(), hash);
         }
-        self.by_session.entry(session).or_default().push(hash);
-        self.attempts.insert(hash, Live { attempt: Box::new(attempt), deadline: None });
+        if !attempt.left {
+            self.by_session.entry(attempt.key.session.clone()).or_default().push(hash);
+        }
+        self.attempts.insert(hash, Live { attempt: Box::new(attempt), deadline: None, counted: None });
         hash
     }
 
@@ -426,7 +476,8 @@ impl Lifecycle {
         effects: &mut Effects,
         change: impl FnOnce(&mut Attempt, &mut Occasion<'_>),
     ) {
-        let Some(live) = self.attempts.get_mut(&hash) else { return };
+        let found = self.attempts.get_mut(&hash).or_else(|| self.wrapping.get_mut(&hash));
+        let Some(live) = found else { return };
         let Some(home) = home(&mut self.here, &mut self.others, &live.attempt.node) else { return };
         let moments = &mut effects.moments;
         let mut occasion = Occasion { world: &self.world, hash, at, now: home.now, source, moments };
@@ -442,27 +493,43 @@ impl Lifecycle {
         if std::mem::take(&mut live.attempt.dirty) {
             effects.changed.insert(hash);
         }
+        count(&self.world, &mut self.queues, hash, live, at, source);
         if live.attempt.left {
-            self.forget(hash);
+            effects.changed.extend(self.part_with(hash));
         }
     }
 
-    /// An attempt is over.
-    fn forget(&mut self, hash: AttemptHash) {
-        let Some(attempt) = self.take(hash) else { return };
-        let Some(Node { now, memory, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else { return };
-        if attempt.result().0 != CcResult::Success {
-            memory.abandon(*now, attempt.key.member.clone(), attempt.for_a_resume());
+    /// An attempt has left; while its agent wraps up it is kept aside. Gives those that a restart need not find any more.
+    fn part_with(&mut self, hash: AttemptHash) -> Vec<AttemptHash> {
+        let forgotten = self.remember(hash);
+        if self.held(hash).is_some_and(|attempt| attempt.wrap_up.is_some()) {
+            self.wrapping.extend(self.attempts.remove_entry(&hash));
+        } else {
+            self.take(hash);
         }
-        let settled = Settled { ordinal: attempt.key.ordinal, left_at: attempt.left_at().unwrap_or(*now) };
-        let key = attempt.key;
-        let stay = Stay { queue: key.queue, member: key.member, session: key.session };
-        memory.settle(*now, stay, settled);
+        forgotten
+    }
+
+    /// Remembers of an attempt that has just left what a later one may need: gives those that a restart need not find any
+    /// more for it.
+    fn remember(&mut self, hash: AttemptHash) -> Vec<AttemptHash> {
+        let Some(Live { attempt, .. }) = self.attempts.get(&hash) else { return Vec::new() };
+        remove_from(&mut self.by_session, &attempt.key.session, hash);
+        let Some(Node { now, memory, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else {
+            return Vec::new();
+        };
+        let left_at = attempt.left_at().unwrap_or(*now);
+        memory.settle(*now, Stay::of(&attempt.key), Settled { ordinal: attempt.key.ordinal, left_at });
+        let departed = Departed::of(attempt, left_at);
+        if let Some(abandoned) = departed.as_ref().and_then(|departed| departed.abandoned.clone()) {
+            memory.abandon(*now, attempt.key.member.clone(), abandoned);
+        }
+        departed.map_or_else(Vec::new, |departed| memory.depart(*now, departed))
     }
 
     /// Takes an attempt out.
-    fn take(&mut self, hash: AttemptHash) -> Option<Attempt> {
-        let Live { attempt, deadline } = self.attempts.remove(&hash)?;
+    fn take(&mut self, hash: AttemptHash) -> Option<Box<Attempt>> {
+        let Live { attempt, deadline, .. } = self.attempts.remove(&hash).or_else(|| self.wrapping.remove(&hash))?;
         if let Some(node) = home(&mut self.here, &mut self.others, &attempt.node) {
             deadline.map(|at| node.deadlines.remove(&(at, hash)));
         }
@@ -470,7 +537,20 @@ impl Lifecycle {
         for offer in &attempt.offers {
             remove_from(&mut self.by_agent, &offer.agent, hash);
         }
-        Some(*attempt)
+        Some(attempt)
+    }
+}
+
+/// Counts whether the attempt waits, where somebody hears of it.
+fn count(world: &World, queues: &mut Queues, hash: AttemptHash, live: &mut Live, at: Timestamp, source: &Source) {
+    if !world.may_tell(EventName::QueueCount) {
+        return;
+    }
+    let Attempt { key: AttemptKey { queue, .. }, joined_at, .. } = &*live.attempt;
+    let since = Some(*joined_at).filter(|_| live.attempt.is_waiting() && world.tells(EventName::QueueCount, queue));
+    if live.counted != since {
+        queues.count((queue, hash), live.counted, since, at, source);
+        live.counted = since;
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::id::{ChannelUuid, MemberUuid, QueueName};
+use super::kept::Departed;
+use crate::id::{AttemptHash, AttemptKey, ChannelUuid, MemberUuid, QueueName};
 
 /// How long attempts that are over are remembered: late events of them are told from events of one that was never seen,
 /// and a member who is resumed from those who come for the first time. mod_callcenter forgets who left without an agent
@@ -26,6 +28,13 @@ pub struct Stay {
     pub session: ChannelUuid,
 }
 
+impl Stay {
+    /// The stay of an attempt.
+    pub fn of(key: &AttemptKey) -> Self {
+        Self { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() }
+    }
+}
+
 /// What is remembered of a stay that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
@@ -36,7 +45,7 @@ pub struct Settled {
 }
 
 /// What is remembered of a member who left without an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abandoned {
     /// When the member first joined.
     pub first_joined_at: Timestamp,
@@ -51,11 +60,18 @@ pub struct Abandoned {
 pub struct Memory {
     settled: Remembered<Stay, Settled>,
     abandoned: Remembered<MemberUuid, Abandoned>,
+    departed: Remembered<AttemptHash, Departed>,
+    hung_up: Remembered<ChannelUuid, Timestamp>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { settled: Remembered::new(MEMORY), abandoned: Remembered::new(MEMORY) }
+        Self {
+            settled: Remembered::new(MEMORY),
+            abandoned: Remembered::new(MEMORY),
+            departed: Remembered::new(MEMORY),
+            hung_up: Remembered::new(MEMORY),
+        }
     }
 }
 
@@ -73,6 +89,31 @@ impl Memory {
     /// Remembers a member who left without an agent.
     pub fn abandon(&mut self, now: Timestamp, member: MemberUuid, abandoned: Abandoned) {
         self.abandoned.insert(now, member, abandoned);
+    }
+
+    /// Remembers what a restart must find of an attempt that is over; gives those of which it need not any more.
+    pub fn depart(&mut self, now: Timestamp, departed: Departed) -> Vec<AttemptHash> {
+        self.departed.insert(now, departed.key.hash(), departed)
+    }
+
+    /// What a restart must find of an attempt that is over.
+    pub fn departed(&self, hash: AttemptHash) -> Option<&Departed> {
+        self.departed.get(&hash)
+    }
+
+    /// All that a restart must find.
+    pub fn all_departed(&self) -> impl Iterator<Item = &Departed> {
+        self.departed.order.iter().filter_map(|(_, hash)| self.departed(*hash))
+    }
+
+    /// Remembers when a member's channel ended of whose stay nothing is known.
+    pub fn hang_up(&mut self, now: Timestamp, session: ChannelUuid, at: Timestamp) {
+        self.hung_up.insert(now, session, at);
+    }
+
+    /// When a member's channel ended of whose stay nothing was known.
+    pub fn hung_up_at(&self, session: &ChannelUuid) -> Option<Timestamp> {
+        self.hung_up.get(session).copied()
     }
 
     /// The member's earlier attempts.
@@ -94,7 +135,9 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
         Self { span, values: HashMap::new(), order: VecDeque::new() }
     }
 
-    fn insert(&mut self, now: Timestamp, key: K, value: V) {
+    /// Remembers a value; gives the keys of those that are forgotten for it.
+    fn insert(&mut self, now: Timestamp, key: K, value: V) -> Vec<K> {
+        let mut forgotten = Vec::new();
         self.values.insert(key.clone(), (now, value));
         self.order.push_back((now, key));
         while self
@@ -102,11 +145,13 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
             .front()
             .is_some_and(|(at, _)| self.order.len() > MEMORY_LIMIT || now.duration_since(*at) > self.span)
         {
-            let Some((at, key)) = self.order.pop_front() else { return };
+            let Some((at, key)) = self.order.pop_front() else { break };
             if self.values.get(&key).is_some_and(|(written, _)| *written == at) {
                 self.values.remove(&key);
+                forgotten.push(key);
             }
         }
+        forgotten
     }
 
     fn get(&self, key: &K) -> Option<&V> {
@@ -127,9 +172,9 @@ mod tests {
         let mut memory: Remembered<i64, i64> = Remembered::new(SignedDuration::from_secs(10));
         memory.insert(at(0), 1, 1);
         memory.insert(at(5), 1, 2);
-        memory.insert(at(11), 2, 0);
+        assert!(memory.insert(at(11), 2, 0).is_empty());
         assert_eq!(memory.get(&1), Some(&2), "written anew at 5");
-        memory.insert(at(16), 3, 0);
+        assert_eq!(memory.insert(at(16), 3, 0), [1]);
         assert_eq!(memory.get(&1), None);
         for key in 0..(MEMORY_LIMIT as i64 + 50) {
             memory.insert(at(16), key, 0);

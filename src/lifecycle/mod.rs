@@ -7,12 +7,16 @@
 //! - [`callcenter`]: what mod_callcenter's events mean for them.
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent.
 //! - [`bridge`]: the connection of member and agent.
+//! - [`wrap_up`]: the agent's post-processing, and its end.
+//! - [`agents`], [`queues`]: what becomes of agents and queues, for whoever hears of it.
 //! - [`ending`]: when both are over, and how they ended.
 //! - [`telling`]: how a moment's payload is made from the facts; [`variables`]: which variables it carries.
+//! - [`kept`]: what a restart of the daemon finds again.
 //! - [`channels`], [`early`], [`memory`], [`seen`]: what is kept of channels, of events that came too soon, of attempts
 //!   that are over, and of events at all.
 //! - [`anomaly`]: facts that fit no story.
 
+pub mod agents;
 pub mod anomaly;
 pub mod attempt;
 pub mod bridge;
@@ -20,13 +24,16 @@ pub mod callcenter;
 pub mod channels;
 pub mod early;
 pub mod ending;
+pub mod kept;
 pub mod machine;
 pub mod memory;
 pub mod node;
 pub mod offer;
+pub mod queues;
 pub mod seen;
 pub mod telling;
 pub mod variables;
 pub mod world;
+pub mod wrap_up;
 
 pub use machine::{Effects, Lifecycle};

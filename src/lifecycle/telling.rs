@@ -6,12 +6,12 @@ use super::attempt::Attempt;
 use super::ending::TransferMark;
 use super::world::Occasion;
 use crate::freeswitch::cause;
-use crate::id::AgentName;
-use crate::moment::value::{CancelReason, MissedReason, Seconds, Time};
+use crate::id::MomentId;
+use crate::moment::value::{CancelReason, MissedReason, Outcome, Seconds, Time};
 use crate::moment::{EventName, Moment, Payload};
 
 impl Attempt {
-    /// Tells a moment of the attempt, or of one of its offers.
+    /// Tells a moment of the attempt, or of one of its offers; one beyond the eight only where a hook hears it.
     pub fn tell(
         &mut self,
         occasion: &mut Occasion<'_>,
@@ -20,8 +20,27 @@ impl Attempt {
         at: Timestamp,
         synthetic: bool,
     ) {
-        let payload = self.next_payload(occasion, event, offer, at, synthetic);
-        self.push(occasion, payload);
+        self.tell_with(occasion, event, offer, at, synthetic, |_, _| {});
+    }
+
+    /// Tells a moment with more fields than every moment has.
+    pub fn tell_with(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        event: EventName,
+        offer: Option<usize>,
+        at: Timestamp,
+        synthetic: bool,
+        fill: impl FnOnce(&Self, &mut Payload),
+    ) {
+        if !occasion.world.tells(event, &self.key.queue) {
+            return;
+        }
+        let mut payload = self.next_payload(occasion, event, offer, at, synthetic);
+        fill(self, &mut payload);
+        payload.clear_inapplicable();
+        self.dirty = true;
+        occasion.moments.push(Moment { attempt: occasion.hash, payload });
     }
 
     /// Tells that an offer was missed.
@@ -33,19 +52,38 @@ impl Attempt {
         at: Timestamp,
         synthetic: bool,
     ) {
-        let mut payload = self.next_payload(occasion, EventName::Missed, Some(index), at, synthetic);
+        self.tell_with(occasion, EventName::Missed, Some(index), at, synthetic, |attempt, payload| {
+            payload.missed_reason = Some(reason);
+            attempt.fill_failure(payload, index, at);
+        });
+    }
+
+    /// Closes an offer, and tells so. One that is over stays as it is.
+    pub fn close_offer(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        index: usize,
+        outcome: Outcome,
+        at: Timestamp,
+        synthetic: bool,
+    ) {
+        if !self.offers[index].is_open() {
+            return;
+        }
+        // The offer's state still holds why it failed.
+        self.tell_with(occasion, EventName::OfferEnded, Some(index), at, synthetic, |attempt, payload| {
+            payload.offer_outcome = Some(outcome);
+            attempt.fill_failure(payload, index, at);
+        });
+        self.offers[index].close(outcome, at);
+        self.dirty = true;
+    }
+
+    fn fill_failure(&self, payload: &mut Payload, index: usize, at: Timestamp) {
         let (cause, status) = self.offers[index].failure();
-        payload.missed_reason = Some(reason);
         payload.ring_sec = Some(self.offers[index].ring(at));
         payload.agent_cause = cause;
         payload.agent_sip_code = status;
-        self.push(occasion, payload);
-    }
-
-    fn push(&mut self, occasion: &mut Occasion<'_>, mut payload: Payload) {
-        payload.clear_inapplicable();
-        self.dirty = true;
-        occasion.moments.push(Moment { attempt: occasion.hash, payload });
     }
 
     fn next_payload(
@@ -56,36 +94,45 @@ impl Attempt {
         at: Timestamp,
         synthetic: bool,
     ) -> Payload {
-        self.sequence += 1;
-        let told_of = offer.map(|index| (&self.offers[index].agent, self.offers[index].ordinal));
-        let id = occasion.hash.moment(event.as_str(), told_of.filter(|_| event.is_of_offer()));
+        self.sequence += u32::from(event.is_of_the_eight());
         let end = self.left_at().filter(|left| *left < at).unwrap_or(at);
         let waited_until = self.bridge.as_ref().map_or(end, |bridge| bridge.at.min(end));
         let mut payload = Payload {
-            id,
+            id: self.moment_id(occasion, event, offer, at),
             event,
-            queue_name: self.key.queue.clone(),
-            queue_type: self.settings.queue_type,
+            queue_name: Some(self.key.queue.clone()),
+            queue_type: Some(self.settings.queue_type),
             node: self.node.clone(),
-            channel: self.settings.queue_type.medium(),
-            attempt_id: self.attempt_id,
-            use_processing: self.use_processing(occasion, offer),
+            channel: Some(self.settings.queue_type.medium()),
+            attempt_id: Some(self.attempt_id),
+            use_processing: Some(self.use_processing(occasion, offer)),
             timestamp: Time(at),
-            sequence: self.sequence,
+            sequence: Some(self.sequence),
             synthetic,
             source: occasion.source.clone(),
-            wait_sec: Seconds::between(self.joined_at, waited_until),
+            wait_sec: Some(Seconds::between(self.joined_at, waited_until)),
             joined_at: Some(Time(self.joined_at)),
             bridged_at: self.bridge.as_ref().map(|bridge| Time(bridge.at)),
+            previous_attempt_id: self.member.previous_attempt_id,
+            first_joined_at: self.member.first_joined_at.map(Time),
             variables: self.call.variables.clone(),
             ..Payload::default()
         };
         self.fill_member(&mut payload, at);
         self.fill_offer(&mut payload, occasion, offer);
-        if event == EventName::Leaving {
+        self.fill_hold(&mut payload);
+        if event.is_of_leaving() {
             self.fill_leaving(&mut payload);
         }
         payload
+    }
+
+    fn moment_id(&self, occasion: &Occasion<'_>, event: EventName, offer: Option<usize>, at: Timestamp) -> MomentId {
+        if event.is_repeatable() {
+            return occasion.hash.moment_at(event.as_str(), Some(&self.key.core), at, "");
+        }
+        let told_of = offer.map(|index| (&self.offers[index].agent, self.offers[index].ordinal));
+        occasion.hash.moment(event.as_str(), told_of.filter(|_| event.is_of_offer()))
     }
 
     fn fill_member(&self, payload: &mut Payload, at: Timestamp) {
@@ -118,26 +165,21 @@ impl Attempt {
     /// last offer was made and answered.
     fn fill_offer(&self, payload: &mut Payload, occasion: &Occasion<'_>, index: Option<usize>) {
         let Some(offer) = index.or(self.offers.len().checked_sub(1)).map(|index| &self.offers[index]) else { return };
-        if index.is_some() || payload.event == EventName::Leaving {
+        if index.is_some() || payload.event.is_of_leaving() {
             payload.offered_at = Some(Time(offer.offered_at));
             payload.answered_at = offer.answered_at.map(Time);
         }
         if index.is_none() {
             return;
         }
-        let card = occasion.world.config.agent(&offer.agent);
-        let number = numeric_name(&offer.agent);
         payload.agent_channel_id = offer.leg().map(|leg| leg.channel.clone());
-        payload.agent_name = Some(offer.agent.clone());
-        payload.agent_id = card
-            .and_then(|card| card.id)
-            .or(offer.identity.agent_id)
-            .or_else(|| number.and_then(|digits| digits.parse().ok()));
-        payload.user_id = card.and_then(|card| card.user_id).or(offer.identity.user_id);
-        payload.agent_extension = card
-            .and_then(|card| card.extension.clone())
-            .or_else(|| offer.identity.dialled.clone())
-            .or_else(|| number.map(str::to_owned));
+        occasion.world.name_agent(payload, &offer.agent, &offer.identity);
+    }
+
+    fn fill_hold(&self, payload: &mut Payload) {
+        let hold = self.bridge.as_ref().map(|bridge| &bridge.hold);
+        payload.hold_count = Some(hold.map_or(0, |hold| hold.count));
+        payload.hold_sec = Some(Seconds::from_micros(hold.map_or(0, |hold| hold.done_micros)));
     }
 
     fn fill_leaving(&self, payload: &mut Payload) {
@@ -151,34 +193,11 @@ impl Attempt {
         payload.exit_key = self.call.exit_key.clone().filter(|_| by_key);
         payload.hangup_side = self.hangup_side();
         payload.talk_ended_by = self.talk_ended_by();
-        let hold = self.bridge.as_ref().map(|bridge| &bridge.hold);
-        payload.hold_count = Some(hold.map_or(0, |hold| hold.count));
-        payload.hold_sec = Some(Seconds::from_micros(hold.map_or(0, |hold| hold.done_micros)));
         payload.offers = Some(self.offers.iter().map(|offer| offer.summary(left_at)).collect());
-        payload.previous_attempt_id = self.member.previous_attempt_id;
-        payload.first_joined_at = self.member.first_joined_at.map(Time);
         payload.transferred_to = match self.transfer_mark() {
             Some(TransferMark::Blind(target)) => Some(target.to_owned()),
             Some(TransferMark::Attended(_)) => self.call.transferred_to.clone(),
             None => None,
         };
-    }
-}
-
-/// The digits of a numeric agent name: `1000` of `1000@default`.
-fn numeric_name(agent: &AgentName) -> Option<&str> {
-    let user = agent.as_str().split('@').next()?;
-    (!user.is_empty() && user.bytes().all(|b| b.is_ascii_digit())).then_some(user)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_numeric_agent_name_gives_its_digits() {
-        assert_eq!(numeric_name(&"1000@default".into()), Some("1000"));
-        assert_eq!(numeric_name(&"agent1".into()), None);
-        assert_eq!(numeric_name(&"@default".into()), None);
     }
 }

@@ -1,36 +1,132 @@
-//! What the lifecycle knows beside the calls: the configuration, and what FreeSWITCH's snapshots told of its agents.
+//! What the lifecycle knows beside the calls: the configuration, and what FreeSWITCH told of its agents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::offer::LegIdentity;
 use crate::config::Config;
+use crate::freeswitch::Snapshot;
 use crate::id::{AgentName, AttemptHash, QueueName};
-use crate::moment::Moment;
 use crate::moment::value::Source;
+use crate::moment::{EventName, Moment, Payload};
 
 /// What all attempts of a cluster share.
 #[derive(Debug)]
 pub struct World {
     /// The configuration in force.
     pub config: Arc<Config>,
-    /// Each agent's wrap-up time in seconds, as last read.
-    pub wrap_up_seconds: BTreeMap<AgentName, u64>,
+    /// Whether events beyond the eight are told although no hook hears them.
+    pub tells_all: bool,
+    /// The agents, as last read.
+    roster: BTreeMap<AgentName, RosterEntry>,
     /// The agents of each queue, as last read.
-    pub queue_agents: BTreeMap<QueueName, Vec<AgentName>>,
+    queue_agents: BTreeMap<QueueName, Vec<AgentName>>,
+}
+
+/// What FreeSWITCH told of an agent.
+#[derive(Debug)]
+struct RosterEntry {
+    wrap_up_seconds: u64,
+    contact: String,
 }
 
 impl World {
+    /// A world in which nothing is known yet but the configuration.
+    pub fn new(config: Arc<Config>) -> Self {
+        let (roster, queue_agents) = Default::default();
+        Self { config, tells_all: false, roster, queue_agents }
+    }
+
+    /// Takes what a snapshot says of agents and tiers.
+    pub fn read_roster(&mut self, snapshot: &Snapshot) {
+        let entry = |row: &crate::freeswitch::snapshot::AgentRow| {
+            let entry = RosterEntry { wrap_up_seconds: row.wrap_up_seconds(), contact: row.contact.clone() };
+            (AgentName::from(row.name.as_str()), entry)
+        };
+        self.roster = snapshot.agents.iter().map(entry).collect();
+        self.queue_agents = snapshot.queue_agents();
+    }
+
+    /// An agent is called somewhere else from now on.
+    pub fn set_contact(&mut self, agent: &str, contact: &str) {
+        if let Some(entry) = self.roster.get_mut(agent) {
+            contact.clone_into(&mut entry.contact);
+        }
+    }
+
+    /// The queues that have agents.
+    pub fn served_queues(&self) -> impl Iterator<Item = &QueueName> {
+        self.queue_agents.keys()
+    }
+
+    /// The agent's wrap-up time, where it is known and not zero.
+    pub fn wrap_up_time(&self, agent: &AgentName) -> Option<SignedDuration> {
+        let seconds = self.roster.get(agent)?.wrap_up_seconds;
+        let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+        Some(SignedDuration::from_secs(seconds))
+    }
+
     /// Whether post-processing is on for a queue: as configured, else read off the wrap-up time of the agent, or, where
     /// none is meant yet, of any of the queue's agents.
     pub fn use_processing(&self, configured: Option<bool>, queue: &QueueName, agent: Option<&AgentName>) -> bool {
-        let has_wrap_up = |agent: &AgentName| self.wrap_up_seconds.get(agent).is_some_and(|seconds| *seconds > 0);
+        let has_wrap_up = |agent: &AgentName| self.wrap_up_time(agent).is_some();
         configured.unwrap_or_else(|| match agent {
             Some(agent) => has_wrap_up(agent),
             None => self.queue_agents.get(queue).is_some_and(|agents| agents.iter().any(has_wrap_up)),
         })
     }
+
+    /// Whether the event is told of some queue or agent: a quick answer, before anything is done for it.
+    pub fn may_tell(&self, event: EventName) -> bool {
+        event.is_of_the_eight() || self.tells_all || self.config.hears(event)
+    }
+
+    /// Whether the event is told of this queue.
+    pub fn tells(&self, event: EventName, queue: &QueueName) -> bool {
+        let is_heard = || self.config.hears(event) && self.config.queue(queue).heard.contains(event);
+        event.is_of_the_eight() || self.tells_all || is_heard()
+    }
+
+    /// Whether the event is told of this agent.
+    pub fn tells_of_agent(&self, event: EventName, agent: &AgentName) -> bool {
+        let mut hooks = self.config.agent_hooks(agent);
+        self.tells_all || hooks.any(|hook| hook.enabled && hook.event == event)
+    }
+
+    /// Writes into a payload who the agent is.
+    pub fn name_agent(&self, payload: &mut Payload, agent: &AgentName, leg: &LegIdentity) {
+        let card = self.config.agent(agent);
+        let number = numeric_name(agent);
+        let contact = || contact_user(&self.roster.get(agent)?.contact);
+        payload.agent_name = Some(agent.clone());
+        payload.agent_id =
+            card.and_then(|card| card.id).or(leg.agent_id).or_else(|| number.and_then(|digits| digits.parse().ok()));
+        payload.user_id = card.and_then(|card| card.user_id).or(leg.user_id);
+        payload.agent_extension = card
+            .and_then(|card| card.extension.clone())
+            .or_else(|| leg.dialled.clone())
+            .or_else(|| number.or_else(contact).map(str::to_owned));
+    }
+}
+
+/// The digits of a numeric agent name: `1000` of `1000@default`.
+fn numeric_name(agent: &AgentName) -> Option<&str> {
+    let user = agent.as_str().split('@').next()?;
+    (!user.is_empty() && user.bytes().all(|b| b.is_ascii_digit())).then_some(user)
+}
+
+/// The user whom a contact dials, where it dials one: `1000` of `[leg_timeout=10]user/1000@default`.
+fn contact_user(contact: &str) -> Option<&str> {
+    // Variables in brackets come first.
+    let dial_string = contact.rsplit([']', '}', '>']).next()?;
+    let several = dial_string.contains([',', '|']) || dial_string.contains(":_:");
+    let mut parts = dial_string.split('/');
+    let (endpoint, last) = (parts.next()?, parts.next_back()?);
+    let target = if endpoint == "loopback" { dial_string.split('/').nth(1)? } else { last };
+    let user = target.split('@').next()?;
+    (!several && !user.is_empty()).then_some(user)
 }
 
 /// The occasion on which an attempt's state machine runs: one fact, or the passing of a deadline.
@@ -48,4 +144,31 @@ pub struct Occasion<'a> {
     pub source: &'a Source,
     /// Where moments go.
     pub moments: &'a mut Vec<Moment>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_numeric_agent_name_gives_its_digits() {
+        assert_eq!(numeric_name(&"1000@default".into()), Some("1000"));
+        assert_eq!(numeric_name(&"agent1".into()), None);
+        assert_eq!(numeric_name(&"@default".into()), None);
+    }
+
+    #[test]
+    fn a_contact_gives_the_user_it_dials() {
+        for (contact, user) in [
+            ("user/1000@default", Some("1000")),
+            ("[leg_timeout=7]sofia/internal/agent1@127.0.0.1:7001", Some("agent1")),
+            ("{a=b}sofia/gateway/carrier/40712345001", Some("40712345001")),
+            ("loopback/1000/default", Some("1000")),
+            ("user/1000,user/1001", None),
+            ("1000", None),
+            ("", None),
+        ] {
+            assert_eq!(contact_user(contact), user, "{contact}");
+        }
+    }
 }

@@ -73,7 +73,7 @@ impl Format {
         let mut schema = match self {
             Self::Standard => standard::schema(event, payload),
             Self::CloudEvents => cloudevents::schema(event, payload),
-            Self::Webitel => webitel::schema(),
+            Self::Webitel => webitel::schema(event),
         };
         schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
         schema["title"] = format!("{} ({})", type_of(event), self.as_str()).into();

@@ -1,6 +1,6 @@
-//! Moments: what happened to an attempt, named by its meaning, with the fields that hooks carry.
+//! Moments: what happened to an attempt, a queue or an agent, named by its meaning, with the fields that hooks carry.
 //!
-//! - [`event`]: the eight events.
+//! - [`event`]: the eight events, and those beyond.
 //! - [`payload`]: the fields, each declared once.
 //! - [`value`]: the types of their values.
 //! - [`format`](mod@format): the shapes in which a payload is sent.
@@ -16,10 +16,10 @@ pub use payload::Payload;
 
 use crate::id::AttemptHash;
 
-/// One occurrence of an event for one attempt.
+/// One occurrence of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moment {
-    /// The attempt.
+    /// The attempt, or what stands in its place ([`AttemptHash::in_place_of`]).
     pub attempt: AttemptHash,
     /// What it tells.
     pub payload: Payload,

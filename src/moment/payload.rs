@@ -6,7 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event::EventName::{self, Active, Answered, Bridged, Joined, Leaving, Missed, Offering, Processing};
+use super::event::EventName::{
+    self, Abandoned, Active, AgentState, AgentStatus, Answered, Bridged, Hold, Joined, Leaving, Missed, OfferEnded,
+    Offering, Processed, Processing, QueueCount, Reconciled, Resumed, SlaMissed, Transferred, Unhold,
+};
 use super::event::EventSet;
 use super::value::{
     AmdResult, CancelReason, CcResult, Medium, MissedReason, OfferSummary, Outcome, QueueType, Seconds, Side, Source,
@@ -23,6 +26,16 @@ pub struct Field {
     pub meaning: &'static str,
     /// The events that carry it.
     pub events: EventSet,
+    /// Whether it is known wherever it is carried.
+    pub is_given: bool,
+}
+
+/// A field that is null only where it does not apply: which events carry it is all that there is to know.
+type Given<T> = Option<T>;
+
+const fn is_given(field_type: &str) -> bool {
+    // The other optional fields are written `Option`, those that no event is without by their type.
+    !matches!(field_type.as_bytes(), [b'O', b'p', b't', b'i', b'o', b'n', b'<', ..])
 }
 
 /// Declares the payload's fields; see the invocation below.
@@ -37,7 +50,12 @@ macro_rules! payload {
         impl Payload {
             /// Every field, in the order in which payloads have them.
             pub const FIELDS: &'static [Field] = &[
-                $(Field { name: stringify!($name), meaning: concat!($($doc),+), events: $events },)*
+                $(Field {
+                    name: stringify!($name),
+                    meaning: concat!($($doc),+),
+                    events: $events,
+                    is_given: is_given(stringify!($type)),
+                },)*
             ];
 
             /// Sets to null what does not apply to the payload's event.
@@ -58,11 +76,21 @@ macro_rules! payload {
 }
 
 const ALL: EventSet = EventSet::ALL;
-const BUT_JOINED: EventSet = EventSet::but(&[Joined]);
-const VOICE: EventSet = EventSet::of(&[Answered, Active, Offering, Bridged, Leaving, Processing]);
-const ENDED: EventSet = EventSet::of(&[Leaving, Processing]);
-const LEAVING: EventSet = EventSet::of(&[Leaving]);
+/// In a queue.
+const QUEUE: EventSet = EventSet::but(&[AgentStatus, AgentState]);
+/// Of an attempt.
+const ATTEMPT: EventSet = EventSet::but(&[AgentStatus, AgentState, QueueCount, Reconciled]);
+const BUT_JOINED: EventSet = EventSet::but(&[Joined, AgentStatus, AgentState, QueueCount, Reconciled]);
+const AGENT: EventSet = EventSet::but(&[Joined, Resumed, SlaMissed, QueueCount, Reconciled]);
+const LEAVING: EventSet = EventSet::of(&[Leaving, Transferred, Abandoned]);
+const ENDED: EventSet = LEAVING.and(EventSet::of(&[Processing, Processed]));
+const VOICE: EventSet = ENDED.and(EventSet::of(&[Answered, Active, Offering, Bridged, OfferEnded, Hold, Unhold]));
+const HOLD: EventSet = EventSet::of(&[Hold, Unhold]);
 const MISSED: EventSet = EventSet::of(&[Missed]);
+const OFFER_ENDED: EventSet = EventSet::of(&[OfferEnded]);
+const CHANGE: EventSet = EventSet::of(&[AgentStatus, AgentState]);
+const COUNT: EventSet = EventSet::of(&[QueueCount]);
+const RECONCILED: EventSet = EventSet::of(&[Reconciled]);
 
 payload! {
     /// The moment's identifier: the same for every repeat of it.
@@ -70,37 +98,37 @@ payload! {
     /// The event's name.
     event: EventName, ALL, Joined;
     /// The queue's name, as FreeSWITCH has it.
-    queue_name: QueueName, ALL, "support@default".into();
+    queue_name: Given<QueueName>, QUEUE, Some("support@default".into());
     /// The queue's type.
-    queue_type: QueueType, ALL, QueueType::Inbound;
+    queue_type: Given<QueueType>, QUEUE, Some(QueueType::Inbound);
     /// The FreeSWITCH node, as the configuration names it.
     node: NodeName, ALL, "fs1".into();
     /// What carries the attempt: `call`, `chat` or `task`.
-    channel: Medium, ALL, Medium::Call;
+    channel: Given<Medium>, QUEUE, Some(Medium::Call);
     /// The attempt's number: 53 bits of a hash, or the dialer's `cc_attempt_id`. Not a unique key.
-    attempt_id: u64, ALL, 3_541_774_862_152_233;
+    attempt_id: Given<u64>, ATTEMPT, Some(3_541_774_862_152_233);
     /// The number called.
-    destination: Option<String>, ALL, Some("2001".into());
+    destination: Option<String>, ATTEMPT, Some("2001".into());
     /// Whether post-processing is enabled.
-    use_processing: bool, ALL, true;
+    use_processing: Given<bool>, ATTEMPT, Some(true);
     /// The UUID of the agent's call.
-    agent_channel_id: Option<ChannelUuid>, ALL, Some("6c565e9d-e7e5-4f2b-83f1-b889917b5d7b".into());
+    agent_channel_id: Option<ChannelUuid>, ATTEMPT, Some("6c565e9d-e7e5-4f2b-83f1-b889917b5d7b".into());
     /// The UUID of the member's call.
-    member_channel_id: Option<ChannelUuid>, ALL, Some("ddc040a8-c903-4f12-8e46-485551fc06cf".into());
+    member_channel_id: Given<ChannelUuid>, ATTEMPT, Some("ddc040a8-c903-4f12-8e46-485551fc06cf".into());
     /// The agent's name, as mod_callcenter has it.
-    agent_name: Option<AgentName>, BUT_JOINED, Some("1000@default".into());
+    agent_name: Option<AgentName>, AGENT, Some("1000@default".into());
     /// The agent's identifier: from the configured directory, the call, or a numeric agent name.
-    agent_id: Option<i64>, BUT_JOINED, Some(17);
+    agent_id: Option<i64>, AGENT, Some(17);
     /// The user's identifier: from the configured directory or the call.
-    user_id: Option<i64>, BUT_JOINED, Some(4);
+    user_id: Option<i64>, AGENT, Some(4);
     /// The agent's extension.
-    agent_extension: Option<String>, BUT_JOINED, Some("1000".into());
+    agent_extension: Option<String>, AGENT, Some("1000".into());
     /// The member's name.
     member_name: Option<String>, BUT_JOINED, Some("Zoë Müller".into());
     /// The member's identifier: the variable `cc_member_id`.
     member_id: Option<i64>, BUT_JOINED, Some(42);
     /// The member's number, in either direction.
-    member_number: Option<String>, ALL, Some("40712345001".into());
+    member_number: Option<String>, ATTEMPT, Some("40712345001".into());
     /// Which attempt of this member it is, from 1.
     cc_attempt_seq: Option<u64>, BUT_JOINED, Some(1);
     /// From the answering of the member's call to now, or to its end.
@@ -112,7 +140,7 @@ payload! {
     /// From the connection of member and agent to the end of the agent's part, or to now.
     call_voice_sec: Option<Seconds>, VOICE, Some(Seconds(4.4));
     /// How the attempt ended.
-    cc_result: Option<CcResult>, LEAVING, Some(CcResult::Success);
+    cc_result: Given<CcResult>, LEAVING, Some(CcResult::Success);
     /// Why it ended without an agent.
     cc_cancel_reason: Option<CancelReason>, LEAVING, None;
     /// FreeSWITCH's hangup cause of the member's call; null while the call lives on.
@@ -130,43 +158,69 @@ payload! {
     /// Where the member was transferred to.
     transferred_to: Option<String>, LEAVING, None;
     /// How long the conversation was on hold.
-    hold_sec: Option<Seconds>, LEAVING, Some(Seconds(0.0));
+    hold_sec: Option<Seconds>, LEAVING.and(HOLD), Some(Seconds(0.0));
     /// How often it was put on hold.
-    hold_count: Option<u32>, LEAVING, Some(0);
+    hold_count: Option<u32>, LEAVING.and(HOLD), Some(0);
     /// The attempt's offers, in their order.
-    offers: Option<Vec<OfferSummary>>, LEAVING, Some(vec![OfferSummary {
+    offers: Given<Vec<OfferSummary>>, LEAVING, Some(vec![OfferSummary {
         agent: "1000@default".into(),
         outcome: Outcome::Bridged,
         ring_sec: Seconds(1.52),
     }]);
     /// The `attempt_id` of the attempt that this one resumes, or of an earlier queue on the same channel.
-    previous_attempt_id: Option<u64>, LEAVING, None;
+    previous_attempt_id: Option<u64>, LEAVING.and(EventSet::of(&[Resumed])), None;
     /// When a resumed member first joined.
-    first_joined_at: Option<Time>, LEAVING, None;
+    first_joined_at: Option<Time>, LEAVING.and(EventSet::of(&[Resumed])), None;
     /// Why the offer was missed.
-    missed_reason: Option<MissedReason>, MISSED, Some(MissedReason::NoAnswer);
+    missed_reason: Given<MissedReason>, MISSED, Some(MissedReason::NoAnswer);
     /// How long the agent's phone rang.
-    ring_sec: Option<Seconds>, MISSED, Some(Seconds(15.0));
+    ring_sec: Option<Seconds>, MISSED.and(OFFER_ENDED), Some(Seconds(15.0));
     /// FreeSWITCH's hangup cause of the agent's call.
-    agent_cause: Option<String>, MISSED, Some("ALLOTTED_TIMEOUT".into());
+    agent_cause: Option<String>, MISSED.and(OFFER_ENDED), Some("ALLOTTED_TIMEOUT".into());
     /// The SIP status that the agent's phone, or FreeSWITCH for it, gave.
-    agent_sip_code: Option<u16>, MISSED, Some(487);
+    agent_sip_code: Option<u16>, MISSED.and(OFFER_ENDED), Some(487);
+    /// How the offer ended.
+    offer_outcome: Given<Outcome>, OFFER_ENDED, Some(Outcome::NoAnswer);
+    /// Who put the conversation on hold, or took it off.
+    hold_side: Given<Side>, HOLD, Some(Side::Agent);
+    /// The wait that the queue promises, as configured.
+    sla_sec: Given<Seconds>, EventSet::of(&[SlaMissed]), Some(Seconds(20.0));
+    /// The agent's status, as mod_callcenter spells it.
+    agent_status: Option<String>, CHANGE, Some("On Break".into());
+    /// The agent's state, as mod_callcenter spells it.
+    agent_state: Option<String>, CHANGE, Some("Waiting".into());
+    /// The status before; null if it is not known.
+    agent_previous_status: Option<String>, EventSet::of(&[AgentStatus]), Some("Available".into());
+    /// The state before; null if it is not known.
+    agent_previous_state: Option<String>, EventSet::of(&[AgentState]), Some("In a queue call".into());
+    /// How long what is over now has lasted: the former status or state, the hold, the post-processing.
+    lasted_sec: Option<Seconds>, CHANGE.and(EventSet::of(&[Unhold, Processed])), Some(Seconds(3.04));
+    /// How many members wait: in the queue and not connected with an agent.
+    waiting: Given<u32>, COUNT, Some(3);
+    /// How long the one has waited who waits longest; null where nobody does.
+    longest_wait_sec: Option<Seconds>, COUNT, Some(Seconds(41.2));
+    /// How many attempts were compared: those that were open, and the members whom FreeSWITCH has.
+    attempts_compared: Given<u32>, RECONCILED, Some(12);
+    /// How many of them were over.
+    attempts_closed: Given<u32>, RECONCILED, Some(1);
+    /// How many of them were not known before.
+    attempts_opened: Given<u32>, RECONCILED, Some(2);
     /// From joining to the connection, to leaving, or to now.
-    wait_sec: Seconds, ALL, Seconds(1.64);
+    wait_sec: Given<Seconds>, ATTEMPT, Some(Seconds(1.64));
     /// When the moment happened.
     timestamp: Time, ALL, sample_time(0);
     /// When the member joined.
-    joined_at: Option<Time>, ALL, Some(sample_time(0));
+    joined_at: Given<Time>, ATTEMPT, Some(sample_time(0));
     /// When the attempt was offered to the agent.
-    offered_at: Option<Time>, ALL, Some(sample_time(80));
+    offered_at: Option<Time>, ATTEMPT, Some(sample_time(80));
     /// When the agent answered.
-    answered_at: Option<Time>, ALL, Some(sample_time(1_600));
+    answered_at: Option<Time>, ATTEMPT, Some(sample_time(1_600));
     /// When agent and member were connected.
-    bridged_at: Option<Time>, ALL, Some(sample_time(1_640));
+    bridged_at: Option<Time>, ATTEMPT, Some(sample_time(1_640));
     /// When the member left.
-    left_at: Option<Time>, ALL, Some(sample_time(6_040));
-    /// The moment's place among the attempt's moments, from 1 without holes.
-    sequence: u32, ALL, 1;
+    left_at: Option<Time>, ATTEMPT, Some(sample_time(6_040));
+    /// The moment's place among the attempt's moments of the eight events, from 1 without holes; others carry the last one.
+    sequence: Given<u32>, ATTEMPT, Some(1);
     /// Whether the moment was inferred rather than seen.
     synthetic: bool, ALL, false;
     /// The FreeSWITCH event that told it.

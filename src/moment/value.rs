@@ -90,6 +90,14 @@ impl QueueType {
         Self::Task,
     ];
 
+    /// Whether its members are called, rather than call.
+    pub const fn calls_members(self) -> bool {
+        match self {
+            Self::Offline | Self::OutboundIvr | Self::Preview | Self::Progressive | Self::Predictive => true,
+            Self::Inbound | Self::Chat | Self::Task => false,
+        }
+    }
+
     /// What carries the attempts of such a queue.
     pub const fn medium(self) -> Medium {
         match self {

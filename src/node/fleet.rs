@@ -14,14 +14,14 @@ use tracing::{error, warn};
 use super::follower::{FollowError, Follower, Order, Surroundings};
 use crate::config::freeswitch::{Cluster, FreeswitchNode};
 use crate::id::NodeName;
-use crate::lifecycle::attempt::Attempt;
+use crate::lifecycle::kept::Kept;
 use crate::recording::{Directory, Recording, Tap};
 
 /// How many orders wait for a follower: a reload gives one for each changed node, and more wait for it to take some.
 const ORDERS: usize = 16;
 
-/// The attempts that are open on nodes that are not followed.
-pub type LeftOpen = BTreeMap<NodeName, Vec<Attempt>>;
+/// What is kept of the attempts of nodes that are not followed.
+pub type LeftOpen = BTreeMap<NodeName, Vec<Kept>>;
 
 /// The fleet.
 #[derive(Debug)]
@@ -47,8 +47,11 @@ impl Fleet {
     /// Follows what is configured until it is told to end, or a follower fails.
     pub async fn run(mut self, end: CancellationToken) {
         self.arrange(&end).await;
-        for (node, attempts) in &self.left_open {
-            warn!(%node, attempts = attempts.len(), "attempts are open on a node that is not configured any more");
+        for (node, kept) in &self.left_open {
+            let attempts = kept.iter().filter_map(Kept::open).count();
+            if attempts > 0 {
+                warn!(%node, attempts, "attempts are open on a node that is not configured any more");
+            }
         }
         loop {
             tokio::select! {

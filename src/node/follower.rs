@@ -18,12 +18,13 @@ use tracing::{info, warn};
 use super::live::LiveAttempts;
 use super::post::{Happening, Post};
 use crate::config::Config;
+use crate::esl::Nodes;
 use crate::esl::exit::Exit;
 use crate::esl::feed::EventItem;
 use crate::esl::link::{Intake, NodeAddress};
 use crate::hook;
 use crate::id::{AttemptHash, NodeName};
-use crate::lifecycle::attempt::Attempt;
+use crate::lifecycle::kept::Kept;
 use crate::lifecycle::machine::OpenStays;
 use crate::lifecycle::{Effects, Lifecycle};
 use crate::outbox::{AttemptChange, Closed, Entry, Outbox};
@@ -35,11 +36,11 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// What a follower is told to do.
 #[derive(Debug)]
 pub enum Order {
-    /// To follow a node, with the attempts that were left open on it; or to connect anew to one that it follows, whose
+    /// To follow a node, with what was kept of its attempts; or to connect anew to one that it follows, whose
     /// address or password has changed.
-    Follow(Box<NodeAddress>, Vec<Attempt>),
+    Follow(Box<NodeAddress>, Vec<Kept>),
     /// To follow a node no more, and to hand over its attempts.
-    Leave(NodeName, oneshot::Sender<Vec<Attempt>>),
+    Leave(NodeName, oneshot::Sender<Vec<Kept>>),
 }
 
 /// Why a follower cannot go on.
@@ -64,6 +65,8 @@ pub struct Surroundings {
     pub live: LiveAttempts,
     /// How many events of each node may wait.
     pub event_capacity: usize,
+    /// Where commands to nodes are given.
+    pub nodes: Nodes,
 }
 
 /// Follows a cluster.
@@ -120,28 +123,33 @@ impl Follower {
 
     async fn obey(&mut self, order: Order) -> Result<(), Closed> {
         match order {
-            Order::Follow(address, attempts) => {
+            Order::Follow(address, kept) => {
                 info!(node = %address.name, address = address.address, "following FreeSWITCH");
                 self.close(&address.name).await?;
-                for attempt in attempts {
-                    self.around.live.show(&attempt);
-                    self.tap.mark(&address.name, || Mark::Restored(Cow::Borrowed(&attempt)));
-                    self.lifecycle.restore(attempt);
+                for kept in kept {
+                    if let Some(attempt) = kept.open() {
+                        self.around.live.show(attempt);
+                    }
+                    self.tap.mark(&address.name, || Mark::Restored(Cow::Borrowed(&kept)));
+                    self.lifecycle.restore(kept);
                 }
                 let shown = self.lifecycle.on(&address.name).now();
                 let intake = Intake { capacity: self.around.event_capacity, asides: self.tap.is_wanted() };
-                self.posts.push(Post::connect(*address, shown, intake));
+                let post = Post::connect(*address, shown, intake);
+                self.around.nodes.insert(post.name.clone(), post.link.commands.clone());
+                self.posts.push(post);
             }
             Order::Leave(node, reply) => {
                 self.close(&node).await?;
                 self.tap.mark(&node, || Mark::Left);
-                let attempts = self.lifecycle.remove(&node);
-                info!(%node, open_attempts = attempts.len(), "FreeSWITCH is not followed any more");
-                for attempt in &attempts {
+                let kept = self.lifecycle.remove(&node);
+                let open: Vec<_> = kept.iter().filter_map(Kept::open).collect();
+                info!(%node, open_attempts = open.len(), "FreeSWITCH is not followed any more");
+                for attempt in open {
                     self.around.live.remove(attempt.hash());
                 }
-                // If nobody takes them, they are in the outbox still.
-                let _ = reply.send(attempts);
+                // If nobody takes it, it is in the outbox still.
+                let _ = reply.send(kept);
             }
         }
         Ok(())
@@ -152,6 +160,7 @@ impl Follower {
         let Some(place) = self.posts.iter().position(|post| post.name == *node) else { return Ok(()) };
         self.take_waiting(place).await?;
         let mut post = self.posts.remove(place);
+        self.around.nodes.remove(node);
         let heard_until = post.lost(false);
         let mut effects = Effects::default();
         self.tap.mark(node, || Mark::Clock { now: heard_until });
@@ -168,6 +177,10 @@ impl Follower {
         for item in items.drain(..) {
             let effects = self.take_item(place, item);
             self.commit(effects).await?;
+        }
+        let post = &mut self.posts[place];
+        if post.is_between_surveys() && self.lifecycle.take_stale_roster() {
+            post.survey_soon();
         }
         Ok(())
     }
@@ -300,7 +313,8 @@ impl Follower {
             let payload = &moment.payload;
             info!(
                 node = %payload.node,
-                queue = %payload.queue_name,
+                queue = payload.queue_name.as_ref().map(display),
+                agent = payload.agent_name.as_ref().map(display),
                 attempt = payload.attempt_id,
                 sequence = payload.sequence,
                 synthetic = payload.synthetic,
@@ -316,15 +330,13 @@ impl Follower {
 
     /// What became of an attempt, shown to whoever looks.
     fn change(&self, hash: AttemptHash) -> AttemptChange {
-        match (self.lifecycle.attempt(hash), self.lifecycle.state(hash)) {
-            (Some(attempt), Some((key, state))) => {
-                self.around.live.show(attempt);
-                AttemptChange::Keep { key, state }
-            }
-            _ => {
-                self.around.live.remove(hash);
-                AttemptChange::Forget(hash)
-            }
+        match self.lifecycle.attempt(hash) {
+            Some(attempt) => self.around.live.show(attempt),
+            None => self.around.live.remove(hash),
+        }
+        match self.lifecycle.state(hash) {
+            Some((key, state)) => AttemptChange::Keep { key, state },
+            None => AttemptChange::Forget(hash),
         }
     }
 }

@@ -32,6 +32,10 @@ const ROUTINE: Duration = Duration::from_secs(5 * 60);
 /// How long after a failed survey it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long after an agent was added or changed the node is surveyed: whoever changes one usually changes more of it, or
+/// of others, and nothing tells when it is done.
+const CHANGING: Duration = Duration::from_secs(5);
+
 const _: () =
     assert!(ROUTINE.as_secs() < crate::lifecycle::node::DOUBT.as_secs() as u64, "a survey clears a doubt in time");
 
@@ -157,6 +161,16 @@ impl Post {
         let deadline = deadline.map(|at| self.clock.until(at, now));
         let routine = self.routine_at.map(|at| at.saturating_duration_since(now));
         [deadline, routine].into_iter().flatten().min()
+    }
+
+    /// Whether the node has been surveyed, and no other survey has begun.
+    pub fn is_between_surveys(&self) -> bool {
+        self.routine_at.is_some()
+    }
+
+    /// Surveys the node sooner than it would be: somebody changes its agents.
+    pub fn survey_soon(&mut self) {
+        self.routine_at = self.routine_at.map(|at| at.min(Instant::now() + CHANGING));
     }
 
     /// Whether the node is to be surveyed again.

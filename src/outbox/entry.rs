@@ -1,6 +1,7 @@
 //! What is committed: moments, the attempts' new states and the runs that hooks start, whole or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::flow::Flow;
 use crate::id::{AttemptHash, AttemptKey, RunId};
@@ -24,18 +25,20 @@ pub struct PlannedRun {
     pub hook: String,
     /// The flow.
     pub flow: Arc<Flow>,
+    /// How long after its moment the run is of use; unset: always.
+    pub expires_after: Option<Duration>,
 }
 
 /// What became of an attempt's state.
 #[derive(Clone, Debug)]
 pub enum AttemptChange {
-    /// The attempt is open; its state is to be found again after a restart.
+    /// The attempt is open, or a later one may continue it; its state is to be found again after a restart.
     Keep {
         /// Its key.
         key: AttemptKey,
         /// Its state, as the lifecycle writes it (JSON).
         state: String,
     },
-    /// The attempt is over and settled.
+    /// The attempt is over, and nothing can come of it any more.
     Forget(AttemptHash),
 }

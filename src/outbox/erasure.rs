@@ -51,7 +51,8 @@ pub fn erase_number(outbox: &Path, number: &str) -> Result<Erasure, DeliveriesEr
 }
 
 fn erase_attempt(connection: &Connection, attempt: &[u8], number: &str, erasure: &mut Erasure) -> rusqlite::Result<()> {
-    let is_open = "SELECT EXISTS (SELECT 1 FROM attempt WHERE hash = ?1)";
+    // Of an attempt that is over, the state is kept for its successor, and says when the member left.
+    let is_open = "SELECT EXISTS (SELECT 1 FROM attempt WHERE hash = ?1 AND json_type(state, '$.left_at') IS NULL)";
     let is_open: bool = connection.prepare_cached(is_open)?.query_row([attempt], |row| row.get(0))?;
     erasure.open_attempts += usize::from(is_open);
     let variables = "UPDATE variables SET json = '{}' WHERE id IN (SELECT variables FROM moment WHERE attempt = ?1)";
@@ -63,11 +64,15 @@ fn erase_attempt(connection: &Connection, attempt: &[u8], number: &str, erasure:
         // What is not there, such as the answer to a request without one, is not put there.
         let sql = format!(
             "UPDATE {table} SET {column} = json_replace({column}, '$.request.url', ?2, '$.request.headers', json('[]'), \
-             '$.response.body', ?2, '$.error', CASE json_type({column}, '$.error') WHEN 'text' THEN ?2 END) \
-             WHERE {of_attempt}"
+             '$.response.body', ?2, '$.command.line', ?2, '$.command.answer', ?2, \
+             '$.error', CASE json_type({column}, '$.error') WHEN 'text' THEN ?2 END) WHERE {of_attempt}"
         );
         connection.prepare_cached(&sql)?.execute(params![attempt, ERASED])?;
     }
+    let journal = "UPDATE journal SET error = CASE WHEN error IS NOT NULL THEN ?2 END, \
+                   saved = CASE WHEN saved IS NOT NULL THEN '{}' END \
+                   WHERE run IN (SELECT id FROM run WHERE attempt = ?1)";
+    connection.prepare_cached(journal)?.execute(params![attempt, ERASED])?;
     let errors = "UPDATE run SET error = ?2 WHERE attempt = ?1 AND error IS NOT NULL";
     connection.prepare_cached(errors)?.execute(params![attempt, ERASED])?;
     // The member's number can be the one that was called, or the one that another was transferred to.

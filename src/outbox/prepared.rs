@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::entry::{AttemptChange, Entry, PlannedRun};
 use crate::id::{AttemptHash, MomentId};
 use crate::moment::value::Variables;
@@ -19,8 +21,10 @@ pub(super) struct PreparedEntry {
 pub(super) struct PreparedMoment {
     pub(super) id: MomentId,
     pub(super) attempt: AttemptHash,
+    /// Empty, where it happened in none.
     pub(super) queue: String,
     pub(super) event: &'static str,
+    pub(super) happened_at: Timestamp,
     pub(super) payload: StoredPayload,
     /// The whole payload, for its runs.
     pub(super) whole: Arc<str>,
@@ -53,10 +57,12 @@ impl PreparedEntry {
 impl PreparedMoment {
     fn new((moment, runs): (Moment, Vec<PlannedRun>)) -> Self {
         let Moment { attempt, payload } = moment;
-        let (id, event, queue) = (payload.id, payload.event.as_str(), payload.queue_name.as_str().to_owned());
+        let (id, event) = (payload.id, payload.event.as_str());
+        let queue = payload.queue_name.as_ref().map_or_else(String::new, ToString::to_string);
+        let happened_at = payload.timestamp.0;
         let payload = StoredPayload::new(payload);
         let whole = if runs.is_empty() { Arc::default() } else { payload.whole() };
-        Self { id, attempt, queue, event, payload, whole, runs }
+        Self { id, attempt, queue, event, happened_at, payload, whole, runs }
     }
 }
 

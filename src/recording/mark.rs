@@ -11,7 +11,7 @@ use crate::esl::codec::MAX_REPLY;
 use crate::esl::frame::{Frame, MARK_CONTENT_TYPE};
 use crate::freeswitch::Snapshot;
 use crate::id::{ChannelUuid, NodeName};
-use crate::lifecycle::attempt::Attempt;
+use crate::lifecycle::kept::Kept;
 
 /// The version of the marks that are written, and the newest that is read.
 pub const VERSION: u32 = 1;
@@ -22,7 +22,6 @@ const VERSION_HEADER: &str = "Mark-Version";
 /// A mark. Within version 1 fields may be added, which older readers pass over.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one is alive at a time, and is never stored")]
 pub enum Mark<'a> {
     /// A recording begins.
     Begin {
@@ -41,7 +40,7 @@ pub enum Mark<'a> {
         name: NodeName,
     },
     /// An attempt that was left open when the node was followed before.
-    Restored(Cow<'a, Attempt>),
+    Restored(Cow<'a, Kept>),
     /// The node is not followed any more, and its attempts are handed over.
     Left,
     /// The events connection is up and subscribed.

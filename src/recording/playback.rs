@@ -18,7 +18,11 @@ pub struct Playback {
     lifecycle: Lifecycle,
     /// The node whose frames follow.
     node: NodeName,
+    /// All nodes that were told of.
+    nodes: BTreeSet<NodeName>,
     config: Arc<Config>,
+    /// Whether events beyond the eight are told although no hook hears them.
+    tells_all: bool,
     /// Whether anything was played yet.
     is_new: bool,
     /// Whether the recording in hand has marks: they say then when a connection begins.
@@ -46,8 +50,10 @@ impl Playback {
     pub fn new(node: NodeName, config: Arc<Config>) -> Self {
         Self {
             lifecycle: Lifecycle::new(node.clone(), Arc::clone(&config)),
+            nodes: BTreeSet::from([node.clone()]),
             node,
             config,
+            tells_all: false,
             is_new: true,
             has_marks: false,
             surveys: BTreeMap::new(),
@@ -55,6 +61,12 @@ impl Playback {
             gaps: Gaps::default(),
             anomalies: Anomalies::default(),
         }
+    }
+
+    /// From now on tells the events beyond the eight although no hook hears them.
+    pub fn tell_all(&mut self) {
+        self.tells_all = true;
+        self.lifecycle.tell_all();
     }
 
     /// The lifecycle, as it is now.
@@ -82,7 +94,9 @@ impl Playback {
 
     /// Nothing more will come: attempts whose end was seen are settled, all others stay open.
     pub fn finish(&mut self, effects: &mut Effects) {
-        self.lifecycle.finish(effects);
+        for node in &self.nodes {
+            self.lifecycle.on(node).finish(effects);
+        }
     }
 
     /// Plays the next item of the recording in hand.
@@ -110,19 +124,18 @@ impl Playback {
     fn play_mark(&mut self, mark: Mark<'_>, effects: &mut Effects) {
         match mark {
             Mark::Begin { by, node, .. } => self.begin_as(by, node),
-            Mark::Node { name } => {
-                self.lifecycle.on(&name);
-                self.node = name;
-            }
+            Mark::Node { name } => self.turn_to(name),
             Mark::Left => {
+                self.nodes.remove(&self.node);
                 self.lifecycle.remove(&self.node);
             }
-            Mark::Restored(attempt) => self.lifecycle.restore(attempt.into_owned()),
+            Mark::Restored(kept) => self.lifecycle.restore(kept.into_owned()),
             Mark::Connected { .. } => self.begin_connection(),
             Mark::Dirty { .. } => self.lifecycle.begin_gap(),
             Mark::Missing { bytes } => {
                 self.gaps.missing_bytes += bytes;
-                self.lifecycle.begin_gap();
+                self.nodes.iter().for_each(|node| self.lifecycle.on(node).begin_gap());
+                self.lifecycle.on(&self.node);
             }
             Mark::Clock { now } => self.lifecycle.advance(now, effects),
             Mark::Survey => {
@@ -148,8 +161,19 @@ impl Playback {
         if by == Writer::Daemon || self.is_new {
             self.anomalies.add(self.lifecycle.anomalies());
             self.lifecycle = Lifecycle::new(node.clone(), Arc::clone(&self.config));
-            self.node = node;
+            if self.tells_all {
+                self.lifecycle.tell_all();
+            }
+            self.nodes.clear();
+            self.surveys.clear();
         }
+        self.turn_to(node);
+    }
+
+    fn turn_to(&mut self, node: NodeName) {
+        self.lifecycle.on(&node);
+        self.nodes.insert(node.clone());
+        self.node = node;
     }
 
     fn begin_connection(&mut self) {

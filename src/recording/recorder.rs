@@ -88,27 +88,27 @@ fn start(sink: Sink, file: PathBuf, node: NodeName, by: Writer) -> io::Result<(R
 }
 
 impl Recorder {
-    /// Records an event.
-    pub fn event(&self, event: &Event) {
-        self.tape.put(|out| event.write_frame(out));
+    /// Records an event, or tells that there is no room for it.
+    pub fn event(&self, event: &Event) -> bool {
+        self.tape.put(|out| event.write_frame(out))
     }
 
-    /// Records a frame that is no event.
-    pub fn frame(&self, frame: &Frame) {
-        self.tape.put(|out| frame.write(out));
+    /// Records a frame that is no event, or tells that there is no room for it.
+    pub fn frame(&self, frame: &Frame) -> bool {
+        self.tape.put(|out| frame.write(out))
     }
 
-    /// Records what a survey found.
-    pub fn snapshot(&self, snapshot: &Snapshot) {
-        for (channel, headers) in &snapshot.dumps {
-            self.mark(&Mark::Dump { channel: channel.clone(), headers: Cow::Borrowed(headers) });
-        }
-        self.mark(&Mark::Snapshot(Cow::Borrowed(snapshot)));
+    /// Records what a survey found, or tells that there is no room for it.
+    pub fn snapshot(&self, snapshot: &Snapshot) -> bool {
+        let dumps = snapshot.dumps.iter();
+        dumps.fold(true, |all, (channel, headers)| {
+            all & self.mark(&Mark::Dump { channel: channel.clone(), headers: Cow::Borrowed(headers) })
+        }) & self.mark(&Mark::Snapshot(Cow::Borrowed(snapshot)))
     }
 
-    /// Records a mark.
-    pub fn mark(&self, mark: &Mark<'_>) {
-        self.tape.put(|out| mark.write_frame(out));
+    /// Records a mark, or tells that there is no room for it.
+    pub fn mark(&self, mark: &Mark<'_>) -> bool {
+        self.tape.put(|out| mark.write_frame(out))
     }
 }
 
@@ -159,8 +159,8 @@ struct Held {
 }
 
 impl Tape {
-    /// Puts on what `write` adds. Never waits for the file.
-    fn put(&self, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Puts on what `write` adds, or tells that there is no room. Never waits for the file.
+    fn put(&self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut held = self.held();
         if held.missing > 0 && held.bytes.len() < TAPE_LIMIT / 2 {
             // With less room the next frames would be missing at once.
@@ -168,7 +168,8 @@ impl Tape {
         }
         let before = held.bytes.len();
         write(&mut held.bytes);
-        if held.failed || held.missing > 0 || held.bytes.len() > TAPE_LIMIT {
+        let has_room = !held.failed && held.missing == 0 && held.bytes.len() <= TAPE_LIMIT;
+        if !has_room {
             let added = (held.bytes.len() - before) as u64;
             held.bytes.truncate(before);
             held.missing += added;
@@ -177,6 +178,7 @@ impl Tape {
         if held.bytes.len() >= WRITE_AT {
             self.more.notify_one();
         }
+        has_room
     }
 
     /// Takes off all there is, and tells whether that was all. Waits for more, but not for long.

@@ -14,14 +14,14 @@ pub struct Tap(Option<Tapped>);
 #[derive(Debug)]
 struct Tapped {
     recorder: Recorder,
-    /// The node that the latest frame was of.
-    node: NodeName,
+    /// The node that the latest frame was of; none where something is missing, which may have said so.
+    node: Option<NodeName>,
 }
 
 impl Tap {
     /// Into a recording that began with that node.
     pub fn into(recorder: Recorder, node: NodeName) -> Self {
-        Self(Some(Tapped { recorder, node }))
+        Self(Some(Tapped { recorder, node: Some(node) }))
     }
 
     /// Whether there is a recording.
@@ -31,46 +31,37 @@ impl Tap {
 
     /// Records a mark, which is made only where it is wanted.
     pub fn mark<'a>(&mut self, node: &NodeName, mark: impl FnOnce() -> Mark<'a>) {
-        if let Some(recorder) = self.on(node) {
-            recorder.mark(&mark());
-        }
+        self.on(node, |recorder| recorder.mark(&mark()));
     }
 
     /// Records a mark that is about no single node.
     pub fn mark_all(&self, mark: &Mark<'_>) {
         if let Some(tapped) = &self.0 {
+            // Without room for it, the recording says that something is missing.
             tapped.recorder.mark(mark);
         }
     }
 
     /// Records an event.
     pub fn event(&mut self, node: &NodeName, event: &Event) {
-        if let Some(recorder) = self.on(node) {
-            recorder.event(event);
-        }
+        self.on(node, |recorder| recorder.event(event));
     }
 
     /// Records a frame that is no event.
     pub fn frame(&mut self, node: &NodeName, frame: &Frame) {
-        if let Some(recorder) = self.on(node) {
-            recorder.frame(frame);
-        }
+        self.on(node, |recorder| recorder.frame(frame));
     }
 
     /// Records what a survey found.
     pub fn snapshot(&mut self, node: &NodeName, snapshot: &Snapshot) {
-        if let Some(recorder) = self.on(node) {
-            recorder.snapshot(snapshot);
-        }
+        self.on(node, |recorder| recorder.snapshot(snapshot));
     }
 
-    /// The recorder, which was told of which node the next frame is.
-    fn on(&mut self, node: &NodeName) -> Option<&Recorder> {
-        let tapped = self.0.as_mut()?;
-        if tapped.node != *node {
-            tapped.node = node.clone();
-            tapped.recorder.mark(&Mark::Node { name: node.clone() });
-        }
-        Some(&tapped.recorder)
+    /// Lets the recorder write, once it was told of which node.
+    fn on(&mut self, node: &NodeName, write: impl FnOnce(&Recorder) -> bool) {
+        let Some(Tapped { recorder, node: latest }) = &mut self.0 else { return };
+        let is_said = latest.as_ref() == Some(node) || recorder.mark(&Mark::Node { name: node.clone() });
+        let is_written = write(recorder);
+        *latest = (is_said && is_written).then(|| node.clone());
     }
 }

@@ -124,7 +124,7 @@ impl Evidence<'_> {
         let known = self.arrivals.webhooks.iter();
         let known: Vec<_> = known.filter_map(|arrived| Some((arrived, *runs.get(run_of(&arrived.id))?))).collect();
         findings.differences.extend(story::disordered(
-            known.iter().map(|(arrived, run)| (&*arrived.path, &*run.attempt, arrived.moment.sequence)),
+            known.iter().map(|(arrived, run)| (&*arrived.path, &*run.attempt, arrived.moment.sequence.unwrap_or(0))),
         ));
         let (told, illegal) = self.told(&known);
         findings.differences.extend(illegal);
@@ -288,7 +288,7 @@ fn run_of(webhook: &str) -> &str {
 
 fn stay_of(moment: &Payload) -> StayName {
     let channel = moment.member_channel_id.as_ref().map_or("", |channel| channel.as_str());
-    (moment.queue_name.to_string(), channel.to_owned())
+    (moment.queue_name.as_ref().map_or_else(String::new, ToString::to_string), channel.to_owned())
 }
 
 impl fmt::Display for Findings {

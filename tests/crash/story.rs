@@ -9,7 +9,7 @@ use hookswitch::moment::{EventName, Payload};
 /// `active` together; a legal order of events. Gives them without the twins, and what is wrong.
 pub(crate) fn check(moments: Vec<&Payload>) -> (Vec<&Payload>, Vec<String>) {
     let (twins, moments): (Vec<_>, Vec<_>) = moments.into_iter().partition(|moment| moment.event == EventName::Active);
-    let numbers = |moments: &[&Payload]| moments.iter().map(|moment| moment.sequence).collect::<Vec<_>>();
+    let numbers = |moments: &[&Payload]| moments.iter().map(|moment| moment.sequence.unwrap_or(0)).collect::<Vec<_>>();
     let answered: Vec<_> = moments.iter().copied().filter(|moment| moment.event == EventName::Answered).collect();
     let mut wrong = legal_order(&moments);
     if numbers(&answered) != numbers(&twins) {
@@ -43,7 +43,7 @@ fn legal_order(moments: &[&Payload]) -> Vec<String> {
             EventName::Missed => (offer == Some(Offer::Made), Some(Offer::Over)),
             EventName::Processing => (offer == Some(Offer::Bridged), Some(Offer::Over)),
             EventName::Leaving => (!std::mem::replace(&mut left, true), None),
-            EventName::Active => (false, None),
+            _ => (false, None),
         };
         let in_time = !left || matches!(moment.event, EventName::Leaving | EventName::Processing);
         if !is_legal || !in_time || (index == 0) != (moment.event == EventName::Joined) {

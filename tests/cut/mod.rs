@@ -8,7 +8,7 @@ use hookswitch::esl::Event;
 use hookswitch::freeswitch::Snapshot;
 use hookswitch::freeswitch::snapshot::MemberRow;
 use hookswitch::id::{AttemptHash, ChannelUuid};
-use hookswitch::lifecycle::attempt::Attempt;
+use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::value::CancelReason;
 use hookswitch::moment::{EventName, Payload};
@@ -141,7 +141,7 @@ impl Watcher {
     fn restarted(&self) -> Self {
         let mut lifecycle = Lifecycle::new("fs1".into(), with_processing());
         for state in self.kept.values() {
-            lifecycle.restore(serde_json::from_str::<Attempt>(state).expect("a state reads back"));
+            lifecycle.restore(Kept::read(state).expect("a state reads back"));
         }
         Self { lifecycle, payloads: self.payloads.clone(), kept: self.kept.clone() }
     }
@@ -178,10 +178,10 @@ impl Watcher {
     }
 
     /// What is wrong: attempts that never were, do not end once, or a moment that was told twice.
-    fn faults(&self, attempts: &BTreeSet<u64>) -> Vec<String> {
+    fn faults(&self, attempts: &BTreeSet<Option<u64>>) -> Vec<String> {
         let mut faults = Vec::new();
         let ids: BTreeSet<_> = self.payloads.iter().map(|payload| payload.id).collect();
-        let mut ends: BTreeMap<u64, [usize; 2]> = BTreeMap::new();
+        let mut ends: BTreeMap<Option<u64>, [usize; 2]> = BTreeMap::new();
         for payload in &self.payloads {
             let [joined, left] = ends.entry(payload.attempt_id).or_default();
             *joined += usize::from(payload.event == EventName::Joined);
@@ -190,8 +190,8 @@ impl Watcher {
         faults.extend((self.lifecycle.live() > 0).then(|| format!("{} attempts live on", self.lifecycle.live())));
         faults.extend((ids.len() < self.payloads.len()).then(|| "a moment was told twice".to_owned()));
         for (attempt, ends) in ends {
-            faults.extend((ends != [1, 1]).then(|| format!("{attempt} joined and left {ends:?} times")));
-            faults.extend((!attempts.contains(&attempt)).then(|| format!("{attempt} never was")));
+            faults.extend((ends != [1, 1]).then(|| format!("{attempt:?} joined and left {ends:?} times")));
+            faults.extend((!attempts.contains(&attempt)).then(|| format!("{attempt:?} never was")));
         }
         faults
     }

@@ -1,6 +1,7 @@
 //! Events that come late, or overtake each other.
 
 use hookswitch::moment::EventName;
+use hookswitch::moment::value::Seconds;
 
 use crate::story::{Ended, Ring, Story};
 
@@ -58,7 +59,7 @@ fn an_offering_that_the_connection_overtakes_is_the_same_offer() {
     let told = story.told();
     assert_eq!(told.offers(), ["agent1 bridged"]);
     assert!(told.all(EventName::Missed).is_empty());
-    assert_eq!(told.leaving().sequence, 6);
+    assert_eq!(told.leaving().sequence, Some(6));
 }
 
 #[test]
@@ -135,7 +136,21 @@ fn ends_that_come_eight_seconds_late_are_told_as_they_were() {
     story.late(7_700, |story| story.miss(&stay, &ring, "ORIGINATOR_CANCEL", Ended::ByFreeSwitch));
     let told = story.told();
     assert_eq!(told.hooks(), ["joined", "offering agent1", "missed agent1 abandoned", "leaving abandoned hangup"]);
-    assert_eq!(told.leaving().wait_sec.0, 2.0);
+    assert_eq!(told.leaving().wait_sec, Some(Seconds(2.0)));
+}
+
+#[test]
+fn a_start_that_comes_after_everything_else_opens_nothing_that_lives_on() {
+    let mut story = Story::new();
+    let leg = story.call("40712345001", "2001");
+    let stay = story.late(9_000, |story| story.join(leg, "support@default"));
+    story.pass(1_000);
+    story.ending(leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.lost(|story| story.leave(&stay, Some("BREAK_OUT")));
+    story.gone(leg);
+    let told = story.told();
+    assert_eq!(told.hooks(), ["joined", "leaving cancel lost"]);
+    assert_eq!((told.leaving().wait_sec, told.lifecycle.live()), (Some(Seconds(1.0)), 0));
 }
 
 #[test]

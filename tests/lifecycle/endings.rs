@@ -1,6 +1,6 @@
 //! How an attempt ends: result, reason, side, and how long `leaving` waits.
 
-use hookswitch::moment::value::{CancelReason, CcResult, Side};
+use hookswitch::moment::value::{CancelReason, CcResult, Seconds, Side};
 use jiff::SignedDuration;
 
 use crate::story::{Ended, Story, Told};
@@ -44,7 +44,7 @@ fn a_member_who_hangs_up_or_is_lost_before_a_connection_has_abandoned() {
         story.gone(stay.leg);
         let told = story.told();
         assert_eq!(result(&told), (CcResult::Abandoned, Some(CancelReason::Hangup)), "{cause} {by:?}");
-        assert_eq!(told.leaving().wait_sec.0, 4.0);
+        assert_eq!(told.leaving().wait_sec, Some(Seconds(4.0)));
         assert_eq!(told.leaving().call_cause.as_deref(), Some(cause));
     }
 }
@@ -76,10 +76,44 @@ fn a_timeout_counts_as_abandoned_where_the_queue_says_so() {
         ("EXIT_WITH_KEY", CcResult::Cancel),
         ("BREAK_OUT", CcResult::Cancel),
     ] {
-        let mut story = Story::with("[queues.\"*\"]\ntimeout_is_abandoned = true\n");
+        let mut story = Story::with("[queues.\"*\"]\ncount_as_abandoned = [\"timeout\", \"no_agent_timeout\"]\n");
         let stay = story.caller();
         story.leave(&stay, Some(reason));
         assert_eq!(story.told().leaving().cc_result, Some(expected), "{reason}");
+    }
+}
+
+#[test]
+fn a_queue_can_tell_one_timeout_from_the_other() {
+    for (counted, timeout, no_agent) in [
+        ("timeout", CcResult::Abandoned, CcResult::Cancel),
+        ("no_agent_timeout", CcResult::Cancel, CcResult::Abandoned),
+    ] {
+        for (reason, expected) in [("TIMEOUT", timeout), ("NO_AGENT_TIMEOUT", no_agent)] {
+            let mut story = Story::with(&format!("[queues.\"*\"]\ncount_as_abandoned = [\"{counted}\"]\n"));
+            let stay = story.caller();
+            story.leave(&stay, Some(reason));
+            assert_eq!(story.told().leaving().cc_result, Some(expected), "{reason} where {counted} counts");
+        }
+    }
+}
+
+#[test]
+fn a_dialers_member_can_count_as_abandoned_however_it_left_by_whether_it_was_reached() {
+    for (settings, reached, expected) in [
+        ("type = 'progressive'\ncount_as_abandoned = ['reached']", true, CcResult::Abandoned),
+        ("type = 'progressive'\ncount_as_abandoned = ['unreached']", true, CcResult::Cancel),
+        ("type = 'predictive'\ncount_as_abandoned = ['unreached']", false, CcResult::Abandoned),
+        ("type = 'predictive'\ncount_as_abandoned = ['reached']", false, CcResult::Cancel),
+        ("type = 'inbound'\ncount_as_abandoned = ['reached', 'unreached']", true, CcResult::Cancel),
+    ] {
+        let mut story = Story::with(&format!("[queues.\"*\"]\n{settings}\n"));
+        let stay = if reached { story.caller() } else { story.unanswered_caller() };
+        story.ending(stay.leg, "MANAGER_REQUEST", Ended::ByFreeSwitch);
+        story.leave(&stay, Some("BREAK_OUT"));
+        story.gone(stay.leg);
+        let told = story.told();
+        assert_eq!(result(&told), (expected, Some(CancelReason::Killed)), "{settings}");
     }
 }
 
@@ -215,7 +249,7 @@ fn leaving_waits_for_the_calls_end_at_most_thirty_seconds() {
         let told = story.told();
         assert_eq!(result(&told), (CcResult::Abandoned, Some(CancelReason::Hangup)));
         assert_eq!(told.leaving().call_cause.as_deref(), Some("NORMAL_CLEARING"), "the queue's end carries it too");
-        assert_eq!(told.leaving().wait_sec.0, 1.0, "left_at is the first end, not the timer");
+        assert_eq!(told.leaving().wait_sec, Some(Seconds(1.0)), "left_at is the first end, not the timer");
     }
 }
 
@@ -229,7 +263,7 @@ fn leaving_waits_for_the_queues_end_at_most_ten_seconds() {
         story.late(late, |story| story.leave(&stay, Some("BREAK_OUT")));
         let told = story.told();
         assert_eq!(told.leaving().synthetic, synthetic, "{late}");
-        assert_eq!(told.leaving().wait_sec.0, 1.0);
+        assert_eq!(told.leaving().wait_sec, Some(Seconds(1.0)));
     }
 }
 

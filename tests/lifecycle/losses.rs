@@ -1,7 +1,7 @@
 //! What is lost, and what is told nevertheless.
 
 use hookswitch::moment::EventName;
-use hookswitch::moment::value::{CancelReason, CcResult, Outcome};
+use hookswitch::moment::value::{CancelReason, CcResult, Outcome, Seconds};
 
 use crate::story::{Ended, Ring, Stay, Story};
 
@@ -59,7 +59,7 @@ fn a_lost_connection_is_read_off_the_channels_and_marked() {
     let told = without("CHANNEL_BRIDGE", 0).told();
     let bridged = told.only(EventName::Bridged);
     assert!(bridged.synthetic);
-    assert_eq!(bridged.wait_sec.0, 3.02);
+    assert_eq!(bridged.wait_sec, Some(Seconds(3.02)));
     assert_eq!(told.leaving().call_voice_sec.map(|voice| voice.0), Some(5.0));
 }
 
@@ -227,9 +227,27 @@ fn a_member_is_told_to_have_left_once_whatever_was_lost_of_the_end() {
     for story in stories {
         let told = story.told();
         assert_eq!(told.hooks(), ["joined", "offering agent1", "missed agent1 abandoned", "leaving abandoned hangup"]);
-        assert_eq!(told.leaving().wait_sec.0, 1.0);
+        assert_eq!(told.leaving().wait_sec, Some(Seconds(1.0)));
         assert_eq!(told.lifecycle.next_deadline(), None);
     }
+}
+
+#[test]
+fn a_hold_whose_end_was_lost_ends_with_the_stay() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.talk(&stay, "agent1");
+    story.hold(ring.leg);
+    story.pass(3_000);
+    story.set(stay.leg, "transfer_source", "1795421930:x:bl_xfer:2002/default/XML");
+    story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    story.lost(|story| story.bridge_end(&stay, &ring, true));
+    story.leave(&stay, None);
+    story.pass(10_000);
+    story.part(stay.leg);
+    story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    let told = story.told();
+    assert_eq!(told.leaving().hold_sec.map(|s| s.0), Some(3.0));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! that are lost, late or doubled, two ends at once, channels without SIP. [`story`] makes the events; each test tells
 //! one story. [`properties`] holds random stories against the truth that [`model`] knows of them.
 
+mod agents;
+mod beyond;
 mod clusters;
 mod delays;
 mod endings;
@@ -15,6 +17,9 @@ mod nodes;
 mod offers;
 mod payloads;
 mod properties;
+mod queues;
+mod situations;
 mod story;
 mod surveys;
 mod transfers;
+mod wrap_ups;

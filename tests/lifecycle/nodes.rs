@@ -1,7 +1,9 @@
 //! Nodes: a crash, a snapshot, a restart of the daemon, and times that make no sense.
 
+use std::collections::BTreeMap;
+
 use hookswitch::esl::Event;
-use hookswitch::lifecycle::attempt::Attempt;
+use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::Payload;
 use hookswitch::moment::value::{MissedReason, Outcome};
@@ -125,10 +127,65 @@ fn a_daemon_that_was_restarted_goes_on_as_if_it_had_not_been() {
     }
 }
 
+#[test]
+fn a_member_who_comes_back_on_the_same_channel_after_a_restart_is_known() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.pass(5_000);
+    story.leave(&stay, Some("TIMEOUT"));
+    story.pass(1_000);
+    let restarted_at = story.sent.len();
+    let again = story.resume(stay.leg, &stay);
+    story.pass(2_000);
+    story.leave(&again, Some("TIMEOUT"));
+    story.pass(1_000);
+    let another = story.join(stay.leg, "sales@default");
+    story.pass(1_000);
+    story.give_up(&another);
+    let whole: Vec<_> = story.told().payloads;
+    let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
+    let mut kept = BTreeMap::new();
+    for (place, sent) in story.sent.iter().enumerate() {
+        if place == restarted_at {
+            lifecycle = restarted(&story, kept.values());
+        }
+        lifecycle.handle_event(&sent.event, &mut effects);
+        for hash in std::mem::take(&mut effects.changed) {
+            match lifecycle.state(hash) {
+                Some((_, state)) => kept.insert(hash, state),
+                None => kept.remove(&hash),
+            };
+        }
+    }
+    lifecycle.finish(&mut effects);
+    let named =
+        |payload: &Payload| (payload.id, payload.attempt_id, payload.cc_attempt_seq, payload.previous_attempt_id);
+    let told: Vec<_> = payloads(&effects).into_iter().map(named).collect();
+    assert_eq!(told, whole.iter().map(named).collect::<Vec<_>>());
+    assert_eq!(whole.iter().map(|payload| payload.id).collect::<std::collections::BTreeSet<_>>().len(), whole.len());
+}
+
+#[test]
+fn what_is_kept_of_an_attempt_that_is_over_is_forgotten_in_time() {
+    let mut story = Story::new();
+    for _ in 0..2 {
+        let stay = story.caller();
+        story.pass(5_000);
+        story.give_up(&stay);
+        story.pass(2 * 3_600_000);
+    }
+    let mut effects = Effects::default();
+    let mut lifecycle = story.lifecycle();
+    story.play(&mut lifecycle, &mut effects);
+    lifecycle.finish(&mut effects);
+    let kept: Vec<_> = effects.changed.iter().filter(|hash| lifecycle.state(**hash).is_some()).collect();
+    assert_eq!((effects.changed.len(), kept.len()), (2, 1), "the first is to be forgotten");
+}
+
 fn restarted<'a>(story: &Story, states: impl Iterator<Item = &'a String>) -> Lifecycle {
     let mut lifecycle = story.lifecycle();
     for state in states {
-        lifecycle.restore(serde_json::from_str::<Attempt>(state).expect("a state reads back"));
+        lifecycle.restore(Kept::read(state).expect("a state reads back"));
     }
     lifecycle
 }

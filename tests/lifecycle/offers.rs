@@ -17,7 +17,7 @@ fn a_conversation_gives_the_hooks_in_their_order() {
         told.hooks(),
         ["joined", "offering agent1", "answered agent1", "bridged agent1", "processing agent1", "leaving success"]
     );
-    let sequence: Vec<_> = told.payloads.iter().map(|payload| payload.sequence).collect();
+    let sequence: Vec<_> = told.payloads.iter().map(|payload| payload.sequence.expect("numbered")).collect();
     assert_eq!(sequence, [1, 2, 3, 4, 5, 6]);
     assert!(told.payloads.iter().all(|payload| !payload.synthetic));
 }
@@ -227,5 +227,5 @@ fn without_post_processing_there_is_no_processing() {
     story.caller_ends(&stay, &ring);
     let told = story.told();
     assert!(told.all(EventName::Processing).is_empty());
-    assert!(told.payloads.iter().all(|payload| !payload.use_processing));
+    assert!(told.payloads.iter().all(|payload| payload.use_processing == Some(false)));
 }

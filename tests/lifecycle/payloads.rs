@@ -177,7 +177,12 @@ fn durations_come_from_the_events() {
     let seconds = |event| {
         let payload = told.only(event);
         let of = |seconds: Option<hookswitch::moment::value::Seconds>| seconds.map(|s| s.0);
-        (payload.wait_sec.0, of(payload.call_duration), of(payload.call_bill_sec), of(payload.call_voice_sec))
+        (
+            of(payload.wait_sec).unwrap_or_default(),
+            of(payload.call_duration),
+            of(payload.call_bill_sec),
+            of(payload.call_voice_sec),
+        )
     };
     assert_eq!(seconds(EventName::Joined), (0.0, None, None, None));
     assert_eq!(seconds(EventName::Offering), (2.5, Some(4.0), Some(2.5), None));
@@ -214,7 +219,7 @@ fn a_leaving_without_a_conversation_names_no_agent() {
 fn wrap_up(seconds: &str) -> Snapshot {
     Snapshot {
         core: Some("core-1".into()),
-        agents: vec![AgentRow { name: "agent1".into(), wrap_up_time: seconds.into() }],
+        agents: vec![AgentRow { name: "agent1".into(), wrap_up_time: seconds.into(), ..AgentRow::default() }],
         tiers: vec![TierRow { queue: "support@default".into(), agent: "agent1".into() }],
         ..Snapshot::default()
     }
@@ -235,7 +240,10 @@ fn post_processing_is_read_off_the_wrap_up_time_where_the_queue_does_not_say() {
         let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
         lifecycle.reconcile(&wrap_up(seconds), &Default::default(), &mut effects);
         story.play(&mut lifecycle, &mut effects);
-        assert!(effects.moments.iter().all(|moment| moment.payload.use_processing == expected), "{config:?} {seconds}");
+        assert!(
+            effects.moments.iter().all(|moment| moment.payload.use_processing == Some(expected)),
+            "{config:?} {seconds}"
+        );
         let processing = effects.moments.iter().any(|moment| moment.payload.event == EventName::Processing);
         assert_eq!(processing, expected);
     }

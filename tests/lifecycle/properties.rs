@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use crate::model::journey::{self, Journey};
-use crate::model::verdict::{lost, made_up, too_much, unsound, untrue};
+use crate::model::verdict::{differing, lost, made_up, too_much, unended, unsound, untrue};
 use crate::model::watcher::Watcher;
 use crate::model::{Stage, script};
 
 /// How many cases each property is tried with, unless `PROPTEST_CASES` says otherwise: seconds, all together.
-const CASES: u32 = 500;
+const CASES: u32 = 400;
 
 fn cases() -> ProptestConfig {
     // What they find becomes a scenario, which says more than a seed.
@@ -93,6 +93,37 @@ proptest! {
         let told = Journey { surveys, outages, ..Journey::default() }.of(&stage);
         is_sound(&stage, &told)?;
         no_faults([too_much(&stage, &told.payloads)])?;
+    }
+
+    #[test]
+    fn what_is_told_beyond_the_eight_changes_nothing_of_these_and_has_an_end(
+        calls in script::calls_without_resumes(),
+        ways in journey::ways(40, 15_000),
+        surveys in journey::surveys(),
+        outages in journey::outages(),
+    ) {
+        let mut stage = Stage::of(&calls);
+        let journey = Journey { ways, surveys, outages }.without_restarts();
+        let eight = journey.of(&stage).payloads;
+        stage.story.hear_all();
+        let mut told = journey.of(&stage);
+        told.rest();
+        no_faults([unended(&told.payloads, &told.lifecycle)])?;
+        told.payloads.retain(|payload| payload.event.is_of_the_eight());
+        no_faults([differing(&told.payloads, &eight)])?;
+    }
+
+    #[test]
+    fn what_is_told_beyond_the_eight_has_an_end_across_restarts(
+        calls in script::calls_without_resumes(),
+        surveys in journey::surveys(),
+        outages in journey::outages(),
+    ) {
+        let mut stage = Stage::of(&calls);
+        stage.story.hear_all();
+        let mut told = Journey { surveys, outages, ..Journey::default() }.of(&stage);
+        told.rest();
+        no_faults([unended(&told.payloads, &told.lifecycle)])?;
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Surveys: when an attempt that FreeSWITCH does not have is believed to be lost, and since when.
 
 use hookswitch::freeswitch::Snapshot;
+use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::EventName;
 use hookswitch::moment::value::{CancelReason, Outcome};
@@ -108,7 +109,7 @@ fn who_is_gone_when_the_daemon_comes_back_was_there_when_something_was_last_know
     story.play(&mut before, &mut effects);
     let (_, state) = before.state(*before.open_attempts().first().expect("is open")).expect("has a state");
     let mut watch = Watch { lifecycle: story.lifecycle(), effects: Effects::default() };
-    watch.lifecycle.restore(serde_json::from_str(&state).expect("reads back"));
+    watch.lifecycle.restore(Kept::read(&state).expect("reads back"));
     watch.lifecycle.begin_connection();
     story.sent.clear();
     story.pass(3_600_000);
@@ -132,7 +133,7 @@ fn a_conversation_that_is_lost_while_the_daemon_is_down_lasted_at_least_as_long_
     story.play(&mut before, &mut effects);
     let (_, state) = before.state(*before.open_attempts().first().expect("is open")).expect("has a state");
     let mut watch = Watch { lifecycle: story.lifecycle(), effects: Effects::default() };
-    watch.lifecycle.restore(serde_json::from_str(&state).expect("reads back"));
+    watch.lifecycle.restore(Kept::read(&state).expect("reads back"));
     watch.lifecycle.begin_connection();
     watch.survey(&snapshot(&story, &[]));
     watch.pass(SignedDuration::from_secs(5));
@@ -149,7 +150,7 @@ fn what_is_on_its_way_when_the_daemon_comes_back_is_waited_for() {
     story.play(&mut before, &mut effects);
     let (_, state) = before.state(*before.open_attempts().first().expect("is open")).expect("has a state");
     let mut watch = Watch { lifecycle: story.lifecycle(), effects: Effects::default() };
-    watch.lifecycle.restore(serde_json::from_str(&state).expect("reads back"));
+    watch.lifecycle.restore(Kept::read(&state).expect("reads back"));
     watch.lifecycle.begin_connection();
     story.pass(3_600_000);
     let taken_at = Some(micros(story.now()));
@@ -160,6 +161,24 @@ fn what_is_on_its_way_when_the_daemon_comes_back_is_waited_for() {
     watch.pass(SignedDuration::from_mins(1));
     let leaving = &watch.effects.moments.last().expect("leaves").payload;
     assert_eq!(leaving.cc_cancel_reason, Some(CancelReason::Hangup));
+}
+
+#[test]
+fn a_connection_of_which_is_heard_after_the_member_was_found_gone_was_before_that() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(1_000);
+    let mut watch = Watch::of(&story, &[&stay]);
+    story.sent.clear();
+    watch.lifecycle.begin_gap();
+    watch.survey(&snapshot(&story, &[]));
+    story.answer(&stay, &ring);
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    watch.pass(SignedDuration::from_mins(1));
+    let leaving = &watch.effects.moments.last().expect("leaves").payload;
+    assert_eq!(leaving.cc_cancel_reason, Some(CancelReason::Lost));
+    assert!(leaving.bridged_at.is_some() && leaving.bridged_at <= leaving.left_at);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hookswitch::config::Config;
 use hookswitch::daemon::Daemon;
+use hookswitch::esl::Nodes;
 use hookswitch::esl::command::Password;
 use hookswitch::esl::link::NodeAddress;
 use hookswitch::node::follower::{Order, Surroundings};
@@ -15,7 +16,7 @@ use hookswitch::node::{Follower, LiveAttempts};
 use hookswitch::outbox::store::{Opened, Settings as OutboxSettings};
 use hookswitch::recording::mark::Writer;
 use hookswitch::recording::recorder::{self, Settings};
-use hookswitch::recording::{Directory, Mark, Tap};
+use hookswitch::recording::{Directory, Tap};
 use hookswitch::simulator::server::DEFAULT_PASSWORD;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -40,7 +41,10 @@ fn assert_replays(file: &Path, config: &Path, committed: &[Value]) {
     }
     assert!(replayed.len() >= committed.len(), "{} of {} moments", replayed.len(), committed.len());
     for settled in &replayed[committed.len()..] {
-        assert!(["missed", "leaving", "processing"].map(Value::from).contains(&settled["event"]), "{settled}");
+        assert!(
+            ["offering", "missed", "leaving", "processing"].map(Value::from).contains(&settled["event"]),
+            "{settled}"
+        );
     }
 }
 
@@ -118,7 +122,6 @@ async fn what_a_follower_was_fed_through_a_gap_replays_to_what_was_committed() {
     let file = place.path("gap.esl");
     let settings = Settings { file: file.clone(), node: "pbx".into(), by: Writer::Daemon, redaction: None };
     let (recorder, recording) = recorder::begin(settings).expect("a recording");
-    recorder.mark(&Mark::Arrived { at: jiff::Timestamp::now() });
     let node = NodeAddress {
         name: "pbx".into(),
         address: freeswitch.address.to_string(),
@@ -128,7 +131,13 @@ async fn what_a_follower_was_fed_through_a_gap_replays_to_what_was_committed() {
     };
     // So little room that the events of one moment of the simulation are too many.
     let outbox = Some(opened.outbox.clone());
-    let around = Surroundings { config: config_in, outbox, live: LiveAttempts::default(), event_capacity: 4 };
+    let around = Surroundings {
+        config: config_in,
+        outbox,
+        live: LiveAttempts::default(),
+        nodes: Nodes::default(),
+        event_capacity: 4,
+    };
     let (orders, obeyed) = mpsc::channel(1);
     let follower = Follower::new("pbx".into(), obeyed, around, Tap::into(recorder, "pbx".into()));
     let end = CancellationToken::new();
@@ -146,4 +155,31 @@ async fn what_a_follower_was_fed_through_a_gap_replays_to_what_was_committed() {
     let committed = place.committed();
     assert!(committed.len() > 10, "{} moments", committed.len());
     assert_replays(&file, &config, &committed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cluster_told_while_a_node_went_and_came_replays_to_what_was_committed() {
+    let (place, one, other) = (Place::new(), FreeSwitch::at_work().await, FreeSwitch::at_work().await);
+    let nodes = [("one", one.address), ("other", other.address)];
+    let config = place.configure_cluster(&nodes);
+    let load = || Config::load(&config).expect("a good configuration");
+    let directory = Directory { path: place.path("recordings"), redact: false };
+    let daemon = Daemon::start(Arc::new(load()), Some(directory.clone())).expect("starts");
+    sleep(Duration::from_secs(2)).await;
+    place.configure_cluster(&nodes[..1]);
+    daemon.reload(load()).expect("a good configuration");
+    sleep(Duration::from_secs(1)).await;
+    place.configure_cluster(&nodes);
+    daemon.reload(load()).expect("a good configuration");
+    sleep(Duration::from_secs(2)).await;
+    daemon.stop().await;
+
+    let [file] = &files(&directory.path)[..] else { panic!("one recording") };
+    let counts = marks(file);
+    assert!(counts["node"] > 10 && counts["left"] == 1 && counts["configured"] == 2, "{counts:?}");
+    let committed = place.committed();
+    for (node, _) in nodes {
+        assert!(committed.iter().filter(|moment| moment["node"] == node).count() > 10);
+    }
+    assert_replays(file, &config, &committed);
 }

@@ -39,10 +39,21 @@ impl Place {
 
     /// Writes a configuration that follows a node at that address, and gives its path.
     pub(crate) fn configure(&self, node: SocketAddr) -> PathBuf {
+        self.configure_cluster(&[("pbx", node)])
+    }
+
+    /// Writes a configuration that follows nodes which share a callcenter database, and gives its path.
+    pub(crate) fn configure_cluster(&self, nodes: &[(&str, SocketAddr)]) -> PathBuf {
+        let node = |(name, address): &(&str, SocketAddr)| {
+            let cluster = "cluster = \"east\"";
+            format!(
+                "[[freeswitch]]\nname = \"{name}\"\naddress = \"{address}\"\npassword = \"{DEFAULT_PASSWORD}\"\n{cluster}\n"
+            )
+        };
         let text = format!(
-            "[[freeswitch]]\nname = \"pbx\"\naddress = \"{node}\"\npassword = \"{DEFAULT_PASSWORD}\"\n\
-             [outbox]\npath = {:?}\n[queues.\"*\"]\nprocessing = true\nvariables = {{ crm = \"acme\" }}\n\
+            "{}[outbox]\npath = {:?}\n[queues.\"*\"]\nprocessing = true\nvariables = {{ crm = \"acme\" }}\n\
              [agents.\"1001@default\"]\nid = 17\n",
+            nodes.iter().map(node).collect::<String>(),
             self.outbox(),
         );
         let path = self.path("hookswitch.toml");

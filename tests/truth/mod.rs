@@ -1,5 +1,7 @@
 //! What truly happened in a recording, and how a replay is compared with it.
 
+pub(crate) mod beyond;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -47,9 +49,9 @@ impl Truth {
         for moment in moments {
             let key = format!(
                 "{} {} {}",
-                moment.queue_name,
+                moment.queue_name.as_ref().map_or("", |name| name.as_str()),
                 moment.member_channel_id.as_ref().map_or("", |id| id.as_str()),
-                moment.attempt_id
+                moment.attempt_id.unwrap_or(0)
             );
             match left.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, moments)) => moments.push(moment),
@@ -79,7 +81,7 @@ impl Attempt {
         };
         let told: Vec<_> = moments.iter().map(|moment| hook(moment)).collect();
         differs("the story", format!("{:?}", by_agent(&told)), format!("{:?}", by_agent(&self.hooks)));
-        let sequence: Vec<_> = moments.iter().map(|moment| moment.sequence as usize).collect();
+        let sequence: Vec<_> = moments.iter().map(|moment| moment.sequence.unwrap_or(0) as usize).collect();
         differs("the sequence", format!("{sequence:?}"), format!("{:?}", (1..=moments.len()).collect::<Vec<_>>()));
         for moment in moments {
             differs("member_number", format!("{:?}", moment.member_number), format!("{:?}", Some(&self.number)));

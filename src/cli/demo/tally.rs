@@ -53,20 +53,16 @@ impl Tally {
                     Some(CcResult::Abandoned) => self.abandoned += 1,
                     Some(CcResult::Cancel) | None => self.cancelled += 1,
                 }
-                self.waited_sec += moment.wait_sec.0;
-                self.longest_sec = self.longest_sec.max(moment.wait_sec.0);
+                let waited = moment.wait_sec.unwrap_or_default().0;
+                self.waited_sec += waited;
+                self.longest_sec = self.longest_sec.max(waited);
             }
             EventName::Missed if moment.missed_reason != Some(MissedReason::Abandoned) => {
                 let agent = moment.agent_name.as_ref().map(ToString::to_string).unwrap_or_default();
                 *self.missed.entry(agent).or_default() += 1;
             }
-            EventName::Missed
-            | EventName::Joined
-            | EventName::Offering
-            | EventName::Answered
-            | EventName::Active
-            | EventName::Bridged
-            | EventName::Processing => {}
+            // Those beyond the eight are not subscribed to.
+            _ => {}
         }
     }
 

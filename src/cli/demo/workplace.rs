@@ -53,9 +53,9 @@ pub(super) fn secret() -> String {
     format!("whsec_{text}")
 }
 
-/// Every moment of every queue goes to the receiver, signed. `active` is left out: it is `answered` under another name.
+/// Every moment of the eight events of every queue goes to the receiver, signed. `active` is left out: it is `answered` under another name.
 fn configuration(freeswitch: SocketAddr, password: &str, receiver: SocketAddr, secret: &str, outbox: &Path) -> String {
-    let hooks: String = (EventName::ALL.into_iter())
+    let hooks: String = (EventName::EIGHT.into_iter())
         .filter(|event| *event != EventName::Active)
         .map(|event| format!("  {{ name = \"{event}\", event = \"{event}\", flow = \"show\" }},\n"))
         .collect();

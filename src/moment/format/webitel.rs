@@ -12,8 +12,8 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
 
-use crate::moment::Payload;
 use crate::moment::value::{Seconds, Time};
+use crate::moment::{EventName, Payload};
 
 pub(super) const MEANING: &str = "What Webitel's engine gives to the flows of its queues' hooks: a flat map of strings \
     with its names. Variables stand beside the fields; a field wins over a variable of its name, and a variable that is a \
@@ -25,13 +25,16 @@ pub(super) const MEANING: &str = "What Webitel's engine gives to the flows of it
 /// A field's value as text; none where it is left out.
 type Text = Option<String>;
 
-/// Every field, by its name in Webitel and how it follows from the payload.
-const FIELDS: &[(&str, fn(&Payload) -> Text)] = &[
+/// A field: its name in Webitel, and how it follows from the payload.
+type Field = (&'static str, fn(&Payload) -> Text);
+
+/// Every field.
+const FIELDS: &[Field] = &[
     ("state", |payload| text(Some(payload.event))),
-    ("channel", |payload| word(Some(payload.channel))),
-    ("attempt_id", |payload| text(Some(payload.attempt_id))),
+    ("channel", |payload| word(payload.channel)),
+    ("attempt_id", |payload| text(payload.attempt_id)),
     ("destination", |payload| payload.member_number.clone()),
-    ("use_processing", |payload| payload.use_processing.then(|| "true".to_owned())),
+    ("use_processing", |payload| payload.use_processing.filter(|is_on| *is_on).map(|_| "true".to_owned())),
     ("agent_channel_id", |payload| text(payload.agent_channel_id.as_ref())),
     ("member_channel_id", |payload| text(payload.member_channel_id.as_ref())),
     ("agent_name", |payload| text(payload.agent_name.as_ref())),
@@ -71,10 +74,13 @@ pub(super) fn body(payload: &RawValue) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&map)
 }
 
-pub(super) fn schema() -> Json {
+pub(super) fn schema(event: EventName) -> Json {
     let properties: Map<String, Json> =
         FIELDS.iter().map(|(name, _)| ((*name).to_owned(), json!({ "type": "string" }))).collect();
-    let always = ["state", "channel", "attempt_id", "timestamp"];
+    let is_carried = |name: &&str| {
+        *name == "state" || Payload::FIELDS.iter().any(|field| field.name == *name && field.events.contains(event))
+    };
+    let always: Vec<_> = ["state", "channel", "attempt_id", "timestamp"].into_iter().filter(is_carried).collect();
     json!({ "properties": properties, "required": always, "additionalProperties": { "type": "string" } })
 }
 
@@ -142,7 +148,7 @@ mod tests {
     #[test]
     fn what_is_null_or_empty_is_left_out() {
         let mut payload = Payload::sample(EventName::Joined);
-        (payload.member_number, payload.use_processing) = (Some(String::new()), false);
+        (payload.member_number, payload.use_processing) = (Some(String::new()), Some(false));
         payload.variables = Variables::default();
         let names: Vec<String> = map(&payload).into_iter().map(|(name, _)| name).collect();
         let expected = [

@@ -164,6 +164,7 @@ pub(super) fn in_mark(within: &str, key: &str) -> Treatment {
         ("variables", name) => of_variable(&name.to_ascii_lowercase()),
         ("agents", "contact") => Treatment::Text,
         ("member", "name" | "number") => Treatment::Name,
+        ("node", "name") | (_, "node") => Treatment::Keep,
         ("agents", "name") | (_, "agent" | "queue") => Treatment::Known,
         ("agents" | "tiers", _) => Treatment::Keep,
         (_, "attempt_id" | "previous_attempt_id" | "ordinal" | "sequence" | "dropped" | "bytes") => Treatment::Keep,

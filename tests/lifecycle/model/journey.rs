@@ -99,6 +99,13 @@ enum Step<'a> {
 }
 
 impl Journey {
+    /// The same, but that one daemon sees all of it.
+    pub(crate) fn without_restarts(&self) -> Self {
+        let mut journey = self.clone();
+        journey.outages.iter_mut().for_each(|outage| outage.restarts = false);
+        journey
+    }
+
     /// What a daemon makes of it that is there from the beginning.
     pub(crate) fn of<'a>(&self, stage: &'a Stage) -> Watcher<'a> {
         let mut watcher = Watcher::new(stage);

@@ -25,11 +25,11 @@ pub(crate) fn unsound(payloads: &[Payload], lifecycle: &Lifecycle) -> Vec<String
         must((count(EventName::Joined), count(EventName::Leaving)) == (1, 1), format!("not one of each: {words:?}"));
         let ends = (moments[0].event, moments[moments.len() - 1].event);
         must(ends == (EventName::Joined, EventName::Leaving), format!("out of order: {words:?}"));
-        let numbered = moments.iter().zip(1..).all(|(moment, number)| moment.sequence == number);
+        let numbered = moments.iter().zip(1..).all(|(moment, number)| moment.sequence == Some(number));
         must(numbered, format!("the sequence has holes: {words:?}"));
         must(are_offers_in_order(moments), format!("offers out of order: {words:?}"));
         for moment in moments {
-            must(are_durations_sane(moment), format!("durations: {moment:?}"));
+            must(are_durations_sane(moment), format!("durations: {:?}", said(moment)));
         }
     }
     faults
@@ -38,9 +38,14 @@ pub(crate) fn unsound(payloads: &[Payload], lifecycle: &Lifecycle) -> Vec<String
 fn by_attempt(payloads: &[Payload]) -> BTreeMap<u64, Vec<&Payload>> {
     let mut attempts: BTreeMap<u64, Vec<&Payload>> = BTreeMap::new();
     for payload in payloads {
-        attempts.entry(payload.attempt_id).or_default().push(payload);
+        attempts.entry(number_of(payload)).or_default().push(payload);
     }
     attempts
+}
+
+/// The number of the attempt that a moment is of.
+fn number_of(payload: &Payload) -> u64 {
+    payload.attempt_id.unwrap_or_default()
 }
 
 fn are_offers_in_order(moments: &[&Payload]) -> bool {
@@ -61,7 +66,7 @@ fn are_offers_in_order(moments: &[&Payload]) -> bool {
 /// Durations are neither negative nor longer than the call, and times are in their order.
 fn are_durations_sane(moment: &Payload) -> bool {
     let call = moment.call_duration.map_or(f64::INFINITY, |seconds| seconds.0);
-    let within = [moment.call_bill_sec, moment.call_voice_sec, moment.hold_sec, moment.ring_sec, Some(moment.wait_sec)];
+    let within = [moment.call_bill_sec, moment.call_voice_sec, moment.hold_sec, moment.ring_sec, moment.wait_sec];
     let is_within = |Seconds(seconds): Seconds| (0.0..=call + 0.001).contains(&seconds);
     let times = [moment.joined_at, moment.bridged_at, moment.left_at];
     within.into_iter().flatten().all(is_within) && times.iter().flatten().is_sorted()
@@ -77,7 +82,7 @@ pub(crate) fn made_up(stage: &Stage, payloads: &[Payload]) -> Vec<String> {
             continue;
         };
         if payload.cc_result == Some(CcResult::Success) && saying["cc_result"] != "success" {
-            faults.push(format!("{} is no success", payload.attempt_id));
+            faults.push(format!("{} is no success", number_of(payload)));
         }
     }
     faults
@@ -115,7 +120,7 @@ fn kind(saying: &Saying) -> String {
 /// The stays of which a survey is said to have found that they are gone.
 pub(crate) fn lost(payloads: &[Payload]) -> Vec<String> {
     let lost = payloads.iter().filter(|payload| payload.cc_cancel_reason == Some(CancelReason::Lost));
-    lost.map(|payload| format!("{} is lost", payload.attempt_id)).collect()
+    lost.map(|payload| format!("{} is lost", number_of(payload))).collect()
 }
 
 /// What is told otherwise than it was, where nothing was lost: all that is told must be true, and all that is true be told.
@@ -131,11 +136,45 @@ pub(crate) fn untrue(stage: &Stage, payloads: &[Payload]) -> Vec<String> {
         let said = said(payload);
         let differing = saying.iter().filter(|(name, truth)| said[*name] != **truth && !inexact.contains(*name));
         faults.extend(differing.map(|(name, truth)| {
-            format!("{} of {}: {name} is {}, in truth {truth}", payload.event, payload.attempt_id, said[name])
+            format!("{} of {}: {name} is {}, in truth {truth}", payload.event, number_of(payload), said[name])
         }));
     }
     let left_out = |saying: &Saying| format!("{} of {} is not told: {saying:?}", saying["event"], saying["attempt_id"]);
     faults.extend(truth.values().map(left_out));
+    faults
+}
+
+/// What differs between two tellings of one story.
+pub(crate) fn differing(left: &[Payload], right: &[Payload]) -> Vec<String> {
+    let mut faults: Vec<_> =
+        (left.len() != right.len()).then(|| format!("{} and {} hooks", left.len(), right.len())).into_iter().collect();
+    for (left, right) in left.iter().zip(right).filter(|(left, right)| left != right) {
+        let (one, other) = (serde_json::json!(left), serde_json::json!(right));
+        let fields = Payload::FIELDS.iter().map(|field| field.name).filter(|name| one[name] != other[name]);
+        faults.extend(fields.map(|name| format!("{}: {name} is {} and {}", left.event, one[name], other[name])));
+    }
+    faults
+}
+
+/// What is wrong with what is told beyond the eight, once a day has passed: each has an end, and none is told twice.
+pub(crate) fn unended(payloads: &[Payload], lifecycle: &Lifecycle) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut ids = BTreeSet::new();
+    let repeated = payloads.iter().filter(|payload| !ids.insert(payload.id));
+    faults.extend(repeated.map(|payload| format!("{} of {} is told twice", payload.event, number_of(payload))));
+    let count = |event| payloads.iter().filter(|payload| payload.event == event).count();
+    let offers =
+        payloads.iter().filter_map(|payload| payload.offers.as_ref().filter(|_| payload.event == EventName::Leaving));
+    let offers: usize = offers.map(Vec::len).sum();
+    for (what, begun, ended) in [
+        ("offers", offers, count(EventName::OfferEnded)),
+        ("post-processings", count(EventName::Processing), count(EventName::Processed)),
+    ] {
+        faults.extend((begun != ended).then(|| format!("of {begun} {what} {ended} end")));
+    }
+    let waiting = payloads.iter().rev().find_map(|payload| payload.waiting).unwrap_or(0);
+    faults.extend((waiting > 0).then(|| format!("{waiting} wait for ever")));
+    faults.extend(lifecycle.next_deadline().map(|at| format!("something is waited for until {at}")));
     faults
 }
 
@@ -145,7 +184,7 @@ fn truth(stage: &Stage) -> BTreeMap<MomentId, Saying> {
 }
 
 fn made_up_moment(payload: &Payload) -> String {
-    format!("{} of {:?} in {} is made up", payload.event, payload.agent_name, payload.attempt_id)
+    format!("{} of {:?} in {} is made up", payload.event, payload.agent_name, number_of(payload))
 }
 
 /// The fields that cannot be exact. Of a stay whose beginning was first heard of in a survey, it is known to the second;

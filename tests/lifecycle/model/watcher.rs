@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hookswitch::id::AttemptHash;
-use hookswitch::lifecycle::attempt::Attempt;
+use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::machine::OpenStays;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::Payload;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::glance::Glance;
 use super::stage::Stage;
@@ -122,11 +122,18 @@ impl<'a> Watcher<'a> {
         self.commit(effects);
     }
 
+    /// A day passes, in which nothing happens.
+    pub(crate) fn rest(&mut self) {
+        let mut effects = Effects::default();
+        self.lifecycle.advance(self.lifecycle.now() + SignedDuration::from_hours(24), &mut effects);
+        self.commit(effects);
+    }
+
     /// The daemon is started anew, with what its outbox has kept.
     pub(crate) fn restart(&mut self, now: i64) {
         self.lifecycle = self.stage.story.lifecycle();
         for state in self.kept.values() {
-            self.lifecycle.restore(serde_json::from_str::<Attempt>(state).expect("a state reads back"));
+            self.lifecycle.restore(Kept::read(state).expect("a state reads back"));
         }
         self.clock = (self.lifecycle.now().as_microsecond(), now);
         self.survey = None;

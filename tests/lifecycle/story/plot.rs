@@ -7,6 +7,7 @@ use hookswitch::config::Config;
 use hookswitch::esl::Event;
 use hookswitch::id::NodeName;
 use hookswitch::lifecycle::{Effects, Lifecycle};
+use hookswitch::moment::EventName;
 use jiff::{SignedDuration, Timestamp};
 
 use super::channel::{Channel, Ended, Leg};
@@ -80,6 +81,17 @@ impl Story {
     /// A story in queues with post-processing.
     pub(crate) fn new() -> Self {
         Self::with("[queues.\"*\"]\nprocessing = true\n")
+    }
+
+    /// A story in queues with post-processing, with a hook for every event beyond the eight, and with more configured.
+    pub(crate) fn heard(more_of_queues: &str) -> Self {
+        Self::with(&hearing(more_of_queues))
+    }
+
+    /// The story as it is, with such hooks.
+    pub(crate) fn hear_all(&mut self) {
+        let config = Config::from_toml("story.toml", &hearing("")).expect("a good configuration");
+        self.config = Arc::new(config);
     }
 
     /// A story under a configuration.
@@ -204,6 +216,15 @@ impl Story {
         let leg = self.call("40712345001", "2001");
         self.pass(20);
         self.join(leg, "support@default")
+    }
+
+    /// A member who is in a queue before the call is answered.
+    pub(crate) fn unanswered_caller(&mut self) -> Stay {
+        let leg = self.call("40712345001", "2001");
+        self.channels[leg.0].answered_at = -1;
+        let stay = self.join(leg, "support@default");
+        self.channels[leg.0].answered_at = 0;
+        stay
     }
 
     /// A caller enters a queue.
@@ -425,6 +446,24 @@ impl Story {
         self.send("agent-status-change", draft);
     }
 
+    /// mod_callcenter sets an agent's state.
+    pub(crate) fn state(&mut self, agent: &str, state: &str) {
+        let mut draft = self.draft("CUSTOM");
+        draft.header("CC-Action", "agent-state-change");
+        draft.header("CC-Agent", agent);
+        draft.header("CC-Agent-State", state);
+        self.send("agent-state-change", draft);
+    }
+
+    /// An agent is made.
+    pub(crate) fn add_agent(&mut self, agent: &str) {
+        let mut draft = self.draft("CUSTOM");
+        draft.header("CC-Action", "agent-add");
+        draft.header("CC-Agent", agent);
+        draft.header("CC-Agent-Type", "callback");
+        self.send("agent-add", draft);
+    }
+
     fn about(&self, draft: &mut Draft, action: &str, stay: &Stay) {
         draft.header("CC-Action", action);
         draft.header("CC-Queue", &stay.queue);
@@ -502,6 +541,11 @@ impl Story {
         }
     }
 
+    /// The story's configuration.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config.clone()
+    }
+
     /// A lifecycle under the story's configuration.
     pub(crate) fn lifecycle(&self) -> Lifecycle {
         Lifecycle::new("fs1".into(), self.config.clone())
@@ -511,4 +555,19 @@ impl Story {
 /// A time in microseconds.
 pub(crate) fn micros(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).expect("in range")
+}
+
+/// A configuration with post-processing, a hook for every event beyond the eight, and more of all queues.
+fn hearing(more_of_queues: &str) -> String {
+    let (of_agents, of_queues): (Vec<_>, Vec<_>) = EventName::beyond().partition(|event| event.is_of_agent());
+    let hooks = |events: Vec<EventName>| {
+        let hook = |event| format!("{{ event = \"{event}\", flow = \"f\" }}");
+        events.into_iter().map(hook).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "[flows.f]\nsteps = [{{ log = {{ message = 'x' }} }}]\n[agents.\"*\"]\nhooks = [{}]\n\
+         [queues.\"*\"]\nprocessing = true\nhooks = [{}]\n{more_of_queues}\n",
+        hooks(of_agents),
+        hooks(of_queues),
+    )
 }

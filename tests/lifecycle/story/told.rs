@@ -20,7 +20,20 @@ impl Told {
 
     /// The hooks of one queue, in words.
     pub(crate) fn hooks_of(&self, queue: &str) -> Vec<String> {
-        self.payloads.iter().filter(|payload| payload.queue_name.as_str() == queue).map(words).collect()
+        self.payloads
+            .iter()
+            .filter(|payload| payload.queue_name.as_ref().is_some_and(|name| name.as_str() == queue))
+            .map(words)
+            .collect()
+    }
+
+    /// The hooks beyond the eight in words, without the numbers of queues and what agents do.
+    pub(crate) fn beyond(&self) -> Vec<String> {
+        let is_meant = |payload: &&Payload| {
+            let event = payload.event;
+            !event.is_of_the_eight() && !event.is_of_agent() && event != EventName::QueueCount
+        };
+        self.payloads.iter().filter(is_meant).map(words).collect()
     }
 
     /// The one hook of that event.
@@ -64,6 +77,9 @@ fn words(payload: &Payload) -> String {
         words.extend(payload.agent_name.as_ref().map(ToString::to_string));
         words.extend(payload.missed_reason.as_ref().map(word));
     }
+    words.extend(payload.offer_outcome.as_ref().map(word));
+    words.extend(payload.hold_side.as_ref().map(word));
+    words.extend(payload.waiting.as_ref().map(ToString::to_string));
     words.extend(payload.cc_result.as_ref().map(word));
     words.extend(payload.cc_cancel_reason.as_ref().map(word));
     words.join(" ")

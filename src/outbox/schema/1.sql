@@ -4,7 +4,8 @@
 -- hash would touch a page of its own for every row. Indexes of what is open are partial, so they stay as small as the
 -- work at hand; their conditions are single comparisons, because a list of values costs every statement a table in memory.
 
--- Attempts that are open, each with the state from which the lifecycle goes on after a restart.
+-- Attempts that are open, or that a later one may continue, each with the state from which the lifecycle goes on after a
+-- restart.
 CREATE TABLE attempt (
     hash  BLOB NOT NULL,
     key   TEXT NOT NULL,
