@@ -308,3 +308,24 @@ impl Keeper {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn events_are_back_only_after_they_were_away() {
+        let (sender, mut state) = watch::channel(LinkState::default());
+        let set = |events| sender.send_modify(|state| state.events = events);
+        set(ConnectionState::Ready);
+        let back = events_are_back(&mut state, true);
+        tokio::pin!(back);
+        timeout(Duration::ZERO, &mut back).await.expect_err("they have been there all the time");
+        set(ConnectionState::default());
+        timeout(Duration::ZERO, &mut back).await.expect_err("they are away");
+        set(ConnectionState::Ready);
+        timeout(Duration::ZERO, &mut back).await.expect("they are back");
+    }
+}

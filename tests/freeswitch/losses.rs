@@ -1,7 +1,5 @@
 //! What is told when the link was cut for ten seconds, and by a daemon that came later than another.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::daemon::Daemon;
@@ -9,6 +7,7 @@ use crate::floor::{Case, Floor, until};
 use crate::line::Line;
 use crate::place::Place;
 use crate::receiver::Receiver;
+use crate::story::Story;
 use crate::table::Row;
 
 /// Seconds of the plan: the link is cut, and mended.
@@ -176,6 +175,16 @@ const BOTH_WAITING: Case = Case {
     expected: &["sales: joined, abandoned/hangup by member"],
 };
 
+/// What the daemon that comes later tells of each. It knows no hold that began before, and no phone that rang already.
+const TAKEN_OVER: [(Case, &str); 6] = [
+    (LATER_HELD, "support: joined (synthetic), success by member | 2000: offering answered bridged processing"),
+    (LATER_TALKING, "support: joined (synthetic), success by member | 2001: offering answered bridged processing"),
+    (LATER_RINGING, "support: joined (synthetic), abandoned/hangup by member"),
+    (LATER_WAITING, "sales: joined (synthetic), success by member | 2003: offering answered bridged processing"),
+    (BOTH, BOTH.expected[0]),
+    (BOTH_WAITING, BOTH_WAITING.expected[0]),
+];
+
 /// When the second daemon starts, in seconds of the plan.
 const SECOND: u64 = 20;
 
@@ -208,42 +217,29 @@ pub(crate) fn two_daemons(place: &Place) -> Vec<Row> {
     floor.caller(&BOTH_WAITING, "4001", SECOND + 13);
     floor.until_over(&receiver);
 
-    let mut rows = Vec::new();
-    for case in [LATER_HELD, LATER_TALKING, LATER_RINGING, LATER_WAITING, BOTH, BOTH_WAITING] {
-        let mut row = floor.judge(&case, &receiver);
-        row.differences.extend(apart(&receiver.of(case.number), &later.of(case.number)));
-        rows.push(row);
-    }
-    rows
+    TAKEN_OVER
+        .iter()
+        .map(|(case, line)| {
+            let mut row = floor.judge(case, &receiver);
+            row.differences.extend(apart(&receiver.of(case.number), &later.of(case.number), line));
+            row
+        })
+        .collect()
 }
 
-/// Every way in which the daemon that came later tells another story than the first one.
-fn apart(first: &[Value], later: &[Value]) -> Vec<String> {
-    let by_id = |moments: &[Value]| -> BTreeMap<String, Value> {
-        moments.iter().map(|moment| (moment["id"].to_string(), moment.clone())).collect()
-    };
-    let (first, later) = (by_id(first), by_id(later));
-    let taken_over = later.values().any(|moment| moment["event"] == "joined" && moment["synthetic"] == true);
+/// Every way in which the daemon that came later tells something else than the first one, and not this line.
+fn apart(first: &[Value], later: &[Value], line: &str) -> Vec<String> {
+    let lines: Vec<_> = Story::of(later.to_vec()).iter().map(Story::line).collect();
     let mut found = Vec::new();
-    for (id, moment) in &first {
-        let event = &moment["event"];
-        match later.get(id) {
-            Some(same) if !taken_over && same != moment => found.push(format!("{event}: {moment} and later {same}")),
-            Some(same) if same["event"] != *event => found.push(format!("{event} is later {}", same["event"])),
-            Some(same) => println!("{event} ({}): {:?}", same["synthetic"], fields_apart(moment, same)),
-            None => found.push(format!("{event} is not told by the later one")),
+    if lines != [line] {
+        found.push(format!("the later daemon tells {lines:?}, not {line}"));
+    }
+    let taken_over = line.contains("synthetic");
+    for moment in later {
+        match first.iter().find(|known| known["id"] == moment["id"]) {
+            Some(known) if known == moment || (taken_over && known["event"] == moment["event"]) => {}
+            known => found.push(format!("the later daemon tells {moment}, the first one {known:?}")),
         }
     }
-    found.extend(
-        later.iter().filter(|(id, _)| !first.contains_key(*id)).map(|(_, moment)| format!("only later: {moment}")),
-    );
     found
-}
-
-fn fields_apart(one: &Value, other: &Value) -> Vec<String> {
-    let fields = one.as_object().into_iter().flatten();
-    fields
-        .filter(|(name, value)| other[name.as_str()] != **value)
-        .map(|(name, value)| format!("{name} {value} {}", other[name.as_str()]))
-        .collect()
 }

@@ -12,6 +12,9 @@
 //! - `what_webhooks_say_is_what_the_phones_saw`: the scenarios, one after the other. Each has a caller's number of its own. What
 //!   the webhooks say is compared with what was expected, and with what SIPp's phones saw: who sent BYE, which status an INVITE
 //!   got, how long a phone rang. `HOOKSWITCH_SCENARIO=transfer` runs only those whose names contain that word.
+//! - `a_link_that_was_cut_for_ten_seconds_leaves_every_story_whole`: the line to the Event Socket is cut during calls in every
+//!   stage.
+//! - `a_daemon_that_starts_later_tells_the_same_of_every_call`: a second daemon starts while calls wait and talk.
 //! - `check_says_what_is_wrong_with_a_freeswitch`: `check --connect` with a wrong password, a wrong port, without mod_callcenter,
 //!   and refused by the access list.
 //! - `five_calls_a_second_are_each_told_whole`: twenty agents and too many callers for them, for a minute or for
