@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Problem, Problems};
 use crate::delivery::Client;
 use crate::delivery::limits::Limits;
+use crate::esl::Nodes;
 use crate::esl::command::InvalidCommand;
 use crate::esl::feed::EVENT_CAPACITY;
 use crate::flow::{Flows, Runner};
@@ -28,6 +29,7 @@ use crate::lifecycle::kept::Kept;
 use crate::node::fleet::LeftOpen;
 use crate::node::follower::Surroundings;
 use crate::node::{Fleet, LiveAttempts};
+use crate::outbox::Outbox;
 use crate::outbox::store::{OpenError, Opened, Settings};
 use crate::recording::Directory;
 
@@ -74,6 +76,7 @@ pub struct Daemon {
     fleet: JoinSet<()>,
     runner: JoinSet<()>,
     runner_end: CancellationToken,
+    outbox: Outbox,
     outbox_ending: crate::outbox::store::Ending,
     /// What the daemon was started with, and what holds now.
     started_with: Arc<Config>,
@@ -93,13 +96,18 @@ impl Daemon {
             let unusable = |source| StartError::Recording { directory: directory.path.clone(), source };
             std::fs::create_dir_all(&directory.path).map_err(unusable)?;
         }
-        let (keep, max_bytes) = (config.outbox.keep, config.outbox.max_size);
-        let settings = Settings { keep, max_bytes, ..Settings::at(&config.outbox.path) };
+        let settings = Settings {
+            keep: config.outbox.keep,
+            max_bytes: config.outbox.max_size,
+            paused: config.paused_flows(),
+            ..Settings::at(&config.outbox.path)
+        };
         let opened = Opened::open(&settings)?;
-        let (flows, flows_in) = watch::channel(Arc::new(flows(&config)));
+        let (flows, flows_in) = watch::channel(Arc::new(config.flows_of_runs()));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
         let client = Arc::new(Client::new(limits)?);
-        let runner = Runner { outbox: opened.outbox.clone(), client, flows: flows_in };
+        let nodes = Nodes::default();
+        let runner = Runner { outbox: opened.outbox.clone(), client, nodes: nodes.clone(), flows: flows_in };
         let runner_end = CancellationToken::new();
         let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
         let left_open = left_open(opened.recovered.attempts);
@@ -112,20 +120,21 @@ impl Daemon {
         let (live, end) = (LiveAttempts::default(), CancellationToken::new());
         let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
+        let (outbox, outbox_ending) = (opened.outbox, opened.ending);
         let around = Surroundings {
             config: config_in,
-            outbox: Some(opened.outbox),
+            outbox: Some(outbox.clone()),
             live: live.clone(),
+            nodes,
             event_capacity: EVENT_CAPACITY,
         };
         let fleet = JoinSet::from_iter([Fleet::new(around, left_open, directory).run(end.clone())]);
-        let outbox_ending = opened.ending;
-        Ok(Self { live, end, fleet, runner, runner_end, outbox_ending, started_with, config, flows })
+        Ok(Self { live, end, fleet, runner, runner_end, outbox, outbox_ending, started_with, config, flows })
     }
 
     /// Uses another configuration from now on. Nodes are added, left and connected anew as it says; attempts that are under
-    /// way keep the settings they began with, and runs in memory their flow; what can't be changed without another start is
-    /// told and stays.
+    /// way keep the settings they began with, and runs the flows; what can't be changed without another start is told and
+    /// stays.
     pub fn reload(&self, config: Config) -> Result<(), Problems> {
         config.require_freeswitch()?;
         for key in self.started_with.keys_for_restart(&config) {
@@ -138,7 +147,8 @@ impl Daemon {
             "the new configuration holds",
         );
         // Flows first: a hook's flow is there when the hook is.
-        self.flows.send_replace(Arc::new(flows(&config)));
+        self.flows.send_replace(Arc::new(config.flows_of_runs()));
+        self.outbox.pause(config.paused_flows());
         self.config.send_replace(Arc::new(config));
         Ok(())
     }
@@ -167,12 +177,10 @@ impl Daemon {
         if let Some(Err(failure)) = self.runner.join_next().await {
             error!(%failure, "the runner failed");
         }
+        // The last handle, which the outbox's end waits for.
+        drop(self.outbox);
         self.outbox_ending.ended().await;
     }
-}
-
-fn flows(config: &Config) -> Flows {
-    config.flows().map(|flow| (flow.name.clone(), flow.clone())).collect()
 }
 
 /// What was kept of attempts, by node. A state that cannot be read is said and left alone: its attempt stays in the

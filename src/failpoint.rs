@@ -6,8 +6,11 @@
 
 use fail::fail_point;
 
-/// Every point, in the order in which a moment meets them.
+/// Every point that a webhook meets, in its order.
 pub const ALL: [&str; 4] = [BEFORE_COMMIT, AFTER_COMMIT, BEFORE_REQUEST, AFTER_RESPONSE];
+
+/// The points that a command to FreeSWITCH meets.
+pub const OF_COMMANDS: [&str; 2] = [BEFORE_COMMAND, AFTER_ANSWER];
 
 /// The transaction is written, not yet committed.
 pub const BEFORE_COMMIT: &str = "outbox-before-commit";
@@ -17,6 +20,11 @@ pub const AFTER_COMMIT: &str = "outbox-after-commit";
 pub const BEFORE_REQUEST: &str = "delivery-before-request";
 /// The receiver has answered, and the try is not yet recorded.
 pub const AFTER_RESPONSE: &str = "delivery-after-response";
+
+/// A command is made and not yet given.
+pub const BEFORE_COMMAND: &str = "flow-before-command";
+/// FreeSWITCH has answered a command, and the try is not yet recorded.
+pub const AFTER_ANSWER: &str = "flow-after-answer";
 
 pub(crate) fn before_commit() {
     fail_point!(BEFORE_COMMIT, |_| std::process::abort());
@@ -32,4 +40,12 @@ pub(crate) fn before_request() {
 
 pub(crate) fn after_response() {
     fail_point!(AFTER_RESPONSE, |_| std::process::abort());
+}
+
+pub(crate) fn before_command() {
+    fail_point!(BEFORE_COMMAND, |_| std::process::abort());
+}
+
+pub(crate) fn after_answer() {
+    fail_point!(AFTER_ANSWER, |_| std::process::abort());
 }

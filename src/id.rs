@@ -198,6 +198,15 @@ hash_id! {
     MomentId;
     /// The name of one run: one hook's flow for one moment.
     RunId;
+    /// The hash of what a flow says.
+    DefinitionHash;
+}
+
+impl DefinitionHash {
+    /// The hash of a definition's text.
+    pub fn of(text: &str) -> Self {
+        Self(digest([text.as_bytes()]))
+    }
 }
 
 impl AttemptHash {

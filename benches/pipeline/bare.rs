@@ -34,7 +34,7 @@ impl Rows {
         let latest = |table: &str| -> rusqlite::Result<Table> {
             let mut statement =
                 connection.prepare(&format!("SELECT * FROM {table} ORDER BY rowid DESC LIMIT {LATEST}"))?;
-            let columns: Vec<String> = statement.column_names().into_iter().map(ToOwned::to_owned).collect();
+            let columns: Vec<String> = statement.column_names().map(ToOwned::to_owned).collect();
             let width = columns.len();
             let rows = statement.query_map([], |row| (0..width).map(|column| row.get(column)).collect())?;
             Ok(Table { rows: rows.collect::<rusqlite::Result<_>>()?, columns })

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use hookswitch::config::Config;
 use hookswitch::delivery::{Client, Limits};
 use hookswitch::esl::Event;
-use hookswitch::flow::{Flows, Runner};
+use hookswitch::esl::Nodes;
+use hookswitch::flow::Runner;
 use hookswitch::hook;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::{EventName, Format, Payload};
@@ -62,9 +63,8 @@ impl Daemon {
         let path = directory.path().join("outbox.db");
         let Opened { outbox, runs, .. } = Opened::open(&Settings::at(&path)).map_err(io::Error::other)?;
         let client = Client::new(Limits::new(LIMITS.0, LIMITS.1)).map_err(io::Error::other)?;
-        let configured: Flows = config.flows().map(|flow| (flow.name.clone(), flow.clone())).collect();
-        let (_, flows) = watch::channel(Arc::new(configured));
-        let runner = Runner { outbox: outbox.clone(), client: Arc::new(client), flows };
+        let (_, flows) = watch::channel(Arc::new(config.flows_of_runs()));
+        let runner = Runner { outbox: outbox.clone(), client: Arc::new(client), nodes: Nodes::default(), flows };
         tokio::spawn(runner.run(runs, CancellationToken::new(), Duration::ZERO));
         let payload = serde_json::value::to_raw_value(&Payload::sample(EventName::Leaving))?;
         Ok(Self {

@@ -10,9 +10,12 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use super::configuration::OutboxFile;
 use crate::delivery::TryRecord;
+use crate::delivery::record::CommandRecord;
 use crate::id::RunId;
 use crate::outbox::RunState;
-use crate::outbox::deliveries::{AttemptRef, Deliveries, DeliveriesError, Delivery, Filter, Story};
+use crate::outbox::deliveries::{
+    AttemptRef, Definitions, Deliveries, DeliveriesError, Delivery, Filter, StepRecord, Story,
+};
 
 /// The arguments of `deliveries`.
 #[derive(Clone, Debug, clap::Args)]
@@ -79,6 +82,9 @@ struct RetryArgs {
     runs: Vec<RunId>,
     #[command(flatten)]
     filter: FilterArgs,
+    /// With the flows as they are configured now, rather than as they were when the runs began.
+    #[arg(long)]
+    latest: bool,
 }
 
 /// Which runs are meant.
@@ -152,6 +158,7 @@ fn show(deliveries: &Deliveries, args: &ShowArgs, out: &mut impl Write) -> Resul
 
 fn retry(deliveries: &mut Deliveries, args: RetryArgs, out: &mut impl Write) -> Result<(), DeliveriesCommandError> {
     let now = Timestamp::now();
+    let with = if args.latest { Definitions::Latest } else { Definitions::Own };
     let retried = if args.runs.is_empty() {
         match args.filter {
             FilterArgs { queue: None, flow: None, attempt: None, since: None, .. } => {
@@ -160,11 +167,11 @@ fn retry(deliveries: &mut Deliveries, args: RetryArgs, out: &mut impl Write) -> 
             FilterArgs { state: Some(state), .. } if state != RunState::Failed => {
                 return Err(DeliveriesCommandError::NotFailed(state));
             }
-            filter => deliveries.retry_all(&filter.into(), now)?,
+            filter => deliveries.retry_all(&filter.into(), with, now)?,
         }
     } else {
         for run in &args.runs {
-            match deliveries.retry(*run, now)? {
+            match deliveries.retry(*run, with, now)? {
                 None => return Err(DeliveriesCommandError::NoRun(*run)),
                 Some(RunState::Failed | RunState::Pending) => {}
                 Some(state) => return Err(DeliveriesCommandError::NotRetried(*run, state)),
@@ -220,14 +227,14 @@ fn write_row(cells: [&str; 8], widths: [usize; 8], style: Style, out: &mut impl 
 
 fn style(state: RunState) -> Style {
     match state {
-        RunState::Failed => AnsiColor::Red.on_default(),
+        RunState::Failed | RunState::Expired => AnsiColor::Red.on_default(),
         RunState::Waiting | RunState::Pending | RunState::Running => AnsiColor::Yellow.on_default(),
         RunState::Delivered => Style::new(),
     }
 }
 
 fn write_story(story: &Story, out: &mut impl Write) -> io::Result<()> {
-    let Story { run, payload, tries } = story;
+    let Story { run, payload, steps, tries } = story;
     writeln!(out, "run        {}", run.id)?;
     writeln!(out, "state      {}", run.state)?;
     writeln!(out, "event      {} in {}", printable(&run.event), printable(&run.queue))?;
@@ -244,6 +251,10 @@ fn write_story(story: &Story, out: &mut impl Write) -> io::Result<()> {
     if let Some(error) = &run.error {
         writeln!(out, "error      {}", printable(error))?;
     }
+    if !steps.is_empty() {
+        writeln!(out, "\nsteps")?;
+        steps.iter().try_for_each(|step| write_step(step, out))?;
+    }
     for (number, attempted) in tries.iter().enumerate() {
         write_try(number + 1, attempted, out)?;
     }
@@ -256,13 +267,33 @@ fn write_story(story: &Story, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+fn write_step(step: &StepRecord, out: &mut impl Write) -> io::Result<()> {
+    let StepRecord { path, kind, ended_at, error, saved } = step;
+    writeln!(out, "  {}  {}  {:.3}", printable(path), printable(kind), ended_at.0)?;
+    if let Some(error) = error {
+        writeln!(out, "    failed: {}", printable(error))?;
+    }
+    match saved {
+        Some(saved) => writeln!(out, "    saved: {}", printable(saved.get())),
+        None => Ok(()),
+    }
+}
+
 fn write_try(number: usize, attempted: &TryRecord, out: &mut impl Write) -> io::Result<()> {
-    let TryRecord { step, started_at, duration_ms, request, response, error } = attempted;
+    let TryRecord { step, started_at, duration_ms, request, response, command, error } = attempted;
     let step = printable(step);
     writeln!(out, "\ntry {number} of step {step}, {:.3}, took {duration_ms} ms", started_at.0)?;
-    writeln!(out, "  > {} {}", printable(&request.method), printable(&request.url))?;
-    for (name, value) in &request.headers {
-        writeln!(out, "  > {}: {}", printable(name), printable(value))?;
+    if let Some(request) = request {
+        writeln!(out, "  > {} {}", printable(&request.method), printable(&request.url))?;
+        for (name, value) in &request.headers {
+            writeln!(out, "  > {}: {}", printable(name), printable(value))?;
+        }
+    }
+    if let Some(CommandRecord { node, line, answer }) = command {
+        writeln!(out, "  > {}: {}", printable(node.as_str()), printable(line))?;
+        for line in answer.iter().flat_map(|answer| answer.lines()) {
+            writeln!(out, "  < {}", printable(line))?;
+        }
     }
     if let Some(response) = response {
         writeln!(out, "  < {}", response.status)?;

@@ -15,6 +15,7 @@ use super::interrupt::{interrupted_or_after, parse_span};
 use crate::config::Config;
 use crate::config::freeswitch::FreeswitchNode;
 use crate::daemon::StartError;
+use crate::esl::Nodes;
 use crate::esl::codec::READ_BUFFER;
 use crate::esl::feed::EVENT_CAPACITY;
 use crate::esl::recording as reader;
@@ -124,7 +125,13 @@ pub async fn run(args: Args) -> Result<ExitCode, RecordError> {
     writeln!(anstream::stderr(), "Recording {} into {}.", node.name, args.out.display())?;
 
     let (_unchanged, config) = watch::channel(Arc::clone(&config));
-    let around = Surroundings { config, outbox: None, live: LiveAttempts::default(), event_capacity: EVENT_CAPACITY };
+    let around = Surroundings {
+        config,
+        outbox: None,
+        live: LiveAttempts::default(),
+        nodes: Nodes::default(),
+        event_capacity: EVENT_CAPACITY,
+    };
     let (orders, obeyed) = mpsc::channel(1);
     let follower = Follower::new(address.name.clone(), obeyed, around, Tap::into(recorder, address.name.clone()));
     let end = CancellationToken::new();

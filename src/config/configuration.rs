@@ -9,13 +9,14 @@ use dashmap::DashMap;
 use super::agent::AgentCard;
 use super::agents::Agents;
 use super::daemon::DaemonSettings;
+use super::definition::{Literals, StoredFlows};
 use super::delivery::DeliverySettings;
 use super::document;
 use super::fault::Fault;
 use super::file::{self, SourceFile};
 use super::flow;
 use super::freeswitch::{self, FreeswitchNode};
-use super::hook::{self, Flows};
+use super::hook;
 use super::outbox::OutboxSettings;
 use super::problem::{Problem, Problems};
 use super::queue::ResolvedQueue;
@@ -24,7 +25,7 @@ use super::report::Report;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::Value;
-use crate::flow::Flow;
+use crate::flow::{Flow, Flows};
 use crate::hook::Hook;
 use crate::id::{AgentName, FlowName, NodeName, QueueName};
 use crate::moment::EventName;
@@ -47,6 +48,7 @@ pub struct Config {
     pub delivery: DeliverySettings,
     agents: Agents,
     flows: BTreeMap<FlowName, Arc<Flow>>,
+    stored_flows: Arc<StoredFlows>,
     queues: Queues,
     heard: EventSet,
     resolved: DashMap<QueueName, Arc<ResolvedQueue>>,
@@ -124,6 +126,16 @@ impl Config {
         self.flows.values()
     }
 
+    /// The flows as the runner uses them: these, and what others said that runs began with.
+    pub fn flows_of_runs(&self) -> Flows {
+        Flows::new(self.flows().cloned(), Arc::clone(&self.stored_flows))
+    }
+
+    /// The flows whose runs stay in the outbox for now.
+    pub fn paused_flows(&self) -> BTreeSet<FlowName> {
+        self.flows().filter(|flow| flow.paused).map(|flow| flow.name.clone()).collect()
+    }
+
     /// Every hook, by its queue pattern, then by its agent pattern.
     pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
         self.queues.hooks().chain(self.agents.hooks())
@@ -177,13 +189,16 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
     let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
     let delivery = delivery.unwrap_or_default();
-    let flows = root.optional("flows", |value| flows(value, &delivery, lookup)).unwrap_or_default();
+    let mut literals = Literals::new();
+    let flows = root.optional("flows", |value| flow::read_all(value, false, &delivery, lookup, &mut literals));
+    let flows = flows.unwrap_or_default();
     let queues = root.optional("queues", |value| Queues::read(value, &flows)).unwrap_or_default();
     let agents = root.optional("agents", |value| Agents::read(value, &flows)).unwrap_or_default();
     Some(Config {
         daemon: daemon.unwrap_or_default(),
         freeswitch: freeswitch.unwrap_or_default(),
         outbox: outbox.unwrap_or_default(),
+        stored_flows: Arc::new(StoredFlows::new(delivery.clone(), lookup.clone(), literals)),
         delivery,
         heard: hook::heard(queues.hooks().chain(agents.hooks())),
         agents,
@@ -208,12 +223,4 @@ fn nodes(value: Value<'_>, lookup: &Lookup) -> Option<Vec<FreeswitchNode>> {
             FreeswitchNode::read(section, name, lookup)
         })
     })
-}
-
-fn flows(value: Value<'_>, defaults: &DeliverySettings, lookup: &Lookup) -> Option<Flows> {
-    let flows = value.entries()?.map(|(name, value)| {
-        let flow = value.section(|section| flow::read(name.text, section, defaults, lookup));
-        Some((FlowName::new(name.checked("flow")?), flow.map(Arc::new)))
-    });
-    Some(flows.flatten().collect())
 }

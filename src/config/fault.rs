@@ -1,6 +1,7 @@
 //! Everything that can be wrong with a configuration, and the remedy for each.
 
 use crate::delivery::signature::SecretError;
+use crate::flow::layout::LayoutError;
 use crate::flow::template::TemplateError;
 
 /// What is wrong.
@@ -163,6 +164,33 @@ pub enum Fault {
     /// A flow that does nothing.
     #[error("the flow has no steps")]
     NoSteps,
+    /// A step without a result whose result is to be saved.
+    #[error("this step has no result that could be saved")]
+    NothingToSave,
+    /// A name that later steps could not use.
+    #[error("`{0}` can't name what a step saves")]
+    SavedName(String),
+    /// A case that can't be a part of a path.
+    #[error("a case has 1 to {0} characters, and no `/` and no control characters")]
+    CaseName(usize),
+    /// A flow that calls itself, by way of others or not.
+    #[error("the flow `{0}` would call itself")]
+    Recursion(String),
+    /// A flow that can't be laid out.
+    #[error(transparent)]
+    Layout(LayoutError),
+    /// Too few or too many arguments of a command.
+    #[error("the command's arguments are {0}")]
+    Arguments(&'static str),
+    /// An argument that must be one literal word.
+    #[error("this must be one word, and hold no call data")]
+    NotAWord,
+    /// A variable that makes FreeSWITCH run its value.
+    #[error("FreeSWITCH can run what the variable `{0}` holds")]
+    RunsValue(String),
+    /// A stored definition that can't be used.
+    #[error("{0}")]
+    Definition(String),
     /// No FreeSWITCH to follow.
     #[error("no FreeSWITCH is configured")]
     NoFreeswitch,
@@ -211,6 +239,17 @@ impl Fault {
             }
             Self::NotAJsonNumber => "write a finite number, or a text".into(),
             Self::NoSteps => "add a step: `steps = [{ http = { url = \"https://…\" } }]`".into(),
+            Self::NothingToSave => "leave `save` out; `http`, `freeswitch` and `queue_info` have results".into(),
+            Self::SavedName(_) => {
+                "write letters, digits and `_`, but no field of a payload, `error` or a word of expressions".into()
+            }
+            Self::CaseName(_) => "compare in an `if` instead".into(),
+            Self::Recursion(_) => "a flow ends because none calls itself: repeat by `retry`, or in FreeSWITCH".into(),
+            Self::Layout(_) => "take some steps out, or start a second flow by a hook of its own".into(),
+            Self::Arguments(_) => "write them as a list of texts".into(),
+            Self::NotAWord => "write it literally, without blanks and quotes".into(),
+            Self::RunsValue(_) => "write its value literally, without call data".into(),
+            Self::Definition(_) => "retry the run with `--latest`".into(),
             Self::NoFreeswitch => "add [[freeswitch]] with name, address and password".into(),
         }
     }

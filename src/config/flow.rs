@@ -1,59 +1,125 @@
 //! `[flows.NAME]`: what hooks start.
 
-use tracing::Level;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use serde_json::{Value as Json, json};
+
+use super::definition::{self, Literals};
 use super::delivery::DeliverySettings;
 use super::fault::Fault;
-use super::http;
+use super::hook::Flows;
+use super::outline::Outlines;
 use super::secret::Lookup;
 use super::section::Section;
+use super::step;
 use super::value::Value;
-use crate::flow::Flow;
-use crate::flow::definition::{LogStep, Step, StepKind};
-use crate::flow::template::TextTemplate;
+use crate::flow::layout::{Block, LayoutError, lay_out};
+use crate::flow::{Definition, Flow, SavedNames};
 use crate::id::FlowName;
 
-/// The levels of log lines.
-const LEVELS: [(&str, Level); 5] = [
-    ("error", Level::ERROR),
-    ("warn", Level::WARN),
-    ("info", Level::INFO),
-    ("debug", Level::DEBUG),
-    ("trace", Level::TRACE),
-];
+/// The longest that a hook or a flow may say it is of use: with more, it need not say it.
+const LONGEST_USE: Duration = Duration::from_hours(365 * 24);
 
-/// Reads the flow `name`.
-pub(super) fn read(
-    name: &str,
-    section: &mut Section<'_>,
+/// What a step's reader needs to know beside the step.
+pub(super) struct Reading<'a> {
+    /// The flow that is read.
+    pub(super) flow: &'a str,
+    /// The flows that there are, and which calls which.
+    pub(super) outlines: &'a Outlines<'a>,
+    /// What templates may name beside a payload's fields.
+    pub(super) names: SavedNames,
+    /// What a step leaves out.
+    pub(super) defaults: &'a DeliverySettings,
+    /// Where secrets are.
+    pub(super) lookup: &'a Lookup,
+}
+
+/// A flow that was read and is not laid out yet.
+struct Draft {
+    ordered: bool,
+    paused: bool,
+    expires_after: Option<Duration>,
+    block: Block,
+    json: Json,
+}
+
+/// Reads all flows, and lays each out with those that it calls. What was checked before may name what it likes: the steps
+/// that save it may be in flows that are not there.
+pub(super) fn read_all(
+    value: Value<'_>,
+    checked_before: bool,
     defaults: &DeliverySettings,
     lookup: &Lookup,
-) -> Option<Flow> {
+    literals: &mut Literals,
+) -> Option<Flows> {
+    let outlines = Outlines::of(value)?;
+    let mut drafts: BTreeMap<FlowName, Option<Draft>> = BTreeMap::new();
+    for (name, value) in value.entries()? {
+        let names = if checked_before { SavedNames::Any } else { outlines.names(name.text) };
+        let reading = Reading { flow: name.text, outlines: &outlines, names, defaults, lookup };
+        let draft = value.section(|section| read(section, &reading)).and_then(|draft| {
+            let json = definition::seal(value.json()?, literals);
+            Some(Draft { json, ..draft })
+        });
+        if let Some(name) = name.checked("flow") {
+            drafts.insert(FlowName::new(name), draft);
+        }
+    }
+    let blocks =
+        drafts.iter().filter_map(|(name, draft)| Some((name.clone(), draft.as_ref()?.block.clone()))).collect();
+    let mut flows = Flows::new();
+    for (name, _) in value.entries()? {
+        let Some(draft) = drafts.get(name.text) else { continue };
+        let steps = draft.as_ref().map(|draft| lay_out(&draft.block, &blocks));
+        let flow = match (draft, steps) {
+            (Some(draft), Some(Ok(steps))) => Some(Flow {
+                name: FlowName::new(name.text),
+                steps,
+                ordered: draft.ordered,
+                paused: draft.paused,
+                expires_after: draft.expires_after,
+                definition: Some(describe(name.text, &outlines, &drafts)),
+            }),
+            (Some(_), Some(Err(error @ (LayoutError::TooManySteps | LayoutError::TooDeep)))) => {
+                name.refuse(Fault::Layout(error));
+                None
+            }
+            // It has a problem of its own, or calls a flow that has.
+            _ => None,
+        };
+        flows.insert(FlowName::new(name.text), flow.map(Arc::new));
+    }
+    Some(flows)
+}
+
+fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<Draft> {
     let ordered = section.optional("ordered", Value::boolean).unwrap_or(true);
-    let steps = section.required("steps", |value| {
-        let steps = value.list(|i, element| element.section(|section| step(i, section, defaults, lookup)))?;
-        if steps.is_empty() {
+    let paused = section.optional("paused", Value::boolean).unwrap_or_default();
+    let expires_after = section.optional("expires_after", expires_after);
+    let block = section.required("steps", |value| {
+        let block = step::block(value, reading)?;
+        if block.is_empty() {
             value.refuse(Fault::NoSteps);
         }
-        Some(steps)
+        Some(block)
     });
-    Some(Flow { name: FlowName::new(name), steps: steps?, ordered })
+    Some(Draft { ordered, paused, expires_after, block: block?, json: Json::Null })
 }
 
-/// Reads a step: a record of which exactly one key names its kind.
-fn step(i: usize, section: &mut Section<'_>, defaults: &DeliverySettings, lookup: &Lookup) -> Option<Step> {
-    let found = ["http", "log"].into_iter().filter(|kind| section.has(kind)).count();
-    if found != 1 {
-        section.refuse(Fault::NotOne { what: "a step", choices: "`http` and `log`", found });
-    }
-    let http = section.optional("http", |value| value.section(|section| http::read(section, defaults, lookup)));
-    let log = section.optional("log", |value| value.section(log));
-    let kind = http.map(StepKind::Http).or_else(|| log.map(StepKind::Log));
-    Some(Step { path: i.to_string(), kind: kind? })
+/// Reads how long after its moment a run is of use.
+pub(super) fn expires_after(value: Value<'_>) -> Option<Duration> {
+    value.duration_within("`expires_after`", Duration::from_millis(1), LONGEST_USE)
 }
 
-fn log(section: &mut Section<'_>) -> Option<LogStep> {
-    let level = section.optional("level", |value| value.word("level", &LEVELS)).unwrap_or(Level::INFO);
-    let message = section.required("message", |value| value.compiled(TextTemplate::compile));
-    Some(LogStep { level, message: message? })
+/// The definition of a flow: its own text, and those of all flows that it calls.
+fn describe(name: &str, outlines: &Outlines<'_>, drafts: &BTreeMap<FlowName, Option<Draft>>) -> Definition {
+    let texts = outlines.called_by(name).into_iter().chain([name]).filter_map(|name| {
+        let draft = drafts.get(name)?.as_ref()?;
+        Some((name.to_owned(), draft.json.clone()))
+    });
+    // In the order of their names, so that the same flows have the same text.
+    let texts: BTreeMap<String, Json> = texts.collect();
+    Definition::new(json!({ "flow": name, "flows": texts }).to_string())
 }

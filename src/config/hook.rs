@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fault::Fault;
+use super::flow::expires_after;
 use super::problem::Place;
 use super::section::Section;
 use super::suggestion;
 use super::value::{Value, is_name};
-use crate::flow::{Expression, Flow};
+use crate::flow::{Expression, Flow, SavedNames};
 use crate::hook::Hook;
 use crate::id::FlowName;
 use crate::moment::EventName;
@@ -74,14 +75,15 @@ fn read(id: String, section: &mut Section<'_>, flows: &Flows, owner: Owner) -> O
     let event = section.required("event", |value| event(value, owner));
     let flow = section.required("flow", |value| flow(value, flows));
     let has_condition = section.has("when");
-    let when = section.optional("when", |value| value.compiled(Expression::compile));
+    let when = section.optional("when", |value| value.compiled(|text| Expression::compile(text, &SavedNames::none())));
     let enabled = section.optional("enabled", Value::boolean).unwrap_or(true);
     let dry_run = section.optional("dry_run", Value::boolean).unwrap_or_default();
+    let expires_after = section.optional("expires_after", expires_after);
     if has_condition && when.is_none() {
         return None;
     }
     let mut hook = Hook::new(id, event?, flow?);
-    (hook.when, hook.enabled, hook.dry_run) = (when, enabled, dry_run);
+    (hook.when, hook.enabled, hook.dry_run, hook.expires_after) = (when, enabled, dry_run, expires_after);
     Some(hook)
 }
 

@@ -20,11 +20,12 @@ pub struct Secret {
 }
 
 /// Whether `{ env = … }` and `{ file = … }` are looked up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Lookup {
     /// Yes; relative paths begin in this directory.
     From(PathBuf),
     /// No: what needs secrets is not going to be done.
+    #[default]
     Skip,
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
 use super::limits::Limits;
@@ -47,6 +47,32 @@ pub struct Attempted<'a> {
     pub keys: &'a SigningKeys,
     /// How long the whole try may take.
     pub timeout: Duration,
+    /// Whether the answer is wanted, beside what the log keeps of it.
+    pub keep_answer: bool,
+}
+
+/// A try that was made.
+#[derive(Debug)]
+pub struct Sent {
+    /// What the log keeps of it.
+    pub record: TryRecord,
+    /// What it has come to.
+    pub verdict: Verdict,
+    /// The answer, if there was one and it was wanted.
+    pub answer: Option<Answer>,
+}
+
+/// A receiver's answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, or its beginning.
+    pub body: Vec<u8>,
+    /// Whether there was more of it.
+    pub truncated: bool,
 }
 
 impl Client {
@@ -62,14 +88,15 @@ impl Client {
     }
 
     /// Makes the try as soon as the limits allow. Its time runs from then on.
-    pub async fn send(&self, attempted: Attempted<'_>) -> (TryRecord, Verdict) {
+    pub async fn send(&self, attempted: Attempted<'_>) -> Sent {
         let _permit = self.limits.permit(attempted.request.url.origin()).await;
-        let Attempted { step, webhook_id, mut request, keys, timeout } = attempted;
+        let Attempted { step, webhook_id, mut request, keys, timeout, keep_answer } = attempted;
         let (now, started) = (Timestamp::now(), Instant::now());
         sign(&mut request, webhook_id, now, keys);
         let sent = RequestRecord::new(&request.method, &request.url, &request.headers);
         failpoint::before_request();
-        let (response, verdict) = self.exchange(request, timeout).await;
+        let kept = if keep_answer { BODY_READ } else { BODY_KEPT };
+        let (answer, verdict) = self.exchange(request, timeout, kept).await;
         failpoint::after_response();
         let error = match &verdict {
             Verdict::Delivered => None,
@@ -79,14 +106,15 @@ impl Client {
             step: step.to_owned(),
             started_at: Time(now),
             duration_ms: millis(started.elapsed()),
-            request: sent,
-            response,
+            request: Some(sent),
+            response: answer.as_ref().map(Answer::record),
+            command: None,
             error,
         };
-        (record, verdict)
+        Sent { record, verdict, answer: answer.filter(|_| keep_answer) }
     }
 
-    async fn exchange(&self, request: RenderedRequest, timeout: Duration) -> (Option<ResponseRecord>, Verdict) {
+    async fn exchange(&self, request: RenderedRequest, timeout: Duration, kept: usize) -> (Option<Answer>, Verdict) {
         let RenderedRequest { method, url, headers, body } = request;
         let deadline = tokio::time::Instant::now() + timeout;
         let send = self.http.request(method, url).headers(headers).body(body).send();
@@ -98,11 +126,23 @@ impl Client {
                 return (None, Verdict::Retry { reason, after: None });
             }
         };
-        let status = response.status();
-        let verdict = Verdict::of_answer(status, response.headers(), Timestamp::now());
+        let (status, headers) = (response.status(), response.headers().clone());
+        let verdict = Verdict::of_answer(status, &headers, Timestamp::now());
         let body_deadline = deadline.min(tokio::time::Instant::now() + BODY_TIMEOUT);
-        let (body, truncated) = read_body(response, body_deadline).await;
-        (Some(ResponseRecord { status: status.as_u16(), body, truncated }), verdict)
+        let (body, truncated) = read_body(response, body_deadline, kept).await;
+        (Some(Answer { status: status.as_u16(), headers, body, truncated }), verdict)
+    }
+}
+
+impl Answer {
+    /// What the log keeps of it.
+    fn record(&self) -> ResponseRecord {
+        let kept = &self.body[..self.body.len().min(BODY_KEPT)];
+        ResponseRecord {
+            status: self.status,
+            body: String::from_utf8_lossy(kept).into_owned(),
+            truncated: self.truncated || kept.len() < self.body.len(),
+        }
     }
 }
 
@@ -130,15 +170,15 @@ fn unanswered(error: &reqwest::Error) -> Verdict {
     Verdict::Retry { reason: format!("{}: {cause}", NetworkFailure::of(error)), after: None }
 }
 
-/// Reads a body under limits of size and time, and keeps its beginning. Says whether there was more.
-async fn read_body(mut response: reqwest::Response, deadline: tokio::time::Instant) -> (String, bool) {
+/// Reads a body under limits of size and time, and keeps its beginning of so many bytes. Says whether there was more.
+async fn read_body(mut response: reqwest::Response, deadline: tokio::time::Instant, most: usize) -> (Vec<u8>, bool) {
     let mut kept = Vec::new();
     let mut read = 0;
     let truncated = loop {
         match tokio::time::timeout_at(deadline, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
                 read += chunk.len();
-                let room = BODY_KEPT.saturating_sub(kept.len()).min(chunk.len());
+                let room = most.saturating_sub(kept.len()).min(chunk.len());
                 kept.extend_from_slice(&chunk[..room]);
                 if read > BODY_READ {
                     break true;
@@ -148,5 +188,5 @@ async fn read_body(mut response: reqwest::Response, deadline: tokio::time::Insta
             Ok(Err(_)) | Err(_) => break true,
         }
     };
-    (String::from_utf8_lossy(&kept).into_owned(), truncated)
+    (kept, truncated)
 }

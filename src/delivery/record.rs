@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+use crate::id::NodeName;
 use crate::moment::value::Time;
 
 /// One try of a step: what was sent, what came back, and what was wrong. Stored as JSON; fields may be added.
@@ -16,12 +17,26 @@ pub struct TryRecord {
     pub started_at: Time,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// What was sent, without its body: the body follows from the flow and the payload.
-    pub request: RequestRecord,
-    /// What was answered, if anything was.
+    /// The request that was sent, without its body: the body follows from the flow and the payload.
+    pub request: Option<RequestRecord>,
+    /// What was answered to it, if anything was.
     pub response: Option<ResponseRecord>,
+    /// The command that was given, of a step that gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandRecord>,
     /// What was wrong, for a person.
     pub error: Option<String>,
+}
+
+/// A command to FreeSWITCH.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommandRecord {
+    /// The node.
+    pub node: NodeName,
+    /// The command.
+    pub line: String,
+    /// The answer's beginning, if there was one.
+    pub answer: Option<String>,
 }
 
 /// A request, its secrets masked.
@@ -95,7 +110,7 @@ fn mask_url(url: &url::Url) -> String {
 }
 
 /// Whole milliseconds of a span that was measured.
-pub(super) fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

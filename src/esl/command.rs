@@ -157,6 +157,11 @@ impl Command {
         Line::new("api uuid_setvar").word(channel.as_str())?.word(name)?.rest(value).finish()
     }
 
+    /// Asks for a variable of a channel: the answer is its value, or `_undef_`.
+    pub fn uuid_getvar(channel: &ChannelUuid, name: &str) -> Result<Self, InvalidCommand> {
+        Line::new("api uuid_getvar").word(channel.as_str())?.word(name)?.finish()
+    }
+
     /// Hangs a channel up, with a cause if one is given.
     pub fn uuid_kill(channel: &ChannelUuid, cause: Option<&str>) -> Result<Self, InvalidCommand> {
         let line = Line::new("api uuid_kill").word(channel.as_str())?;
@@ -194,6 +199,11 @@ impl Command {
     pub fn write_to(&self, wire: &mut bytes::BytesMut) {
         wire.extend_from_slice(self.line.as_bytes());
         wire.extend_from_slice(b"\n\n");
+    }
+
+    /// The whole command, which may hold a call's data: for the delivery log.
+    pub fn line(&self) -> &str {
+        &self.line
     }
 
     /// The command's first words, which hold no argument: for logs.
@@ -298,6 +308,7 @@ mod tests {
             Command::uuid_exists(&channel),
             Command::uuid_setvar(&channel, text, text),
             Command::uuid_setvar(&fine, "name", text),
+            Command::uuid_getvar(&channel, text),
             Command::uuid_kill(&channel, Some(text)),
             Command::uuid_kill(&fine, Some(text)),
             Command::uuid_transfer(&fine, text, text),

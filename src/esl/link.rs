@@ -114,6 +114,12 @@ pub enum ConnectionState {
     Ended,
 }
 
+impl ConnectionState {
+    const fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready)
+    }
+}
+
 impl Default for ConnectionState {
     fn default() -> Self {
         Self::Connecting { failures: 0 }
@@ -215,14 +221,29 @@ async fn keep_events(mut keeper: Keeper, mut feed: Feed) {
 async fn keep_commands(mut keeper: Keeper, mut requests: mpsc::Receiver<Request>) {
     let (node, tally, stop) = (keeper.node.clone(), Arc::clone(&keeper.tally), keeper.stop.clone());
     let keep = async {
+        let mut state = keeper.state.subscribe();
         loop {
+            let has_events = state.borrow().events.is_ready();
             keeper.connecting();
             let exit = carry_commands(&node, &mut requests, &tally, || keeper.ready()).await;
-            sleep(keeper.failed(exit)).await;
+            tokio::select! {
+                () = sleep(keeper.failed(exit)) => {}
+                // FreeSWITCH is back, and who follows its events is going to ask what happened meanwhile.
+                () = events_are_back(&mut state, has_events) => {}
+            }
         }
     };
     let _: Option<()> = stop.run_until_cancelled(keep).await;
     keeper.set(ConnectionState::Ended);
+}
+
+/// Waits until the events connection is up that was not; one that was must end before.
+async fn events_are_back(state: &mut watch::Receiver<LinkState>, was_ready: bool) {
+    if was_ready {
+        // It fails only when no keeper is left, and this is one's.
+        let _ = state.wait_for(|state| !state.events.is_ready()).await;
+    }
+    let _ = state.wait_for(|state| state.events.is_ready()).await;
 }
 
 /// Keeps one connection's state, and knows how long to wait for the next.

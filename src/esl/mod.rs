@@ -13,6 +13,7 @@
 //! - [`exit`]: every way in which a connection ends, and what to do about it.
 //! - [`backoff`]: how long to wait before the next connection. No clock, no randomness.
 //! - [`link`]: both connections to one FreeSWITCH, kept up; [`feed`] and [`commands`] are what it hands out.
+//! - [`nodes`]: the commands connections of all nodes.
 //! - [`recording`]: what a client got, byte for byte, read again.
 //!
 //! FreeSWITCH serves a connection with one thread, so an `api` command holds up that connection's events, and a command
@@ -29,6 +30,7 @@ pub mod feed;
 pub mod frame;
 mod json;
 pub mod link;
+pub mod nodes;
 mod plain;
 pub mod recording;
 pub mod session;
@@ -39,3 +41,4 @@ pub use event::Event;
 pub use exit::Exit;
 pub use feed::{EventItem, EventStream};
 pub use link::{Link, LinkState, NodeAddress};
+pub use nodes::Nodes;

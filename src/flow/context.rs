@@ -1,20 +1,31 @@
-//! What a step's templates and expressions can name: the fields of one moment.
+//! What a step's templates and expressions can name: the fields of one moment, and what earlier steps have saved.
 
 use std::sync::{LazyLock, OnceLock};
 
+use jiff::Timestamp;
 use minijinja::Value;
+use minijinja::value::merge_maps;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json};
 
+use crate::id::{NodeName, QueueName};
 use crate::moment::{EventName, Payload};
 
-/// One moment's payload, as steps use it.
+/// The most that one step can save, as JSON: enough for an answer of a customer database, and a row of the journal.
+pub const MAX_RESULT_BYTES: usize = 64 * 1024;
+
+/// The most that all steps of a run can save together, as JSON: it is read whenever the run goes on.
+pub const MAX_SAVED_BYTES: usize = 256 * 1024;
+
+/// One moment's payload, as steps use it, and what they saved.
 #[derive(Clone, Debug)]
 pub struct Context {
     payload: Box<RawValue>,
     event: EventName,
     /// Made when a template or an expression first asks for them: most flows send the payload as it is.
     fields: OnceLock<Value>,
+    saved_bytes: usize,
 }
 
 /// What every payload has.
@@ -23,16 +34,43 @@ struct Head {
     event: EventName,
 }
 
+/// What is too much to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SaveError {
+    /// The result of one step.
+    #[error("the result is longer than {MAX_RESULT_BYTES} bytes")]
+    Result,
+    /// The results together.
+    #[error("the run has saved more than {MAX_SAVED_BYTES} bytes")]
+    Run,
+}
+
 impl Context {
     /// Reads the payload as the outbox keeps it.
     pub fn from_payload_json(json: &str) -> Result<Self, serde_json::Error> {
         let Head { event } = serde_json::from_str(json)?;
-        Ok(Self { payload: serde_json::from_str(json)?, event, fields: OnceLock::new() })
+        Ok(Self { payload: serde_json::from_str(json)?, event, fields: OnceLock::new(), saved_bytes: 0 })
     }
 
     /// The context of a moment that is not written yet.
     pub fn from_payload(payload: &Payload) -> Result<Self, serde_json::Error> {
         Self::from_payload_json(&serde_json::to_string(payload)?)
+    }
+
+    /// Adds what a step has saved: values by their names, which are none of the payload's.
+    pub fn save(&mut self, saved: &Map<String, Json>) -> Result<(), SaveError> {
+        let bytes = serde_json::to_string(saved).map_or(usize::MAX, |text| text.len());
+        if bytes > MAX_RESULT_BYTES {
+            return Err(SaveError::Result);
+        }
+        if self.saved_bytes + bytes > MAX_SAVED_BYTES {
+            return Err(SaveError::Run);
+        }
+        // The engine takes every JSON value.
+        let values = Value::deserialize(Json::Object(saved.clone())).map_err(|_| SaveError::Result)?;
+        self.saved_bytes += bytes;
+        self.fields = OnceLock::from(merge_maps([self.fields().clone(), values]));
+        Ok(())
     }
 
     /// The payload, byte for byte as it was read.
@@ -48,6 +86,26 @@ impl Context {
     /// The event.
     pub fn event(&self) -> EventName {
         self.event
+    }
+
+    /// When the moment happened; now, if the payload does not say it.
+    pub fn happened_at(&self) -> Timestamp {
+        self.text("timestamp").parse().unwrap_or_else(|_| Timestamp::now())
+    }
+
+    /// The FreeSWITCH node.
+    pub fn node(&self) -> NodeName {
+        NodeName::new(self.text("node"))
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> QueueName {
+        QueueName::new(self.text("queue_name"))
+    }
+
+    fn text(&self, field: &str) -> String {
+        let value = self.fields().get_attr(field).unwrap_or_default();
+        value.as_str().unwrap_or_default().to_owned()
     }
 
     /// The fields by their names.
@@ -78,6 +136,26 @@ mod tests {
         assert_eq!(field("event").as_str(), Some("leaving"));
         assert!(field("exit_key").is_none());
         assert_eq!(field("variables").get_attr("customer_id").expect("is there").as_str(), Some("CUST-00042"));
+    }
+
+    #[test]
+    fn what_is_saved_is_found_beside_the_fields_and_the_latest_wins() {
+        let mut context = Context::from_payload(&Payload::sample(EventName::Leaving)).expect("reads");
+        let saved = |value: Json| Map::from_iter([("crm".to_owned(), value)]);
+        context.save(&saved(serde_json::json!({ "vip": false }))).expect("fits");
+        context.save(&saved(serde_json::json!({ "vip": true }))).expect("fits");
+        let crm = context.fields().get_attr("crm").expect("is there");
+        assert!(crm.get_attr("vip").expect("is there").is_true());
+        assert_eq!(context.fields().get_attr("event").expect("is there").as_str(), Some("leaving"));
+    }
+
+    #[test]
+    fn what_a_run_saves_has_an_end() {
+        let mut context = Context::from_payload(&Payload::sample(EventName::Leaving)).expect("reads");
+        let saved = |bytes| Map::from_iter([("x".to_owned(), Json::from("x".repeat(bytes)))]);
+        assert_eq!(context.save(&saved(MAX_RESULT_BYTES)), Err(SaveError::Result));
+        let fitting = (0..10).take_while(|_| context.save(&saved(MAX_RESULT_BYTES - 100)).is_ok()).count();
+        assert_eq!(fitting, 4);
     }
 
     #[test]

@@ -1,85 +1,136 @@
 //! What a flow is, once the configuration has been read and everything in it was checked.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Method;
-use reqwest::header::HeaderName;
-
-use super::template::{BodyTemplate, FormTemplate, HeaderTemplate, JsonTemplate, TextTemplate, UrlTemplate};
-use crate::delivery::retry::RetrySchedule;
-use crate::delivery::signature::SigningKeys;
-use crate::id::FlowName;
-use crate::moment::Format;
+use super::action::Action;
+use super::expression::Expression;
+use crate::id::{DefinitionHash, FlowName};
 
 /// A named list of steps, made once, started by any hook.
+///
+/// Blocks within steps and flows that are called are laid out behind each other, so that a run's place is one number.
 #[derive(Debug)]
 pub struct Flow {
     /// The flow's name.
     pub name: FlowName,
-    /// Its steps, done one after the other.
+    /// Its steps; it begins with the first.
     pub steps: Vec<Step>,
     /// Whether runs of this flow for one attempt are done one after the other.
     pub ordered: bool,
+    /// Whether its runs stay in the outbox for now.
+    pub paused: bool,
+    /// How long after its moment a run is of use; unset: always.
+    pub expires_after: Option<Duration>,
+    /// What the configuration says of it; none for a flow that was made otherwise.
+    pub definition: Option<Definition>,
+}
+
+/// What the configuration says of a flow and of those that it calls: all that is needed to make it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its hash.
+    pub hash: DefinitionHash,
+    /// The text, as JSON.
+    pub json: Arc<str>,
 }
 
 /// One step of a flow.
 #[derive(Debug)]
 pub struct Step {
-    /// The step's path within the flow (`0`, later `2/then/0`): its name in webhook ids, tries and log lines.
+    /// The step's path within the flow (`0`, `2/then/0`): its name in webhook ids, tries, journal and log lines.
     pub path: String,
     /// What it does.
     pub kind: StepKind,
+    /// What later steps call its result.
+    pub save: Option<String>,
+    /// The step after it; as many as there are steps: the end.
+    pub next: u32,
+    /// What follows where it fails for good.
+    pub on_error: OnError,
 }
 
 /// What a step does.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every step is an HTTP request, and there are few steps")]
 pub enum StepKind {
-    /// Sends an HTTP request.
-    Http(HttpStep),
-    /// Writes a log line.
-    Log(LogStep),
+    /// Something of its own.
+    Do(Arc<Action>),
+    /// Goes on with one of two steps.
+    If {
+        /// What decides.
+        condition: Arc<Expression>,
+        /// Where it holds.
+        then: u32,
+        /// Where it does not.
+        otherwise: u32,
+    },
+    /// Goes on with the step of the case that the value names.
+    Switch {
+        /// What decides.
+        value: Arc<Expression>,
+        /// The cases.
+        cases: BTreeMap<String, u32>,
+        /// Where there is none.
+        default: u32,
+    },
+    /// Goes on with the first step of another flow.
+    Call(u32),
 }
 
-/// An HTTP request.
-#[derive(Debug)]
-pub struct HttpStep {
-    /// The method; POST unless configured.
-    pub method: Method,
-    /// The address.
-    pub url: UrlTemplate,
-    /// Further headers.
-    pub headers: Vec<(HeaderName, HeaderTemplate)>,
-    /// The body.
-    pub body: HttpBody,
-    /// How long one try may take, from connecting to the response's last byte.
-    pub timeout: Duration,
-    /// When failed tries are repeated.
-    pub retry: RetrySchedule,
-    /// The keys that sign the request; empty: unsigned.
-    pub keys: SigningKeys,
+/// What follows on a step that has failed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The run has failed.
+    Fail,
+    /// The step after it.
+    Continue,
+    /// The first step of another flow, and then the step after it.
+    Goto(u32),
 }
 
-/// What an HTTP request carries.
-#[derive(Debug)]
-pub enum HttpBody {
-    /// Nothing: GET and HEAD have no body.
-    Empty,
-    /// The payload, in one of its formats.
-    Format(Format),
-    /// A JSON document made from a template.
-    Json(JsonTemplate),
-    /// A form, each of whose values is made from a template.
-    Form(FormTemplate),
-    /// A text made from a template.
-    Text(BodyTemplate),
+impl Flow {
+    /// The step of that index; none at the end.
+    pub fn step(&self, index: u32) -> Option<&Step> {
+        self.steps.get(usize::try_from(index).ok()?)
+    }
+
+    /// Whether its runs keep a journal: a run of one step is told by its tries.
+    pub fn is_journaled(&self) -> bool {
+        self.steps.len() > 1
+    }
+
+    /// Where a run goes on in this flow that stands at a step of another definition: at the step of the same path and kind.
+    pub fn place_of(&self, step: &Step) -> Option<u32> {
+        let same = |own: &Step| own.path == step.path && own.kind.name() == step.kind.name();
+        u32::try_from(self.steps.iter().position(same)?).ok()
+    }
 }
 
-/// A log line.
-#[derive(Debug)]
-pub struct LogStep {
-    /// Its level.
-    pub level: tracing::Level,
-    /// Its text.
-    pub message: TextTemplate,
+impl Definition {
+    /// The definition with that text.
+    pub fn new(json: impl Into<Arc<str>>) -> Self {
+        let json = json.into();
+        Self { hash: DefinitionHash::of(&json), json }
+    }
+}
+
+impl StepKind {
+    /// The kind's name, as the configuration has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Do(action) => action.name(),
+            Self::If { .. } => "if",
+            Self::Switch { .. } => "switch",
+            Self::Call(_) => "flow",
+        }
+    }
+
+    /// Whether the step only reads and reckons, so that doing it again after a crash is the same as remembering it.
+    pub fn is_pure(&self) -> bool {
+        match self {
+            Self::Do(action) => matches!(**action, Action::Set(_)),
+            Self::If { .. } | Self::Switch { .. } | Self::Call(_) => true,
+        }
+    }
 }

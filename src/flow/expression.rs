@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use minijinja::{Environment, Value};
 
+use super::names::SavedNames;
 use super::template::check::{self, TemplateError};
 use super::template::engine;
 
@@ -19,11 +20,11 @@ pub struct Expression {
 
 impl Expression {
     /// Compiles the expression; all that is wrong with it comes back at once.
-    pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
+    pub fn compile(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
         let compiled = ENVIRONMENT
             .compile_expression_owned(source.to_owned())
             .map_err(|error| TemplateError::of_expression(&error))?;
-        check::names(source, &compiled.undeclared_variables(false))?;
+        check::names(source, &compiled.undeclared_variables(false), names)?;
         check::trial(|fields| compiled.eval(fields).map(drop))?;
         Ok(Self { source: source.to_owned(), compiled })
     }
@@ -53,7 +54,7 @@ mod tests {
 
     fn holds(source: &str) -> bool {
         let context = Context::from_payload(&Payload::sample(EventName::Leaving)).expect("reads");
-        Expression::compile(source).expect("compiles").holds(context.fields()).expect("evaluates")
+        Expression::compile(source, &SavedNames::none()).expect("compiles").holds(context.fields()).expect("evaluates")
     }
 
     #[test]
@@ -74,7 +75,8 @@ mod tests {
 
     #[test]
     fn unknown_names_are_found_all_at_once_and_get_the_nearest_known_one() {
-        let errors = Expression::compile("cc_resullt == 'success' and memberid > 1").expect_err("refused");
+        let errors =
+            Expression::compile("cc_resullt == 'success' and memberid > 1", &SavedNames::none()).expect_err("refused");
         let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(said, ["there is no field `cc_resullt`", "there is no field `memberid`"]);
         assert_eq!(errors[0].range(), Some(0..10));
@@ -83,13 +85,13 @@ mod tests {
 
     #[test]
     fn an_unknown_filter_is_found_when_it_is_loaded() {
-        let errors = Expression::compile("member_name|shout").expect_err("refused");
+        let errors = Expression::compile("member_name|shout", &SavedNames::none()).expect_err("refused");
         assert_eq!(errors[0].to_string(), "there is no filter `shout`");
     }
 
     #[test]
     fn endless_work_ends() {
-        assert!(Expression::compile("range(100000)|map('string')|join|length > 0").is_err());
-        assert!(Expression::compile("'x' * 99999999 == member_name").is_err());
+        assert!(Expression::compile("range(100000)|map('string')|join|length > 0", &SavedNames::none()).is_err());
+        assert!(Expression::compile("'x' * 99999999 == member_name", &SavedNames::none()).is_err());
     }
 }

@@ -4,8 +4,8 @@
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use super::action::{HttpBody, HttpStep, LogStep};
 use super::context::Context;
-use super::definition::{HttpBody, HttpStep, LogStep};
 use super::template::RenderError;
 
 /// The longest body: receivers commonly refuse more.
@@ -34,7 +34,8 @@ impl HttpStep {
         }
         Ok(RenderedRequest {
             method: self.method.clone(),
-            url: self.url.render(context.fields())?,
+            // A webhook that has nothing to fill in needs no fields, so none are made for it.
+            url: self.url.literal().map_or_else(|| self.url.render(context.fields()), |url| Ok(url.clone()))?,
             headers,
             body: self.body.render(context)?,
         })
@@ -79,15 +80,20 @@ mod tests {
     use super::*;
     use crate::delivery::retry::RetrySchedule;
     use crate::delivery::signature::SigningKeys;
+    use crate::flow::SavedNames;
     use crate::flow::template::{HeaderTemplate, JsonTemplate, UrlTemplate};
     use crate::moment::{EventName, Format, Payload};
 
     fn step(body: HttpBody) -> HttpStep {
         HttpStep {
             method: Method::POST,
-            url: UrlTemplate::compile("https://crm.example/{{ member_number }}").expect("compiles"),
+            url: UrlTemplate::compile("https://crm.example/{{ member_number }}", &SavedNames::none())
+                .expect("compiles"),
             headers: vec![
-                ("x-agent".parse().expect("a name"), HeaderTemplate::compile("{{ agent_name }}").expect("compiles")),
+                (
+                    "x-agent".parse().expect("a name"),
+                    HeaderTemplate::compile("{{ agent_name }}", &SavedNames::none()).expect("compiles"),
+                ),
                 ("authorization".parse().expect("a name"), HeaderTemplate::secret("Bearer geheim").expect("a value")),
             ],
             body,
@@ -132,7 +138,8 @@ mod tests {
         let mut payload = Payload::sample(EventName::Offering);
         payload.member_name = Some("x".repeat(300 * 1024));
         let context = Context::from_payload(&payload).expect("reads");
-        let texts = (0..4).map(|_| JsonTemplate::text("{{ member_name }}").expect("compiles")).collect();
+        let texts =
+            (0..4).map(|_| JsonTemplate::text("{{ member_name }}", &SavedNames::none()).expect("compiles")).collect();
         let result = step(HttpBody::Json(JsonTemplate::Array(texts))).render(&context);
         assert!(matches!(result, Err(RenderError::TooLong { limit: MAX_BODY_BYTES })));
     }

@@ -3,7 +3,6 @@
 //! A run is a task of its own. There are as many as the outbox gives seats, and it gives them in each attempt's order, so
 //! nothing here waits for another run but for the limits of its destination.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -17,15 +16,12 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::context::Context;
-use super::definition::{Flow, Step};
-use super::step::StepEnd;
-use crate::delivery::{Client, Verdict};
-use crate::id::FlowName;
+use super::flows::Flows;
+use super::step::{StepEnd, Surroundings};
+use super::walk::{After, Start, Walk};
+use crate::delivery::Client;
+use crate::esl::Nodes;
 use crate::outbox::{Closed, Outbox, Progress, Run};
-
-/// The configured flows.
-pub type Flows = BTreeMap<FlowName, Arc<Flow>>;
 
 /// The runner.
 #[derive(Debug)]
@@ -34,6 +30,8 @@ pub struct Runner {
     pub outbox: Outbox,
     /// What sends.
     pub client: Arc<Client>,
+    /// Where commands are given.
+    pub nodes: Nodes,
     /// The flows as they are configured now, for runs that come from disk.
     pub flows: watch::Receiver<Arc<Flows>>,
 }
@@ -67,38 +65,40 @@ impl Runner {
 
     /// Does the run's steps from the one at hand, each recorded before the next begins.
     async fn perform(self: Arc<Self>, mut run: Run) -> Result<(), Closed> {
-        let (flow, context) = match self.prepare(&run) {
-            Ok(prepared) => prepared,
-            Err(reason) => {
+        let start = Start::find(&run, &self.flows.borrow());
+        let mut walk = match start {
+            Ok(start) => Walk::begin(run, start),
+            Err(error) => {
+                let reason = error.to_string();
                 warn!(run = %run.id, flow = %run.flow, reason, "a run has failed");
                 return self.outbox.record(run.report(None, Progress::Failed { reason })).await;
             }
         };
-        while let Some(step) = step_at(&flow, run.step) {
-            let StepEnd { attempted, verdict } =
-                contained(step.perform(run.id, &context, &self.client)).await.unwrap_or_else(StepEnd::panicked);
-            let progress = progress(&flow, step, &run, verdict);
-            let goes_on = matches!(progress, Progress::Next { .. });
-            tell(&run, step, &progress);
-            self.outbox.record(run.report(attempted.as_ref(), progress)).await?;
+        let flow = walk.flow();
+        loop {
+            if let Some(progress) = walk.expiry(Timestamp::now()) {
+                tell(&walk, "", &progress);
+                return self.outbox.record(walk.end(progress)).await;
+            }
+            let Some(step) = flow.step(walk.place()) else { break };
+            let around = Surroundings {
+                run: walk.id(),
+                context: walk.context(),
+                resumed_at: walk.resumed_at(),
+                client: &self.client,
+                nodes: &self.nodes,
+            };
+            let end = contained(step.perform(around)).await.unwrap_or_else(StepEnd::panicked);
+            let After::Record(report) = walk.take(step, end, Timestamp::now()) else { continue };
+            tell(&walk, &step.path, report.progress());
+            let goes_on = matches!(report.progress(), Progress::Next { .. });
+            self.outbox.record(*report).await?;
             if !goes_on {
                 return Ok(());
             }
         }
-        // Only a flow without steps comes here.
-        self.outbox.record(run.report(None, Progress::Delivered)).await
-    }
-
-    fn prepare(&self, run: &Run) -> Result<(Arc<Flow>, Context), String> {
-        let configured = || self.flows.borrow().get(&run.flow).cloned();
-        let flow = run.definition.clone().or_else(configured);
-        let flow = flow.ok_or_else(|| format!("the flow `{}` is no longer configured", run.flow))?;
-        if run.step > 0 && step_at(&flow, run.step).is_none() {
-            return Err(format!("the flow `{}` was changed: it has no step {} any more", run.flow, run.step));
-        }
-        let context = Context::from_payload_json(&run.payload)
-            .map_err(|error| format!("the stored payload can't be read: {error}"))?;
-        Ok((flow, context))
+        // Only a `wait` at the end comes here.
+        self.outbox.record(walk.end(Progress::Delivered)).await
     }
 }
 
@@ -121,38 +121,15 @@ async fn contained<F: Future>(step: F) -> Option<F::Output> {
     poll_fn(poll).await
 }
 
-/// How the run goes on after a step ended so.
-fn progress(flow: &Flow, step: &Step, run: &Run, verdict: Verdict) -> Progress {
-    match verdict {
-        Verdict::Delivered => match run.step + 1 {
-            next if step_at(flow, next).is_some() => Progress::Next { step: next },
-            _ => Progress::Delivered,
-        },
-        Verdict::Failed { reason } => Progress::Failed { reason },
-        Verdict::Retry { reason, after } => {
-            let wait = step.retry().and_then(|retry| retry.wait(run.step_tries + 1, after, fastrand::f64()));
-            match wait {
-                Some(wait) => Progress::Retry { at: later(Timestamp::now(), wait), reason },
-                None => Progress::Failed { reason: format!("{reason} (try {}, the last)", run.step_tries + 1) },
-            }
-        }
-    }
-}
-
-fn step_at(flow: &Flow, index: u32) -> Option<&Step> {
-    flow.steps.get(usize::try_from(index).ok()?)
-}
-
-fn later(now: Timestamp, wait: Duration) -> Timestamp {
-    now.checked_add(wait).unwrap_or(Timestamp::MAX)
-}
-
 /// One line for each step that did not work; what worked is in the delivery log.
-fn tell(run: &Run, step: &Step, progress: &Progress) {
-    let (run_id, flow, path) = (run.id, &run.flow, &step.path);
+fn tell(walk: &Walk, path: &str, progress: &Progress) {
+    let (run, flow) = (walk.id(), walk.flow());
+    let flow = &flow.name;
     match progress {
-        Progress::Next { .. } | Progress::Delivered => debug!(run = %run_id, %flow, step = path, "done"),
-        Progress::Retry { at, reason } => info!(run = %run_id, %flow, step = path, %at, reason, "will be tried again"),
-        Progress::Failed { reason } => warn!(run = %run_id, %flow, step = path, reason, "a run has failed"),
+        Progress::Next { .. } | Progress::Delivered => debug!(%run, %flow, step = path, "done"),
+        Progress::Wait { until, .. } => debug!(%run, %flow, step = path, %until, "rests"),
+        Progress::Retry { at, reason } => info!(%run, %flow, step = path, %at, reason, "will be tried again"),
+        Progress::Failed { reason } => warn!(%run, %flow, step = path, reason, "a run has failed"),
+        Progress::Expired { reason } => warn!(%run, %flow, reason, "a run has expired"),
     }
 }

@@ -4,14 +4,16 @@
 //! - [`fact`]: an event as the fact that the lifecycle acts on.
 //! - [`channel`]: what channel data tells of one leg of a call.
 //! - [`cause`]: hangup causes with their Q.850 and SIP codes.
-//! - [`snapshot`]: what FreeSWITCH has right now.
+//! - [`snapshot`]: what FreeSWITCH has right now; [`queue_info`]: how one queue is.
 
 pub mod cause;
 pub mod channel;
 pub mod fact;
 pub mod header;
+pub mod queue_info;
 pub mod snapshot;
 
 pub use channel::ChannelData;
 pub use fact::{Fact, FactKind, Stamp};
+pub use queue_info::QueueInfo;
 pub use snapshot::Snapshot;

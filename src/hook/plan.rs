@@ -67,6 +67,8 @@ fn runs(config: &Config, payload: &Payload, takes: impl Fn(&Hook, &Payload) -> b
         id: payload.id.run(&hook.id, &hook.flow.name),
         hook: hook.id.clone(),
         flow: hook.flow.clone(),
+        // The shorter one, where both say something.
+        expires_after: hook.expires_after.into_iter().chain(hook.flow.expires_after).min(),
     };
     match (&payload.queue_name, &payload.agent_name) {
         (Some(queue), _) => config.queue(queue).hooks.iter().filter(|hook| fires(hook)).map(|hook| run(hook)).collect(),

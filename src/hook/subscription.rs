@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use minijinja::Value;
 
@@ -23,13 +24,24 @@ pub struct Hook {
     pub enabled: bool,
     /// Whether it only logs what it would start.
     pub dry_run: bool,
+    /// How long after its moment a run is of use; unset: as long as the flow says.
+    pub expires_after: Option<Duration>,
     condition_failures: AtomicU64,
 }
 
 impl Hook {
     /// A hook that fires whenever its event happens.
     pub fn new(id: String, event: EventName, flow: Arc<Flow>) -> Self {
-        Self { id, event, flow, when: None, enabled: true, dry_run: false, condition_failures: AtomicU64::new(0) }
+        Self {
+            id,
+            event,
+            flow,
+            when: None,
+            enabled: true,
+            dry_run: false,
+            expires_after: None,
+            condition_failures: AtomicU64::new(0),
+        }
     }
 
     /// How often the condition could not be evaluated, so that the hook did not fire.

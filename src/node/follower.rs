@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use super::live::LiveAttempts;
 use super::post::{Happening, Post};
 use crate::config::Config;
+use crate::esl::Nodes;
 use crate::esl::exit::Exit;
 use crate::esl::feed::EventItem;
 use crate::esl::link::{Intake, NodeAddress};
@@ -64,6 +65,8 @@ pub struct Surroundings {
     pub live: LiveAttempts,
     /// How many events of each node may wait.
     pub event_capacity: usize,
+    /// Where commands to nodes are given.
+    pub nodes: Nodes,
 }
 
 /// Follows a cluster.
@@ -132,7 +135,9 @@ impl Follower {
                 }
                 let shown = self.lifecycle.on(&address.name).now();
                 let intake = Intake { capacity: self.around.event_capacity, asides: self.tap.is_wanted() };
-                self.posts.push(Post::connect(*address, shown, intake));
+                let post = Post::connect(*address, shown, intake);
+                self.around.nodes.insert(post.name.clone(), post.link.commands.clone());
+                self.posts.push(post);
             }
             Order::Leave(node, reply) => {
                 self.close(&node).await?;
@@ -155,6 +160,7 @@ impl Follower {
         let Some(place) = self.posts.iter().position(|post| post.name == *node) else { return Ok(()) };
         self.take_waiting(place).await?;
         let mut post = self.posts.remove(place);
+        self.around.nodes.remove(node);
         let heard_until = post.lost(false);
         let mut effects = Effects::default();
         self.tap.mark(node, || Mark::Clock { now: heard_until });

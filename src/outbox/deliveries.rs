@@ -40,6 +40,15 @@ pub struct Filter {
     pub since: Option<Timestamp>,
 }
 
+/// Which definition of its flow a run goes on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Definitions {
+    /// The one that it began with.
+    Own,
+    /// The one that is configured now.
+    Latest,
+}
+
 /// An attempt, as a person names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptRef {
@@ -87,8 +96,25 @@ pub struct Story {
     pub run: Delivery,
     /// The moment's payload.
     pub payload: Box<RawValue>,
+    /// Its steps that are over, of a flow with several: the first one first.
+    pub steps: Vec<StepRecord>,
     /// Its tries, the first one first.
     pub tries: Vec<TryRecord>,
+}
+
+/// A step that is over.
+#[derive(Debug, Serialize)]
+pub struct StepRecord {
+    /// Its path within the flow.
+    pub path: String,
+    /// What kind of step it is.
+    pub kind: String,
+    /// When it was over.
+    pub ended_at: Time,
+    /// Why it failed, if it did and the run went on all the same.
+    pub error: Option<String>,
+    /// What it gave to later steps.
+    pub saved: Option<Box<RawValue>>,
 }
 
 /// Why the delivery log can't be read or written.
@@ -162,21 +188,39 @@ impl Deliveries {
             tries.push(record?);
         }
         let tries = tries.iter().map(|record| serde_json::from_str(record)).collect::<Result<_, _>>()?;
-        Ok(Some(Story { run, payload: RawValue::from_string(payload.as_ref().to_owned())?, tries }))
+        let payload = RawValue::from_string(payload.as_ref().to_owned())?;
+        Ok(Some(Story { run, payload, steps: self.steps(row)?, tries }))
     }
 
-    /// Has one run done again, or at once if it waits for its next try. Tells its state; none if there is no such run. One
-    /// that is delivered, being done, or waiting for another stays as it is.
-    pub fn retry(&self, id: RunId, now: Timestamp) -> Result<Option<RunState>, DeliveriesError> {
+    fn steps(&self, row: i64) -> Result<Vec<StepRecord>, DeliveriesError> {
+        let sql = "SELECT path, kind, ended_at_ms, error, saved FROM journal WHERE run = ? ORDER BY rowid";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([row])?;
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next()? {
+            steps.push(StepRecord {
+                path: row.get(0)?,
+                kind: row.get(1)?,
+                ended_at: time(row.get(2)?),
+                error: row.get(3)?,
+                saved: row.get::<_, Option<String>>(4)?.map(RawValue::from_string).transpose()?,
+            });
+        }
+        Ok(steps)
+    }
+
+    /// Has one run done again, from the step that failed, or at once if it waits. Tells its state; none if there is no such
+    /// run. One that is delivered, expired, being done, or waiting for another stays as it is.
+    pub fn retry(&self, id: RunId, with: Definitions, now: Timestamp) -> Result<Option<RunState>, DeliveriesError> {
         let sql = "SELECT id, state FROM run WHERE hash = ?";
         let found = self.connection.query_row(sql, [id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((row, state)) = found else { return Ok(None) };
-        self.make_due(row, now)?;
+        self.make_due(row, with, now)?;
         Ok(Some(state))
     }
 
     /// Has all runs done again that the filter means and that have failed, the oldest first. Tells how many.
-    pub fn retry_all(&mut self, filter: &Filter, now: Timestamp) -> Result<usize, DeliveriesError> {
+    pub fn retry_all(&mut self, filter: &Filter, with: Definitions, now: Timestamp) -> Result<usize, DeliveriesError> {
         let (condition, values) = Filter { state: Some(RunState::Failed), ..filter.clone() }.to_sql();
         let sql = format!("SELECT run.id FROM run JOIN moment ON moment.id = run.moment WHERE {condition}");
         let mut statement = self.connection.prepare(&sql)?;
@@ -188,17 +232,17 @@ impl Deliveries {
         let mut retried = 0;
         for chunk in rows.chunks(RETRY_CHUNK) {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
-            let made_due: rusqlite::Result<usize> = chunk.iter().map(|row| self.make_due(*row, now)).sum();
+            let made_due: rusqlite::Result<usize> = chunk.iter().map(|row| self.make_due(*row, with, now)).sum();
             self.connection.execute_batch(if made_due.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
             retried += made_due?;
         }
         Ok(retried)
     }
 
-    fn make_due(&self, row: i64, now: Timestamp) -> rusqlite::Result<usize> {
-        let sql = "UPDATE run SET state = 'pending', step_tries = 0, due_at_ms = ?2, ended_at_ms = NULL \
+    fn make_due(&self, row: i64, with: Definitions, now: Timestamp) -> rusqlite::Result<usize> {
+        let sql = "UPDATE run SET state = 'pending', step_tries = 0, due_at_ms = ?2, ended_at_ms = NULL, latest = ?3 \
                    WHERE id = ?1 AND state IN ('failed', 'pending')";
-        self.connection.prepare_cached(sql)?.execute(params![row, now.as_millisecond()])
+        self.connection.prepare_cached(sql)?.execute(params![row, now.as_millisecond(), with == Definitions::Latest])
     }
 }
 

@@ -3,7 +3,8 @@
 //! A flow has seats of its own so that a receiver that is dead or slow fills those of its own flows and no others. What
 //! finds no seat stays on disk, and is taken in the order of its due time as seats become free.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::id::FlowName;
 
@@ -14,6 +15,8 @@ pub(super) struct Desk {
     seats_per_flow: u32,
     /// How many runs the channel to the runner takes now.
     room: u32,
+    /// The flows of which no run is begun or gone on with.
+    paused: Arc<BTreeSet<FlowName>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,8 +26,13 @@ struct Seats {
 }
 
 impl Desk {
-    pub(super) fn new(seats_per_flow: u32) -> Self {
-        Self { flows: BTreeMap::new(), seats_per_flow, room: 0 }
+    pub(super) fn new(seats_per_flow: u32, paused: Arc<BTreeSet<FlowName>>) -> Self {
+        Self { flows: BTreeMap::new(), seats_per_flow, room: 0, paused }
+    }
+
+    /// Sets which flows are paused: their runs stay on disk.
+    pub(super) fn set_paused(&mut self, paused: Arc<BTreeSet<FlowName>>) {
+        self.paused = paused;
     }
 
     /// Sets how many runs the channel to the runner takes now.
@@ -37,7 +45,7 @@ impl Desk {
     pub(super) fn sit(&mut self, flow: &FlowName, now_ms: i64) -> bool {
         let seats = self.flows.entry(flow.clone()).or_default();
         let backlog = seats.next_due_ms.is_some_and(|due| due <= now_ms);
-        if backlog || self.room == 0 || seats.taken >= self.seats_per_flow {
+        if backlog || self.room == 0 || seats.taken >= self.seats_per_flow || self.paused.contains(flow) {
             return false;
         }
         seats.taken += 1;
@@ -72,7 +80,7 @@ impl Desk {
     pub(super) fn claimable(&self, now_ms: i64, page: u32) -> Vec<(FlowName, u32)> {
         let mut room = self.room;
         let mut claims = Vec::new();
-        for (flow, seats) in &self.flows {
+        for (flow, seats) in self.flows.iter().filter(|(flow, _)| !self.paused.contains(*flow)) {
             let count = (self.seats_per_flow.saturating_sub(seats.taken)).min(page).min(room);
             if count > 0 && seats.next_due_ms.is_some_and(|due| due <= now_ms) {
                 room -= count;
@@ -84,7 +92,8 @@ impl Desk {
 
     /// When a flow with free seats has a run on disk that is due, at the earliest.
     pub(super) fn next_due_ms(&self) -> Option<i64> {
-        let free = |seats: &&Seats| seats.taken < self.seats_per_flow;
-        self.flows.values().filter(free).filter_map(|seats| seats.next_due_ms).min()
+        let free =
+            |(flow, seats): &(&FlowName, &Seats)| seats.taken < self.seats_per_flow && !self.paused.contains(*flow);
+        self.flows.iter().filter(free).filter_map(|(_, seats)| seats.next_due_ms).min()
     }
 }

@@ -1,6 +1,7 @@
 //! What is committed: moments, the attempts' new states and the runs that hooks start, whole or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::flow::Flow;
 use crate::id::{AttemptHash, AttemptKey, RunId};
@@ -24,6 +25,8 @@ pub struct PlannedRun {
     pub hook: String,
     /// The flow.
     pub flow: Arc<Flow>,
+    /// How long after its moment the run is of use; unset: always.
+    pub expires_after: Option<Duration>,
 }
 
 /// What became of an attempt's state.

@@ -64,11 +64,15 @@ fn erase_attempt(connection: &Connection, attempt: &[u8], number: &str, erasure:
         // What is not there, such as the answer to a request without one, is not put there.
         let sql = format!(
             "UPDATE {table} SET {column} = json_replace({column}, '$.request.url', ?2, '$.request.headers', json('[]'), \
-             '$.response.body', ?2, '$.error', CASE json_type({column}, '$.error') WHEN 'text' THEN ?2 END) \
-             WHERE {of_attempt}"
+             '$.response.body', ?2, '$.command.line', ?2, '$.command.answer', ?2, \
+             '$.error', CASE json_type({column}, '$.error') WHEN 'text' THEN ?2 END) WHERE {of_attempt}"
         );
         connection.prepare_cached(&sql)?.execute(params![attempt, ERASED])?;
     }
+    let journal = "UPDATE journal SET error = CASE WHEN error IS NOT NULL THEN ?2 END, \
+                   saved = CASE WHEN saved IS NOT NULL THEN '{}' END \
+                   WHERE run IN (SELECT id FROM run WHERE attempt = ?1)";
+    connection.prepare_cached(journal)?.execute(params![attempt, ERASED])?;
     let errors = "UPDATE run SET error = ?2 WHERE attempt = ?1 AND error IS NOT NULL";
     connection.prepare_cached(errors)?.execute(params![attempt, ERASED])?;
     // The member's number can be the one that was called, or the one that another was transferred to.

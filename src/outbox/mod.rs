@@ -10,7 +10,10 @@
 //! A run is `running` while it has a seat in memory; without a seat it is `pending` on disk. An ordered flow's run whose
 //! predecessor for the same attempt is open is `waiting`, and the transaction that ends the predecessor makes it ready. So
 //! order and pace are facts of the store, which a crash leaves as they are: at the next start what was `running` is
-//! `pending` again.
+//! `pending` again. A run that rests at a `wait` is `pending` until then, and nobody waits for it any more.
+//!
+//! A run of several steps has a journal, written with its row; a run of one pays nothing for that. What its flow said when it
+//! began is stored once for each text.
 //!
 //! - [`entry`]: what is committed.
 //! - [`outbox`]: the handle.
@@ -46,6 +49,6 @@ pub use deliveries::Deliveries;
 pub use entry::{AttemptChange, Entry, PlannedRun};
 pub use lock::LockError;
 pub use outbox::{Closed, Committed, Health, Outbox, Receipt};
-pub use run::{Progress, Report, Run, RunState};
+pub use run::{BeganWith, JournalEntry, Progress, Report, Run, RunState};
 pub use schema::SchemaError;
 pub use store::{Ending, OpenError, OpenErrorCause, Opened, Recovered, Settings};

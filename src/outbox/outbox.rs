@@ -1,11 +1,14 @@
 //! The handle with which entries and reports are committed.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::entry::Entry;
 use super::prepared::PreparedEntry;
 use super::run::Report;
-use crate::id::{MomentId, RunId};
+use crate::id::{FlowName, MomentId, RunId};
 
 /// The outbox. Clones are handles to the same one; its writer ends when the last is dropped, after it has committed what
 /// was given to it.
@@ -13,6 +16,7 @@ use crate::id::{MomentId, RunId};
 pub struct Outbox {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) health: watch::Receiver<Health>,
+    pub(super) paused: watch::Sender<Arc<BTreeSet<FlowName>>>,
 }
 
 /// What the writer is asked to do.
@@ -80,6 +84,11 @@ impl Outbox {
         let (done, receipt) = oneshot::channel();
         self.commands.send(Command::Record { report: Box::new(report), done }).await.map_err(|_| Closed)?;
         Receipt(receipt).durable().await
+    }
+
+    /// Sets which flows are paused. Their runs stay in the outbox; those that are under way go on until they rest or end.
+    pub fn pause(&self, flows: BTreeSet<FlowName>) {
+        self.paused.send_replace(Arc::new(flows));
     }
 
     /// Whether the outbox can write, now and whenever that changes.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::entry::{AttemptChange, Entry, PlannedRun};
 use crate::id::{AttemptHash, MomentId};
 use crate::moment::value::Variables;
@@ -22,6 +24,7 @@ pub(super) struct PreparedMoment {
     /// Empty, where it happened in none.
     pub(super) queue: String,
     pub(super) event: &'static str,
+    pub(super) happened_at: Timestamp,
     pub(super) payload: StoredPayload,
     /// The whole payload, for its runs.
     pub(super) whole: Arc<str>,
@@ -56,9 +59,10 @@ impl PreparedMoment {
         let Moment { attempt, payload } = moment;
         let (id, event) = (payload.id, payload.event.as_str());
         let queue = payload.queue_name.as_ref().map_or_else(String::new, ToString::to_string);
+        let happened_at = payload.timestamp.0;
         let payload = StoredPayload::new(payload);
         let whole = if runs.is_empty() { Arc::default() } else { payload.whole() };
-        Self { id, attempt, queue, event, payload, whole, runs }
+        Self { id, attempt, queue, event, happened_at, payload, whole, runs }
     }
 }
 

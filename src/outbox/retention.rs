@@ -110,6 +110,7 @@ fn delete(connection: &Connection, candidate: &Candidate) -> rusqlite::Result<us
     let variables: i64 = connection.prepare_cached(variables)?.query_row([moment], |row| row.get(0))?;
     for sql in [
         "DELETE FROM try WHERE run IN (SELECT id FROM run WHERE moment = ?1)",
+        "DELETE FROM journal WHERE run IN (SELECT id FROM run WHERE moment = ?1)",
         "DELETE FROM run WHERE moment = ?1",
         "DELETE FROM moment WHERE id = ?1",
     ] {

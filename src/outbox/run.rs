@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::delivery::TryRecord;
-use crate::flow::Flow;
+use crate::flow::{Definition, Flow};
 use crate::id::{FlowName, RunId};
 
 /// One run, taken from the outbox to be done now.
@@ -18,8 +18,8 @@ pub struct Run {
     pub id: RunId,
     /// The flow's name.
     pub flow: FlowName,
-    /// The flow, where the run has just been committed; a run from the store finds its flow by name.
-    pub definition: Option<Arc<Flow>>,
+    /// What the flow said when the run began.
+    pub began_with: BeganWith,
     /// The moment's payload, as JSON.
     pub payload: Arc<str>,
     /// The step at hand: an index into the flow's steps.
@@ -28,15 +28,57 @@ pub struct Run {
     pub step_tries: u32,
     /// How many tries the run had in all.
     pub(super) tries: u32,
+    /// When it is of no use any more.
+    pub expires_at: Option<Timestamp>,
+    /// The end of its latest `wait`.
+    pub resumed_at: Option<Timestamp>,
+    /// What its steps have saved: JSON objects, the latest last.
+    pub saved: Vec<String>,
+}
+
+/// What a run's flow said when it began.
+#[derive(Clone, Debug)]
+pub enum BeganWith {
+    /// The flow itself: the run has just been committed.
+    Flow(Arc<Flow>),
+    /// The text that was stored with it.
+    Stored {
+        /// The text.
+        definition: Definition,
+        /// Whether the run is to go on with the newest definition all the same.
+        latest: bool,
+    },
+    /// Nothing is known of that; the run takes the flow that has the name.
+    Unknown,
+}
+
+/// A step that is over, for the journal of a run with several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// The step's path.
+    pub path: String,
+    /// What kind of step it is.
+    pub kind: &'static str,
+    /// Why it failed, if it did and the run goes on all the same.
+    pub error: Option<String>,
+    /// What later steps can name: a JSON object.
+    pub saved: Option<String>,
 }
 
 /// What a run has come to.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The run, as it goes on.
-    pub(super) run: Run,
+    pub(super) row: i64,
+    pub(super) flow: FlowName,
+    pub(super) step: u32,
+    pub(super) step_tries: u32,
+    pub(super) tries: u32,
+    pub(super) expires_at: Option<Timestamp>,
     /// The number of the try within the run, and its record as JSON.
     pub(super) attempted: Option<(u32, String)>,
+    pub(super) journal: Vec<JournalEntry>,
+    /// The definition that the run has gone over to.
+    pub(super) definition: Option<Definition>,
     pub(super) progress: Progress,
 }
 
@@ -55,11 +97,23 @@ pub enum Progress {
         /// Why, for a person.
         reason: String,
     },
+    /// The run rests, and gives up its place in the attempt's order.
+    Wait {
+        /// The index of the step to be done then.
+        step: u32,
+        /// Until when.
+        until: Timestamp,
+    },
     /// All steps are done.
     Delivered,
     /// The run has failed for good.
     Failed {
         /// Why, for a person.
+        reason: String,
+    },
+    /// The run has become useless before it was done.
+    Expired {
+        /// What was too late.
         reason: String,
     },
 }
@@ -73,11 +127,39 @@ impl Run {
             (number, record.to_json())
         });
         match progress {
-            Progress::Next { step } => (self.step, self.step_tries) = (step, 0),
+            Progress::Next { step } | Progress::Wait { step, .. } => (self.step, self.step_tries) = (step, 0),
             Progress::Retry { .. } => self.step_tries += 1,
-            Progress::Delivered | Progress::Failed { .. } => {}
+            Progress::Delivered | Progress::Failed { .. } | Progress::Expired { .. } => {}
         }
-        Report { run: self.clone(), attempted, progress }
+        Report {
+            row: self.row,
+            flow: self.flow.clone(),
+            step: self.step,
+            step_tries: self.step_tries,
+            tries: self.tries,
+            expires_at: self.expires_at,
+            attempted,
+            journal: Vec::new(),
+            definition: None,
+            progress,
+        }
+    }
+}
+
+impl Report {
+    /// How the run goes on.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Adds the steps that are over since the last report.
+    pub fn with_journal(self, journal: Vec<JournalEntry>) -> Self {
+        Self { journal, ..self }
+    }
+
+    /// Has the run keep to another definition from now on.
+    pub fn with_definition(self, definition: Option<Definition>) -> Self {
+        Self { definition, ..self }
     }
 }
 
@@ -95,11 +177,14 @@ pub enum RunState {
     Delivered,
     /// It has failed for good.
     Failed,
+    /// It became useless before it was done.
+    Expired,
 }
 
 impl RunState {
     /// Every state.
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Pending, Self::Running, Self::Delivered, Self::Failed];
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Pending, Self::Running, Self::Delivered, Self::Failed, Self::Expired];
 
     /// The state's name, as it is stored.
     pub const fn as_str(self) -> &'static str {
@@ -109,6 +194,7 @@ impl RunState {
             Self::Running => "running",
             Self::Delivered => "delivered",
             Self::Failed => "failed",
+            Self::Expired => "expired",
         }
     }
 
@@ -116,7 +202,7 @@ impl RunState {
     pub const fn is_over(self) -> bool {
         match self {
             Self::Waiting | Self::Pending | Self::Running => false,
-            Self::Delivered | Self::Failed => true,
+            Self::Delivered | Self::Failed | Self::Expired => true,
         }
     }
 }

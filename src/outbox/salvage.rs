@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
-use rusqlite::{Connection, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params_from_iter};
 use tracing::{error, warn};
 
 use super::lock::beside;
@@ -59,17 +59,26 @@ fn salvage(damaged: &Path, new: &Path) -> Result<usize, SchemaError> {
     Ok(rows)
 }
 
-/// Opens the damaged file, which stays as it is.
+/// Opens the damaged file, which stays as it is, of this version or an older one.
 fn open(path: &Path) -> Result<Connection, SchemaError> {
-    let connection = store::connect_beside(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    schema::check(&connection)?;
-    Ok(connection)
+    match schema::check(&connection) {
+        Ok(()) | Err(SchemaError::Older { found: 1.. }) => Ok(connection),
+        Err(error) => Err(error),
+    }
 }
 
 fn copy(table: &str, from: &Connection, to: &Connection) -> rusqlite::Result<usize> {
-    let columns = texts(to, "SELECT name FROM pragma_table_info(?1)", [table])?;
+    let columns_of = |file| texts(file, "SELECT name FROM pragma_table_info(?1)", [table]);
+    let old = columns_of(from)?;
+    let columns: Vec<String> = columns_of(to)?.into_iter().filter(|column| old.contains(column)).collect();
+    if columns.is_empty() {
+        // The damaged file is of a version that has no such table.
+        return Ok(0);
+    }
     let places = vec!["?"; columns.len()].join(", ");
     let insert = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({places})", columns.join(", "));
     let mut insert = to.prepare(&insert)?;

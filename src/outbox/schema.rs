@@ -2,14 +2,15 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+/// What makes a file of each version out of one of the version before, from an empty one on. A version that was released
+/// is never changed.
+const VERSIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+
 /// The version that this program reads and writes.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = VERSIONS.len() as i64;
 
 /// Says in the file's header whose file it is (`hksw`), so that another program's database is refused.
 const APPLICATION_ID: i64 = 0x686b_7377;
-
-/// The tables of version 1.
-const V1: &str = include_str!("schema.sql");
 
 /// Why a file's tables can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +40,12 @@ pub enum SchemaError {
 /// Creates the tables of a new file, and brings those of an older program up to date.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    match version(&transaction)? {
-        0 => transaction.execute_batch(V1)?,
-        VERSION => return Ok(()),
-        found => return Err(SchemaError::Newer { found }),
+    let found = version(&transaction)?;
+    let missing = usize::try_from(found).ok().and_then(|found| VERSIONS.get(found..));
+    match missing {
+        None => return Err(SchemaError::Newer { found }),
+        Some([]) => return Ok(()),
+        Some(missing) => missing.iter().try_for_each(|version| transaction.execute_batch(version))?,
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;

@@ -1,7 +1,9 @@
 //! Opening the store: the lock, the file, its tables, and what a former daemon left in it.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -58,6 +60,8 @@ pub struct Settings {
     pub keep: Duration,
     /// How much they may take, in bytes; beyond it the oldest that are delivered are forgotten sooner.
     pub max_bytes: Option<u64>,
+    /// The flows that are paused at the start.
+    pub paused: BTreeSet<FlowName>,
 }
 
 /// An open outbox.
@@ -141,7 +145,14 @@ fn remedy(cause: &OpenErrorCause) -> String {
 impl Settings {
     /// The outbox at `path`, with defaults for all else.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), max_pages: None, seats_per_flow: 1_024, keep: KEEP, max_bytes: None }
+        Self {
+            path: path.into(),
+            max_pages: None,
+            seats_per_flow: 1_024,
+            keep: KEEP,
+            max_bytes: None,
+            paused: BTreeSet::new(),
+        }
     }
 }
 
@@ -165,7 +176,8 @@ impl Ending {
 
 fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let lock = Lock::take(&settings.path)?;
-    let mut desk = Desk::new(settings.seats_per_flow);
+    let paused = Arc::new(settings.paused.clone());
+    let mut desk = Desk::new(settings.seats_per_flow, paused.clone());
     let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
         Err(SchemaError::Sqlite(damage)) if trouble::is_damage(&damage) => {
             let set_aside = salvage::replace(&settings.path, damage)?;
@@ -177,9 +189,10 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
+    let (paused, paused_in) = watch::channel(paused);
     let retention = Retention::new(settings.keep, settings.max_bytes);
-    let writer =
-        Writer::new(connection, commands_in, runs_out, health_out, desk, retention).map_err(SchemaError::from)?;
+    let writer = Writer::new(connection, commands_in, runs_out, health_out, paused_in, desk, retention)
+        .map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let path = settings.path.clone();
@@ -193,7 +206,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
         drop(lock);
     };
     let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
-    Ok(Opened { outbox: Outbox { commands, health }, runs, recovered, ending: Ending(thread) })
+    Ok(Opened { outbox: Outbox { commands, health, paused }, runs, recovered, ending: Ending(thread) })
 }
 
 fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {

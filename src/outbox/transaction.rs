@@ -1,15 +1,17 @@
 //! What is done within one transaction of the writer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::desk::Desk;
 use super::entry::PlannedRun;
 use super::outbox::Committed;
 use super::prepared::{PreparedChange, PreparedEntry, PreparedMoment, whole_payload};
-use super::run::{Progress, Report, Run, RunState};
-use crate::id::{AttemptHash, FlowName, RunId};
+use super::run::{BeganWith, JournalEntry, Progress, Report, Run, RunState};
+use crate::flow::Definition;
+use crate::id::{AttemptHash, DefinitionHash, FlowName, RunId};
 use crate::moment::value::Variables;
 
 /// How many runs of one flow are taken from disk within one transaction: small enough that a backlog does not make
@@ -19,15 +21,20 @@ const PAGE: u32 = 256;
 /// How many attempts' variables are remembered. An attempt that was forgotten has its variables stored once more.
 const REMEMBERED: usize = 50_000;
 
-/// The row in which the variables of an attempt were last stored.
+/// What is known to be stored, so that it is not stored again.
 #[derive(Debug, Default)]
-pub(super) struct StoredVariables(HashMap<AttemptHash, (i64, Variables)>);
+pub(super) struct Stored {
+    /// The row in which the variables of an attempt were last stored.
+    variables: HashMap<AttemptHash, (i64, Variables)>,
+    /// The definitions of flows: as many as there were changes of the configuration.
+    definitions: HashSet<DefinitionHash>,
+}
 
 /// One transaction at work.
 pub(super) struct Work<'a> {
     pub(super) connection: &'a Connection,
     pub(super) desk: &'a mut Desk,
-    pub(super) stored_variables: &'a mut StoredVariables,
+    pub(super) stored: &'a mut Stored,
     pub(super) now_ms: i64,
     /// Runs to be handed over once the transaction is committed.
     pub(super) ready: Vec<Run>,
@@ -54,43 +61,77 @@ impl Work<'_> {
 
     /// Stores what a run has come to.
     pub(super) fn record(&mut self, report: &Report) -> rusqlite::Result<()> {
-        let Report { run, attempted, progress } = report;
         let mut first_try = None;
-        match attempted {
+        match &report.attempted {
             Some((0, record)) => first_try = Some(record),
             Some((number, record)) => {
                 let sql = "INSERT OR REPLACE INTO try (run, number, record) VALUES (?1, ?2, ?3)";
-                self.connection.prepare_cached(sql)?.execute(params![run.row, number, record])?;
+                self.connection.prepare_cached(sql)?.execute(params![report.row, number, record])?;
             }
             None => {}
         }
-        let (state, due_ms, error) = match progress {
+        self.write_journal(report)?;
+        let (state, due_ms, error) = match &report.progress {
             Progress::Next { .. } => (RunState::Running, self.now_ms, None),
-            Progress::Retry { at, reason } => (RunState::Pending, at.as_millisecond(), Some(reason)),
+            Progress::Retry { at, reason } => (RunState::Pending, due_ms(*at, report.expires_at), Some(reason)),
+            Progress::Wait { until, .. } => (RunState::Pending, due_ms(*until, report.expires_at), None),
             Progress::Delivered => (RunState::Delivered, self.now_ms, None),
             Progress::Failed { reason } => (RunState::Failed, self.now_ms, Some(reason)),
+            Progress::Expired { reason } => (RunState::Expired, self.now_ms, Some(reason)),
         };
         let ended_ms = state.is_over().then_some(self.now_ms);
         let sql = "UPDATE run SET state = ?2, step = ?3, step_tries = ?4, tries = ?5, due_at_ms = ?6, ended_at_ms = ?7, \
                    first_try = coalesce(first_try, ?8), error = ?9 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![
-            run.row,
+            report.row,
             state,
-            run.step,
-            run.step_tries,
-            run.tries,
+            report.step,
+            report.step_tries,
+            report.tries,
             due_ms,
             ended_ms,
             first_try,
             error
         ])?;
         if state != RunState::Running {
-            self.desk.rise(&run.flow);
+            self.desk.rise(&report.flow);
         }
         if state == RunState::Pending {
-            self.desk.note_due(&run.flow, due_ms);
+            self.desk.note_due(&report.flow, due_ms);
         }
-        if state.is_over() { self.promote_next(run) } else { Ok(()) }
+        if let Progress::Wait { until, .. } = &report.progress {
+            let sql = "UPDATE run SET ordered = 0, resumed_at_ms = ?2 WHERE id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![report.row, until.as_millisecond()])?;
+            return self.promote_next(report);
+        }
+        if state.is_over() { self.promote_next(report) } else { Ok(()) }
+    }
+
+    /// Stores the steps that are over, and the definition that the run has gone over to.
+    fn write_journal(&mut self, report: &Report) -> rusqlite::Result<()> {
+        for JournalEntry { path, kind, error, saved } in &report.journal {
+            let sql = "INSERT OR REPLACE INTO journal (run, path, kind, ended_at_ms, error, saved) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let values = params![report.row, path, kind, self.now_ms, error, saved];
+            self.connection.prepare_cached(sql)?.execute(values)?;
+        }
+        if let Some(definition) = &report.definition {
+            self.store_definition(definition)?;
+            let sql = "UPDATE run SET definition = ?2, latest = 0 WHERE id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![report.row, definition.hash.as_bytes()])?;
+        }
+        Ok(())
+    }
+
+    /// Stores what a flow says, once.
+    fn store_definition(&mut self, definition: &Definition) -> rusqlite::Result<()> {
+        if self.stored.definitions.contains(&definition.hash) {
+            return Ok(());
+        }
+        let sql = "INSERT OR IGNORE INTO definition (hash, json) VALUES (?1, ?2)";
+        self.connection.prepare_cached(sql)?.execute(params![definition.hash.as_bytes(), &*definition.json])?;
+        self.stored.definitions.insert(definition.hash);
+        Ok(())
     }
 
     /// Takes runs that are due from disk, as far as there are seats.
@@ -135,22 +176,26 @@ impl Work<'_> {
     /// The row of the moment's variables: the attempt's last one, unless they have changed.
     fn store_variables(&mut self, moment: &PreparedMoment) -> rusqlite::Result<i64> {
         let variables = &moment.payload.variables;
-        if let Some((row, stored)) = self.stored_variables.0.get(&moment.attempt)
+        if let Some((row, stored)) = self.stored.variables.get(&moment.attempt)
             && stored == variables
         {
             return Ok(*row);
         }
         let sql = "INSERT INTO variables (json) VALUES (?1)";
         let row = self.connection.prepare_cached(sql)?.insert([variables.as_json()])?;
-        if self.stored_variables.0.len() >= REMEMBERED {
-            self.stored_variables.forget_all();
+        if self.stored.variables.len() >= REMEMBERED {
+            self.stored.forget_all();
         }
-        self.stored_variables.0.insert(moment.attempt, (row, variables.clone()));
+        self.stored.variables.insert(moment.attempt, (row, variables.clone()));
         Ok(row)
     }
 
     fn insert_run(&mut self, moment_row: i64, moment: &PreparedMoment, run: &PlannedRun) -> rusqlite::Result<bool> {
-        let PlannedRun { id, hook, flow } = run;
+        let PlannedRun { id, hook, flow, expires_after } = run;
+        let expires_at = expires_after.map(|after| moment.happened_at.saturating_add(after).unwrap_or(Timestamp::MAX));
+        if let Some(definition) = &flow.definition {
+            self.store_definition(definition)?;
+        }
         let state = if flow.ordered && self.first_open(moment.attempt.as_bytes(), &flow.name)?.is_some() {
             RunState::Waiting
         } else if self.desk.sit(&flow.name, self.now_ms) {
@@ -158,8 +203,8 @@ impl Work<'_> {
         } else {
             RunState::Pending
         };
-        let sql = "INSERT OR IGNORE INTO run (hash, moment, attempt, hook, flow, ordered, state, created_at_ms, due_at_ms) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)";
+        let sql = "INSERT OR IGNORE INTO run (hash, moment, attempt, hook, flow, ordered, state, created_at_ms, due_at_ms, \
+                   definition, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)";
         let inserted = self.connection.prepare_cached(sql)?.execute(params![
             id.as_bytes(),
             moment_row,
@@ -168,7 +213,9 @@ impl Work<'_> {
             flow.name.as_str(),
             flow.ordered,
             state,
-            self.now_ms
+            self.now_ms,
+            flow.definition.as_ref().map(|definition| definition.hash.as_bytes()),
+            expires_at.map(Timestamp::as_millisecond)
         ])?;
         match state {
             RunState::Running if inserted == 0 => self.desk.rise(&flow.name),
@@ -176,14 +223,17 @@ impl Work<'_> {
                 row: self.connection.last_insert_rowid(),
                 id: *id,
                 flow: flow.name.clone(),
-                definition: Some(flow.clone()),
+                began_with: BeganWith::Flow(flow.clone()),
                 payload: moment.whole.clone(),
                 step: 0,
                 step_tries: 0,
                 tries: 0,
+                expires_at,
+                resumed_at: None,
+                saved: Vec::new(),
             }),
             RunState::Pending => self.desk.note_due(&flow.name, self.now_ms),
-            RunState::Waiting | RunState::Delivered | RunState::Failed => {}
+            RunState::Waiting | RunState::Delivered | RunState::Failed | RunState::Expired => {}
         }
         Ok(inserted == 1)
     }
@@ -196,8 +246,8 @@ impl Work<'_> {
         statement.query_row(params![attempt, flow.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
 
-    /// Makes the run ready that waited for one that is over.
-    fn promote_next(&mut self, over: &Run) -> rusqlite::Result<()> {
+    /// Makes the run ready that waited for one that is over, or that has given up its place.
+    fn promote_next(&mut self, over: &Report) -> rusqlite::Result<()> {
         let sql = "SELECT attempt FROM run WHERE id = ?1";
         let attempt: Option<Vec<u8>> =
             self.connection.prepare_cached(sql)?.query_row([over.row], |row| row.get(0)).optional()?;
@@ -216,10 +266,16 @@ impl Work<'_> {
     fn start(&mut self, row: i64) -> rusqlite::Result<()> {
         let sql = "UPDATE run SET state = 'running' WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute([row])?;
-        let sql = "SELECT run.id, run.hash, run.flow, run.step, run.step_tries, run.tries, moment.payload, variables.json \
+        let sql = "SELECT run.id, run.hash, run.flow, run.step, run.step_tries, run.tries, moment.payload, variables.json, \
+                   run.expires_at_ms, run.resumed_at_ms, run.latest, definition.hash, definition.json \
                    FROM run JOIN moment ON moment.id = run.moment JOIN variables ON variables.id = moment.variables \
-                   WHERE run.id = ?1";
-        let run = self.connection.prepare_cached(sql)?.query_row([row], read_run)?;
+                   LEFT JOIN definition ON definition.hash = run.definition WHERE run.id = ?1";
+        let mut run = self.connection.prepare_cached(sql)?.query_row([row], read_run)?;
+        if run.step > 0 {
+            let sql = "SELECT saved FROM journal WHERE run = ?1 AND saved IS NOT NULL ORDER BY rowid";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            run.saved = statement.query_map([row], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        }
         self.ready.push(run);
         Ok(())
     }
@@ -234,31 +290,48 @@ impl Work<'_> {
             PreparedChange::Forget(hash) => {
                 let sql = "DELETE FROM attempt WHERE hash = ?1";
                 self.connection.prepare_cached(sql)?.execute([hash.as_bytes()])?;
-                self.stored_variables.0.remove(hash);
+                self.stored.variables.remove(hash);
             }
         }
         Ok(())
     }
 }
 
-impl StoredVariables {
+impl Stored {
     /// Forgets everything, because the rows may have been rolled back.
     pub(super) fn forget_all(&mut self) {
-        self.0.clear();
+        self.variables.clear();
+        self.definitions.clear();
     }
+}
+
+/// When a run that rests is looked at again: when it is to go on, or when it has expired.
+fn due_ms(at: Timestamp, expires_at: Option<Timestamp>) -> i64 {
+    expires_at.map_or(at, |expires_at| at.min(expires_at)).as_millisecond()
 }
 
 fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
     let flow: String = row.get(2)?;
     let (head, variables): (String, String) = (row.get(6)?, row.get(7)?);
+    let time = |millisecond: i64| Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX);
+    let began_with = match (row.get::<_, Option<[u8; 16]>>(11)?, row.get::<_, Option<String>>(12)?) {
+        (Some(hash), Some(json)) => {
+            let definition = Definition { hash: DefinitionHash::from_bytes(hash), json: json.into() };
+            BeganWith::Stored { definition, latest: row.get(10)? }
+        }
+        _ => BeganWith::Unknown,
+    };
     Ok(Run {
         row: row.get(0)?,
         id: RunId::from_bytes(row.get(1)?),
         flow: FlowName::new(flow),
-        definition: None,
+        began_with,
         payload: whole_payload(&head, &variables),
         step: row.get(3)?,
         step_tries: row.get(4)?,
         tries: row.get(5)?,
+        expires_at: row.get::<_, Option<i64>>(8)?.map(time),
+        resumed_at: row.get::<_, Option<i64>>(9)?.map(time),
+        saved: Vec::new(),
     })
 }

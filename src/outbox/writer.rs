@@ -1,5 +1,7 @@
 //! The one thread that writes: whatever waits for it goes into one transaction, so that many share one flush of the disk.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,9 +16,10 @@ use super::outbox::{Command, Committed, Health};
 use super::retention::Retention;
 use super::run::Run;
 use super::store;
-use super::transaction::{StoredVariables, Work};
+use super::transaction::{Stored, Work};
 use super::trouble;
 use crate::failpoint;
+use crate::id::FlowName;
 
 /// How many commands share a transaction at most: at some 20 µs for each, none waits longer than the flush itself takes on
 /// a slow disk.
@@ -42,8 +45,9 @@ pub(super) struct Writer {
     commands: mpsc::Receiver<Command>,
     runs: mpsc::Sender<Run>,
     health: watch::Sender<Health>,
+    paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
     desk: Desk,
-    stored_variables: StoredVariables,
+    stored: Stored,
     retention: Retention,
     /// Changes when another process has written.
     data_version: i64,
@@ -67,19 +71,21 @@ impl Writer {
         commands: mpsc::Receiver<Command>,
         runs: mpsc::Sender<Run>,
         health: watch::Sender<Health>,
+        paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
         desk: Desk,
         retention: Retention,
     ) -> rusqlite::Result<Self> {
         let data_version = store::data_version(&connection)?;
-        let stored_variables = StoredVariables::default();
+        let stored = Stored::default();
         let last_tick = Instant::now();
         Ok(Self {
             connection,
             commands,
             runs,
             health,
+            paused,
             desk,
-            stored_variables,
+            stored,
             retention,
             data_version,
             last_tick,
@@ -100,6 +106,7 @@ impl Writer {
             let idle = batch.is_empty();
             let room = if self.runs.is_closed() { 0 } else { self.runs.capacity() };
             self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
+            self.desk.set_paused(self.paused.borrow().clone());
             if !idle || !self.desk.claimable(now_ms(), 1).is_empty() {
                 self.persist(&mut batch)?;
             }
@@ -163,7 +170,7 @@ impl Writer {
                 Err(damage) if trouble::is_damage(&damage) => return Err(damage),
                 Err(error) => self.set_health(Health::Stalled { reason: reason(&error) }),
             }
-            self.stored_variables.forget_all();
+            self.stored.forget_all();
             if self.commands.is_closed() {
                 return Ok(None);
             }
@@ -179,7 +186,7 @@ impl Writer {
         let mut work = Work {
             connection: &transaction,
             desk: &mut desk,
-            stored_variables: &mut self.stored_variables,
+            stored: &mut self.stored,
             now_ms: now_ms(),
             ready: Vec::new(),
         };
@@ -243,7 +250,7 @@ impl Writer {
                 debug!(moments = deleted, "forgot what is old");
                 self.unsaved = true;
                 // Rows of variables may be gone with it.
-                self.stored_variables.forget_all();
+                self.stored.forget_all();
             }
             Err(error) => {
                 warn!(reason = reason(&error), "the outbox could not forget what is old; it tries again");

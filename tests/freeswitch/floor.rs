@@ -1,5 +1,6 @@
 //! Many callers and agents at once, each with a plan of its own.
 
+use std::ops::Range;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ use crate::witness::Witness;
 /// What hookswitch itself listens to, and loading of modules.
 const RECORDED: &str = "MODULE_LOAD MODULE_UNLOAD CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE \
      CHANNEL_HANGUP_COMPLETE CHANNEL_HOLD CHANNEL_UNHOLD HEARTBEAT SHUTDOWN CUSTOM callcenter::info";
+/// The agents who may come to work.
+const AGENTS: Range<usize> = 2000..2010;
+const COLLEAGUE: &str = "1010";
 /// How long something may take that is waited for.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Nothing came for so long after all calls are over: nothing will.
@@ -45,9 +49,15 @@ pub(crate) struct Floor<'a> {
 }
 
 impl<'a> Floor<'a> {
-    /// Starts FreeSWITCH; its plan begins now.
+    /// Starts FreeSWITCH, with agents who are not at work yet; the plan begins now.
     pub(crate) fn open(place: &'a Place) -> Self {
-        let switch = Switch::start(place, RECORDED);
+        let mut switch = Switch::start(place, RECORDED);
+        for extension in AGENTS {
+            let agent = format!("{extension}@default");
+            switch.api(&format!("callcenter_config agent add {agent} callback"));
+            // Nobody takes a second call.
+            switch.api(&format!("callcenter_config agent set wrap_up_time {agent} 600"));
+        }
         Self { callers: vec![], agents: vec![], switch, place, begun: Instant::now() }
     }
 
@@ -66,29 +76,26 @@ impl<'a> Floor<'a> {
         self.callers.push(Phone::start(self.place, case.number, "caller", free_udp_port(), &arguments));
     }
 
-    /// A new agent of a queue, who hangs up at a second of the plan, and takes no second call. The first one is 2000.
+    /// The next agent comes to work for a queue, and hangs up at a second of the plan. The first one is 2000.
     pub(crate) fn agent(&mut self, queue: &str, scenario: &str, until: u64, more: &[&str]) {
-        let (extension, port) = (2000 + self.agents.len(), free_udp_port());
+        let at_work = self.agents.iter().filter(|phone| phone.who != COLLEAGUE).count();
+        let (extension, port) = (AGENTS.start + at_work, free_udp_port());
+        assert!(AGENTS.contains(&extension), "no agent is left");
         let talks = self.milliseconds_to(until);
         let arguments = [&["-m", "1", "-recv_timeout", &*talks], more].concat();
         self.agents.push(Phone::start(self.place, &extension.to_string(), scenario, port, &arguments));
         sleep(PHONE_STARTS);
         let agent = format!("{extension}@default");
-        self.api(&format!("callcenter_config agent add {agent} callback"));
-        for (key, value) in [
-            ("contact", &*format!("[leg_timeout=60]sofia/internal/{extension}@127.0.0.1:{port}")),
-            ("wrap_up_time", "600"),
-            ("status", "Available"),
-        ] {
-            self.api(&format!("callcenter_config agent set {key} {agent} {value}"));
-        }
+        let contact = format!("[leg_timeout=60]sofia/internal/{extension}@127.0.0.1:{port}");
+        self.api(&format!("callcenter_config agent set contact {agent} {contact}"));
+        self.api(&format!("callcenter_config agent set status {agent} Available"));
         self.api(&format!("callcenter_config tier add {queue}@default {agent} 1 1"));
     }
 
     /// A phone of nobody's queue.
     pub(crate) fn colleague(&mut self) {
-        let port = self.place.phone("1010");
-        self.agents.insert(0, Phone::start(self.place, "1010", "agent", port, &["-m", "1", "-recv_timeout", "120000"]));
+        let port = self.place.phone(COLLEAGUE);
+        self.agents.push(Phone::start(self.place, COLLEAGUE, "agent", port, &["-m", "1", "-recv_timeout", "120000"]));
         sleep(PHONE_STARTS);
     }
 

@@ -93,6 +93,13 @@ fn a_link_that_was_cut_for_ten_seconds_leaves_every_story_whole() {
 
 #[test]
 #[ignore = "needs a FreeSWITCH and SIPp: see the head of this file"]
+fn a_daemon_that_starts_later_tells_the_same_of_every_call() {
+    let Some((place, _alone)) = begin() else { return };
+    conclude(&place, &losses::two_daemons(&place));
+}
+
+#[test]
+#[ignore = "needs a FreeSWITCH and SIPp: see the head of this file"]
 fn check_says_what_is_wrong_with_a_freeswitch() {
     let Some((place, _alone)) = begin() else { return };
     let differences = check::differences(&place);

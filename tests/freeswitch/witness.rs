@@ -58,6 +58,8 @@ impl Witness {
         let name = format!("{event} of {}", agent(moment));
         let mut found = Vec::new();
         match (event.as_str(), call.answered_at()) {
+            // When a call was offered that is taken over is not known.
+            ("offering" | "answered", Some(_)) if moment["synthetic"] == true => {}
             ("offering", _) => found.extend(self.apart(&name, at(moment, "offered_at"), Some(call.invited_at))),
             ("answered", Some(answered_at)) => {
                 found.extend(self.apart(&name, at(moment, "answered_at"), Some(answered_at)));
@@ -112,8 +114,12 @@ impl Witness {
 
 /// Whether `leaving` and the agent's phone agree that this agent hung up.
 fn agent_hung_up(leaving: &Value, last: &Value, call: &Call, caller: Option<&Call>) -> Option<String> {
+    // What was lost, nobody tells.
+    let lost = leaving["cc_cancel_reason"] == "lost";
     // Who transfers a call ends the conversation too, and FreeSWITCH his call.
-    let ended = matches!(text(last, "event").as_str(), "bridged" | "processing") && leaving["transferred_to"].is_null();
+    let ended = matches!(text(last, "event").as_str(), "bridged" | "processing")
+        && leaving["transferred_to"].is_null()
+        && !lost;
     let (told, seen) = (leaving["talk_ended_by"] == "agent", call.hung_up_at());
     (ended && told != seen.is_some() && !crossed(seen, caller.and_then(Call::hung_up_at)))
         .then(|| format!("talk_ended_by is {}, but the agent's BYE: {:?}", leaving["talk_ended_by"], call.bye))

@@ -11,7 +11,7 @@ use hookswitch::config::Config;
 use hookswitch::delivery::{Client, Limits};
 use hookswitch::esl::codec::{Decoded, FrameCodec};
 use hookswitch::esl::frame::FrameKind;
-use hookswitch::esl::{Event, recording};
+use hookswitch::esl::{Event, Nodes, recording};
 use hookswitch::flow::{Flows, Runner};
 use hookswitch::hook;
 use hookswitch::id::RunId;
@@ -49,8 +49,8 @@ impl Stage {
         let path = directory.path().join("outbox.db");
         let Opened { outbox, runs, .. } = Opened::open(&Settings::at(&path)).expect("opens");
         let client = Arc::new(Client::new(Limits::default()).expect("a client"));
-        let (_, flows) = watch::channel(Arc::new(Flows::new()));
-        let runner = Runner { outbox: outbox.clone(), client, flows };
+        let (_, flows) = watch::channel(Arc::<Flows>::default());
+        let runner = Runner { outbox: outbox.clone(), client, nodes: Nodes::default(), flows };
         tokio::spawn(runner.run(runs, CancellationToken::new(), Duration::ZERO));
         Self { config, events: events(), outbox, path, calls: AtomicU32::new(1), _directory: directory }
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch::delivery::{Client, Limits};
+use hookswitch::esl::Nodes;
 use hookswitch::failpoint;
 use hookswitch::flow::{Flows, Runner};
 use hookswitch::outbox::deliveries::{Deliveries, Filter};
@@ -44,9 +45,10 @@ async fn a_daemon() {
     let flow = webhook("crm", &variable(RECEIVER), &[Duration::from_millis(20); 3]);
     let path = variable(FILE);
     let Opened { outbox, runs, .. } = Opened::open(&Settings::at(&path)).expect("opens");
-    let flows = Arc::new(Flows::from([(flow.name.clone(), flow.clone())]));
+    let flows = Arc::new(Flows::from_iter([flow.clone()]));
     let client = Arc::new(Client::new(Limits::default()).expect("a client"));
-    let runner = Runner { outbox: outbox.clone(), client, flows: watch::channel(flows).1 };
+    let nodes = Nodes::default();
+    let runner = Runner { outbox: outbox.clone(), client, nodes, flows: watch::channel(flows).1 };
     tokio::spawn(runner.run(runs, CancellationToken::new(), Duration::ZERO));
     for attempt in 0..variable(COUNT).parse().expect("a number") {
         outbox.commit(entry(attempt, 0, std::slice::from_ref(&flow))).await.expect("commits");

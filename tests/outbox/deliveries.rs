@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::Parser;
 use hookswitch::cli::deliveries::{DeliveriesArgs, run_on};
-use hookswitch::outbox::{Opened, Progress, Run, Settings};
+use hookswitch::outbox::{JournalEntry, Opened, Progress, Run, Settings};
 use tempfile::TempDir;
 
-use crate::sample::{entry, flow, key, log};
+use crate::sample::{entry, flow, key, log, log as log_step};
 
 #[derive(Parser)]
 struct CommandLine {
@@ -102,6 +102,30 @@ async fn a_run_is_shown_with_its_payload() {
     assert_eq!(json["payload"]["event"], "missed");
     let unknown = "0".repeat(32);
     assert_eq!(log.command(&format!("show {unknown}")), Err(format!("there is no run {unknown}")));
+}
+
+#[tokio::test]
+async fn a_run_is_shown_with_its_steps() {
+    let mut log = Log::new().await;
+    let crm = flow("crm", vec![log_step("x"), log_step("y")]);
+    log.opened.outbox.commit(entry(4, 0, &[crm])).await.expect("commits");
+    let mut run = log.opened.runs.recv().await.expect("a run");
+    let entry = |path: &str, error: Option<&str>, saved: Option<&str>| JournalEntry {
+        path: path.into(),
+        kind: "http",
+        error: error.map(Into::into),
+        saved: saved.map(Into::into),
+    };
+    let journal = vec![entry("0", None, Some(r#"{"crm":{"status":200}}"#)), entry("1/then/0", Some("404\u{1b}"), None)];
+    let report = run.report(None, Progress::Next { step: 1 }).with_journal(journal);
+    log.opened.outbox.record(report).await.expect("records");
+    let shown = log.command(&format!("show {}", run.id)).expect("shows");
+    for part in ["\nsteps\n  0  http  2", r#"saved: {"crm":{"status":200}}"#, "1/then/0  http", r"failed: 404\u{1b}"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let json = log.command(&format!("show --json {}", run.id)).expect("shows");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["steps"][0]["saved"]["crm"]["status"], 200);
 }
 
 #[tokio::test]

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hookswitch::delivery::{Client, Limits};
-use hookswitch::flow::definition::StepKind;
-use hookswitch::flow::{Flow, Flows, Runner};
-use hookswitch::id::RunId;
-use hookswitch::outbox::deliveries::{Deliveries, Story};
+use hookswitch::esl::Nodes;
+use hookswitch::flow::{Action, Flow, Flows, Runner};
+use hookswitch::id::{FlowName, RunId};
+use hookswitch::outbox::deliveries::{Definitions, Deliveries, Story};
 use hookswitch::outbox::{Opened, Outbox, RunState, Settings};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,6 +29,7 @@ struct Daemon {
     outbox: Outbox,
     path: PathBuf,
     flows: watch::Sender<Arc<Flows>>,
+    configured: Mutex<BTreeMap<FlowName, Arc<Flow>>>,
     end: CancellationToken,
     runner: tokio::task::JoinHandle<()>,
     _directory: TempDir,
@@ -42,18 +43,16 @@ impl Daemon {
         let Opened { outbox, runs, .. } = Opened::open(&Settings::at(&path)).expect("opens");
         let (flows, configured) = watch::channel(Arc::default());
         let client = Arc::new(Client::new(limits).expect("a client"));
-        let runner = Runner { outbox: outbox.clone(), client, flows: configured };
+        let runner = Runner { outbox: outbox.clone(), client, nodes: Nodes::default(), flows: configured };
         let end = CancellationToken::new();
         let runner = tokio::spawn(runner.run(runs, end.clone(), Duration::from_secs(3)));
-        Self { outbox, path, flows, end, runner, _directory: directory }
+        Self { outbox, path, flows, configured: Mutex::default(), end, runner, _directory: directory }
     }
 
     fn configure(&self, flow: &Arc<Flow>) {
-        self.flows.send_modify(|flows| {
-            let mut changed = Flows::clone(flows);
-            changed.insert(flow.name.clone(), flow.clone());
-            *flows = Arc::new(changed);
-        });
+        let mut configured = self.configured.lock().expect("is not poisoned");
+        configured.insert(flow.name.clone(), flow.clone());
+        self.flows.send_replace(Arc::new(configured.values().cloned().collect()));
     }
 
     /// Commits an attempt's moment that starts the flow.
@@ -103,7 +102,7 @@ fn assert_story(story: &Story, state: RunState, tries: usize, error: &str) {
 
 #[tokio::test]
 async fn a_webhook_is_signed_and_named() {
-    let mut receiver = Receiver::start(|_| Answer::ok()).await;
+    let mut receiver = Receiver::start(|_| Answer::Json(r#"{"taken":true}"#.into())).await;
     let daemon = Daemon::start(Limits::default());
     let run = daemon.fire(1, 0, &webhook("crm", &receiver.url(), &[])).await;
     let received = receiver.next().await;
@@ -123,7 +122,7 @@ async fn a_webhook_is_signed_and_named() {
     let story = daemon.over(run).await;
     assert_story(&story, RunState::Delivered, 1, "");
     let response = story.tries[0].response.as_ref().expect("an answer");
-    assert_eq!((response.status, response.body.as_str(), response.truncated), (200, "answer", false));
+    assert_eq!((response.status, response.body.as_str(), response.truncated), (200, r#"{"taken":true}"#, false));
 }
 
 #[tokio::test]
@@ -203,9 +202,9 @@ async fn a_connection_that_breaks_off_is_tried_again() {
 async fn a_receiver_that_says_nothing_is_tried_again() {
     let receiver = Receiver::start(once(Answer::Silence)).await;
     let daemon = Daemon::start(Limits::default());
-    let StepKind::Http(mut step) = http(&receiver.url(), &SOON) else { panic!("is HTTP") };
+    let Action::Http(mut step) = http(&receiver.url(), &SOON) else { panic!("is HTTP") };
     step.timeout = Duration::from_millis(500);
-    let run = daemon.fire(1, 0, &flow("crm", vec![StepKind::Http(step)])).await;
+    let run = daemon.fire(1, 0, &flow("crm", vec![Action::Http(step)])).await;
     assert_story(&daemon.over(run).await, RunState::Delivered, 2, "it took too long");
 }
 
@@ -329,9 +328,9 @@ async fn a_daemon_that_ends_finishes_what_is_soon_done_and_leaves_the_rest_for_t
     let mut slow = Receiver::start(|_| Answer::Stalled).await;
     let mut silent = Receiver::start(|_| Answer::Silence).await;
     let daemon = Daemon::start(Limits::default());
-    let StepKind::Http(mut step) = http(&slow.url(), &[]) else { panic!("is HTTP") };
+    let Action::Http(mut step) = http(&slow.url(), &[]) else { panic!("is HTTP") };
     step.timeout = Duration::from_millis(100);
-    let soon = daemon.fire(1, 0, &flow("soon", vec![StepKind::Http(step)])).await;
+    let soon = daemon.fire(1, 0, &flow("soon", vec![Action::Http(step)])).await;
     let never = daemon.fire(2, 0, &webhook("never", &silent.url(), &[])).await;
     slow.next().await;
     silent.next().await;
@@ -344,7 +343,10 @@ async fn a_daemon_that_ends_finishes_what_is_soon_done_and_leaves_the_rest_for_t
 
 fn retry(daemon: &Daemon, run: RunId) {
     let deliveries = Deliveries::open(&daemon.path).expect("opens");
-    assert_eq!(deliveries.retry(run, jiff::Timestamp::now()).expect("retries"), Some(RunState::Failed));
+    assert_eq!(
+        deliveries.retry(run, Definitions::Own, jiff::Timestamp::now()).expect("retries"),
+        Some(RunState::Failed)
+    );
 }
 
 impl Daemon {

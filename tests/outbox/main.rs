@@ -5,6 +5,7 @@ mod archive;
 mod crash;
 mod deliveries;
 mod delivery;
+mod migration;
 mod model;
 mod receiver;
 mod sample;

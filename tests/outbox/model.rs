@@ -33,12 +33,21 @@ enum Deed {
 enum End {
     Next,
     Retry,
+    Wait,
     Delivered,
     Failed,
+    Expired,
 }
 
 fn deeds() -> impl Strategy<Value = Deed> {
-    let end = prop_oneof![Just(End::Next), Just(End::Retry), Just(End::Delivered), Just(End::Failed)];
+    let end = prop_oneof![
+        Just(End::Next),
+        Just(End::Retry),
+        Just(End::Wait),
+        Just(End::Delivered),
+        Just(End::Failed),
+        Just(End::Expired)
+    ];
     prop_oneof![
         5 => (0..ATTEMPTS, prop::bool::weighted(0.2), any::<bool>(), any::<bool>())
             .prop_map(|(attempt, repeats, ordered, unordered)| Deed::Commit { attempt, repeats, ordered, unordered }),
@@ -54,6 +63,8 @@ struct Planned {
     id: RunId,
     attempt: u32,
     flow: Arc<Flow>,
+    /// Whether it has a place in its attempt's order.
+    ordered: bool,
     over: Option<RunState>,
     step: u32,
 }
@@ -69,9 +80,10 @@ impl Model {
     /// Whether the run may be done now: it is open, and nothing that it must follow is.
     fn is_ready(&self, index: usize) -> bool {
         let run = &self.runs[index];
-        let same_turn =
-            |other: &&Planned| other.over.is_none() && other.attempt == run.attempt && other.flow.name == run.flow.name;
-        run.over.is_none() && !(run.flow.ordered && self.runs[..index].iter().any(|other| same_turn(&other)))
+        let same_turn = |other: &Planned| {
+            other.ordered && other.over.is_none() && other.attempt == run.attempt && other.flow.name == run.flow.name
+        };
+        run.over.is_none() && !(run.ordered && self.runs[..index].iter().any(same_turn))
     }
 
     fn ready_of(&self, flow: &Flow) -> Vec<RunId> {
@@ -148,6 +160,7 @@ impl World {
                 id: *id,
                 attempt,
                 flow: flow.clone(),
+                ordered: flow.ordered,
                 over: None,
                 step: 0,
             }));
@@ -168,6 +181,15 @@ impl World {
                 (Progress::Next { step: planned.step }, true)
             }
             End::Retry => (Progress::Retry { at: Timestamp::now(), reason: "later".into() }, false),
+            End::Wait => {
+                planned.step += 1;
+                planned.ordered = false;
+                (Progress::Wait { step: planned.step, until: Timestamp::now() }, false)
+            }
+            End::Expired => {
+                planned.over = Some(RunState::Expired);
+                (Progress::Expired { reason: "late".into() }, false)
+            }
             End::Delivered => {
                 planned.over = Some(RunState::Delivered);
                 (Progress::Delivered, false)

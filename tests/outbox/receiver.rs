@@ -22,6 +22,8 @@ pub(crate) struct Received {
 pub(crate) enum Answer {
     /// A status line with headers, and a short body.
     Status(&'static str, String),
+    /// 200 with this JSON.
+    Json(String),
     /// A body without end.
     Endless,
     /// A head, and then nothing more.
@@ -107,6 +109,13 @@ async fn serve<A: Fn(&Received) -> Answer>(
             Answer::Status(status, headers) => {
                 let text = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 6\r\n\r\nanswer");
                 if stream.write_all(text.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+            Answer::Json(body) => {
+                let head =
+                    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+                if stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.is_err() {
                     return;
                 }
             }

@@ -1,13 +1,15 @@
 //! Entries and flows to test with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch::delivery::RetrySchedule;
 use hookswitch::delivery::signature::SigningKeys;
-use hookswitch::flow::Flow;
-use hookswitch::flow::definition::{HttpBody, HttpStep, LogStep, Step, StepKind};
+use hookswitch::flow::action::{HttpBody, HttpStep, LogStep};
+use hookswitch::flow::layout::lay_out;
 use hookswitch::flow::template::{TextTemplate, UrlTemplate};
+use hookswitch::flow::{Action, Flow, SavedNames};
 use hookswitch::id::{AttemptKey, MomentId};
 use hookswitch::moment::value::Variables;
 use hookswitch::moment::{EventName, Format, Moment, Payload};
@@ -41,6 +43,7 @@ pub(crate) fn moment(attempt: u32, number: u32, flows: &[Arc<Flow>]) -> (Moment,
         id: payload.id.run("support@default/hook", &flow.name),
         hook: "support@default/hook".into(),
         flow: flow.clone(),
+        expires_after: flow.expires_after,
     };
     let runs = flows.iter().map(plan).collect();
     (Moment { attempt: key(attempt).hash(), payload }, runs)
@@ -65,10 +68,10 @@ pub(crate) fn large_entry(attempt: u32, bytes: usize, flows: &[Arc<Flow>]) -> En
 }
 
 /// A step that sends to `url` and is tried again after each of `waits`.
-pub(crate) fn http(url: &str, waits: &[Duration]) -> StepKind {
-    StepKind::Http(HttpStep {
+pub(crate) fn http(url: &str, waits: &[Duration]) -> Action {
+    Action::Http(HttpStep {
         method: reqwest::Method::POST,
-        url: UrlTemplate::compile(url).expect("a URL"),
+        url: UrlTemplate::compile(url, &SavedNames::none()).expect("a URL"),
         headers: Vec::new(),
         body: HttpBody::Format(Format::Standard),
         timeout: Duration::from_secs(20),
@@ -77,14 +80,17 @@ pub(crate) fn http(url: &str, waits: &[Duration]) -> StepKind {
     })
 }
 
-pub(crate) fn log(message: &str) -> StepKind {
-    StepKind::Log(LogStep { level: tracing::Level::INFO, message: TextTemplate::compile(message).expect("a text") })
+pub(crate) fn log(message: &str) -> Action {
+    let message = TextTemplate::compile(message, &SavedNames::none()).expect("a text");
+    Action::Log(LogStep { level: tracing::Level::INFO, message })
 }
 
 /// A flow of these steps whose runs keep their order.
-pub(crate) fn flow(name: &str, steps: Vec<StepKind>) -> Arc<Flow> {
-    let steps = steps.into_iter().enumerate().map(|(index, kind)| Step { path: index.to_string(), kind }).collect();
-    Arc::new(Flow { name: name.into(), steps, ordered: true })
+pub(crate) fn flow(name: &str, steps: Vec<Action>) -> Arc<Flow> {
+    let block = steps.into_iter().map(Into::into).collect();
+    let steps = lay_out(&block, &BTreeMap::new()).expect("a short list");
+    let (name, ordered) = (name.into(), true);
+    Arc::new(Flow { name, steps, ordered, paused: false, expires_after: None, definition: None })
 }
 
 /// A flow of one request.

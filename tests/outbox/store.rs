@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch::flow::Flow;
-use hookswitch::outbox::deliveries::{Deliveries, Filter};
+use hookswitch::outbox::deliveries::{Definitions, Deliveries, Filter};
 use hookswitch::outbox::{
     AttemptChange, Entry, Health, OpenErrorCause, Opened, Outbox, Progress, RunState, SchemaError, Settings,
 };
@@ -246,7 +246,7 @@ async fn a_run_retried_by_another_process_is_taken_up() {
     let listed = deliveries.list(&Filter::default(), 10).expect("lists");
     assert_eq!(listed[0].state, RunState::Failed);
     assert_eq!(listed[0].error.as_deref(), Some("refused"));
-    assert_eq!(deliveries.retry_all(&Filter::default(), jiff::Timestamp::now()).expect("retries"), 1);
+    assert_eq!(deliveries.retry_all(&Filter::default(), Definitions::Own, jiff::Timestamp::now()).expect("retries"), 1);
     let again = tokio::time::timeout(Duration::from_secs(60), opened.runs.recv()).await.expect("in time");
     assert_eq!(again.expect("a run").id, run.id);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hookswitch::config::Config;
 use hookswitch::daemon::Daemon;
+use hookswitch::esl::Nodes;
 use hookswitch::esl::command::Password;
 use hookswitch::esl::link::NodeAddress;
 use hookswitch::node::follower::{Order, Surroundings};
@@ -40,7 +41,10 @@ fn assert_replays(file: &Path, config: &Path, committed: &[Value]) {
     }
     assert!(replayed.len() >= committed.len(), "{} of {} moments", replayed.len(), committed.len());
     for settled in &replayed[committed.len()..] {
-        assert!(["missed", "leaving", "processing"].map(Value::from).contains(&settled["event"]), "{settled}");
+        assert!(
+            ["offering", "missed", "leaving", "processing"].map(Value::from).contains(&settled["event"]),
+            "{settled}"
+        );
     }
 }
 
@@ -127,7 +131,13 @@ async fn what_a_follower_was_fed_through_a_gap_replays_to_what_was_committed() {
     };
     // So little room that the events of one moment of the simulation are too many.
     let outbox = Some(opened.outbox.clone());
-    let around = Surroundings { config: config_in, outbox, live: LiveAttempts::default(), event_capacity: 4 };
+    let around = Surroundings {
+        config: config_in,
+        outbox,
+        live: LiveAttempts::default(),
+        nodes: Nodes::default(),
+        event_capacity: 4,
+    };
     let (orders, obeyed) = mpsc::channel(1);
     let follower = Follower::new("pbx".into(), obeyed, around, Tap::into(recorder, "pbx".into()));
     let end = CancellationToken::new();

@@ -43,8 +43,9 @@ impl Request {
             },
             keys: &keys,
             timeout: Duration::from_secs(60),
+            keep_answer: false,
         };
-        let (_, verdict) = Client::new(Limits::default()).expect("a client").send(attempted).await;
+        let verdict = Client::new(Limits::default()).expect("a client").send(attempted).await.verdict;
         assert_eq!(verdict, Verdict::Delivered);
         Self::of(&server.received_requests().await.expect("kept")[0])
     }

@@ -2,17 +2,15 @@
 
 use tracing::Level;
 
-use super::StepEnd;
-use crate::delivery::Verdict;
-use crate::flow::context::Context;
-use crate::flow::definition::LogStep;
-use crate::id::RunId;
+use super::{Done, Outcome, StepEnd, Surroundings};
+use crate::flow::action::LogStep;
 
-pub(super) fn perform(step: &LogStep, run: RunId, context: &Context) -> StepEnd {
-    let message = match step.render(context) {
+pub(super) fn perform(step: &LogStep, around: Surroundings<'_>) -> StepEnd {
+    let message = match step.render(around.context) {
         Ok(message) => message,
         Err(error) => return StepEnd::failed(error),
     };
+    let run = around.run;
     // The level of a log line is fixed where it is written, so there is one for each.
     match step.level {
         Level::ERROR => tracing::error!(target: "flow", %run, message),
@@ -21,5 +19,5 @@ pub(super) fn perform(step: &LogStep, run: RunId, context: &Context) -> StepEnd 
         Level::DEBUG => tracing::debug!(target: "flow", %run, message),
         Level::TRACE => tracing::trace!(target: "flow", %run, message),
     }
-    StepEnd { attempted: None, verdict: Verdict::Delivered }
+    StepEnd::untried(Outcome::Done(Done::default()))
 }

@@ -1,14 +1,50 @@
 //! Doing one step: one file for each kind.
 
+mod choice;
+mod freeswitch;
 mod http;
 mod log;
+mod queue_info;
+mod set;
+mod stop;
+mod wait;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value as Json};
 
 pub use http::webhook_id;
+pub use wait::parse_wait;
 
+use super::action::Action;
 use super::context::Context;
 use super::definition::{Step, StepKind};
-use crate::delivery::{Client, RetrySchedule, TryRecord, Verdict};
+use crate::delivery::{Client, TryRecord, Verdict};
+use crate::esl::Nodes;
 use crate::id::RunId;
+
+/// All that a step works with.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The run.
+    pub run: RunId,
+    /// What its texts can name.
+    pub context: &'a Context,
+    /// The end of the run's latest `wait`.
+    pub resumed_at: Option<Timestamp>,
+    /// What sends requests.
+    pub client: &'a Client,
+    /// Where commands are given.
+    pub nodes: &'a Nodes,
+}
+
+impl Surroundings<'_> {
+    /// When the step was meant to be done: at the run's moment, or at the end of its latest `wait`.
+    fn meant_for(&self) -> Timestamp {
+        self.resumed_at.unwrap_or_else(|| self.context.happened_at())
+    }
+}
 
 /// What a step has come to.
 #[derive(Debug)]
@@ -16,13 +52,63 @@ pub struct StepEnd {
     /// The try's record, of a step that sends something.
     pub attempted: Option<TryRecord>,
     /// How it ended.
-    pub verdict: Verdict,
+    pub outcome: Outcome,
+}
+
+/// How a step ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done.
+    Done(Done),
+    /// It is done once this time has come.
+    Wait {
+        /// The time.
+        until: Timestamp,
+    },
+    /// It is done, and so is the run.
+    Stop,
+    /// It may work later.
+    Retry {
+        /// Why, for a person.
+        reason: String,
+        /// How long the other side asked to wait.
+        after: Option<Duration>,
+    },
+    /// It will not work.
+    Failed {
+        /// Why, for a person.
+        reason: String,
+    },
+    /// It was to be done earlier or not at all.
+    Expired {
+        /// What was too late.
+        reason: String,
+    },
+    /// It says that the run has failed.
+    Refused {
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+/// What a step that is done leaves behind.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What it saved, by names.
+    pub saved: Map<String, Json>,
+    /// The step that follows, where it is not the next one.
+    pub next: Option<u32>,
 }
 
 impl StepEnd {
+    /// A step without tries that ended so.
+    fn untried(outcome: Outcome) -> Self {
+        Self { attempted: None, outcome }
+    }
+
     /// A step that failed before it could do anything, and would fail again.
     fn failed(reason: impl std::fmt::Display) -> Self {
-        Self { attempted: None, verdict: Verdict::Failed { reason: reason.to_string() } }
+        Self::untried(Outcome::Failed { reason: reason.to_string() })
     }
 
     /// A step in which the program itself failed.
@@ -31,20 +117,41 @@ impl StepEnd {
     }
 }
 
-impl Step {
-    /// Does the step once, for the given run.
-    pub async fn perform(&self, run: RunId, context: &Context, client: &Client) -> StepEnd {
-        match &self.kind {
-            StepKind::Http(step) => http::perform(step, &self.path, run, context, client).await,
-            StepKind::Log(step) => log::perform(step, run, context),
+impl Outcome {
+    /// A step that is done, with a result for those that want one.
+    fn done(save: Option<&str>, result: impl FnOnce() -> Json) -> Self {
+        let saved = save.map(|name| (name.to_owned(), result())).into_iter().collect();
+        Self::Done(Done { saved, next: None })
+    }
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Delivered => Self::Done(Done::default()),
+            Verdict::Retry { reason, after } => Self::Retry { reason, after },
+            Verdict::Failed { reason } => Self::Failed { reason },
         }
     }
+}
 
-    /// When the step is tried again, where its kind is.
-    pub fn retry(&self) -> Option<&RetrySchedule> {
+impl Step {
+    /// Does the step once.
+    pub async fn perform(&self, around: Surroundings<'_>) -> StepEnd {
+        let save = self.save.as_deref();
         match &self.kind {
-            StepKind::Http(step) => Some(&step.retry),
-            StepKind::Log(_) => None,
+            StepKind::Do(action) => match &**action {
+                Action::Http(step) => http::perform(step, &self.path, save, around).await,
+                Action::Log(step) => log::perform(step, around),
+                Action::Set(step) => set::perform(step, around),
+                Action::Wait(step) => wait::perform(step, around),
+                Action::Stop(step) => stop::perform(step, around),
+                Action::Freeswitch(step) => freeswitch::perform(step, &self.path, save, around).await,
+                Action::QueueInfo(step) => queue_info::perform(step, &self.path, save, around).await,
+            },
+            StepKind::If { condition, then, otherwise } => choice::perform_if(condition, *then, *otherwise, around),
+            StepKind::Switch { value, cases, default } => choice::perform_switch(value, cases, *default, around),
+            StepKind::Call(first) => choice::go_to(*first),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::compiled::Compiled;
 use super::engine;
 use super::error::RenderError;
 use super::text::on_one_line;
+use crate::flow::names::SavedNames;
 
 /// The environments of all plain texts, and of all texts with markup.
 static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(on_one_line));
@@ -58,12 +59,12 @@ impl MediaType {
 
 impl BodyTemplate {
     /// Compiles the text; all that is wrong with it comes back at once.
-    pub fn compile(media_type: MediaType, source: &str) -> Result<Self, Vec<TemplateError>> {
+    pub fn compile(media_type: MediaType, source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
         let environment = match media_type.syntax {
             Syntax::Plain => &PLAIN,
             Syntax::Markup => &MARKUP,
         };
-        Ok(Self { text: Compiled::new(environment, source)?, media_type })
+        Ok(Self { text: Compiled::new(environment, source, names)?, media_type })
     }
 
     /// Fills in the text.
@@ -103,7 +104,7 @@ mod tests {
 
     fn render(media_type: &str, source: &str, member_name: &str) -> String {
         let media_type = MediaType::parse(media_type).expect("a known media type");
-        let body = BodyTemplate::compile(media_type, source).expect("compiles");
+        let body = BodyTemplate::compile(media_type, source, &SavedNames::none()).expect("compiles");
         body.render(&minijinja::context! { member_name }).expect("renders")
     }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use minijinja::{ErrorKind, Value};
 
 use crate::flow::context::SAMPLES;
+use crate::flow::names::SavedNames;
 use crate::moment::Payload;
 
 /// The functions that templates and expressions can call.
@@ -30,7 +31,7 @@ pub enum TemplateError {
         /// Where.
         range: Option<Range<usize>>,
     },
-    /// A name that is no field of a payload.
+    /// A name that is no field of a payload, and that no step saves.
     #[error("there is no field `{name}`")]
     UnknownField {
         /// The name.
@@ -118,9 +119,15 @@ fn message(error: &minijinja::Error) -> String {
     error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned)
 }
 
-/// Checks that the names which the text uses are fields of a payload, or functions.
-pub(in crate::flow) fn names(source: &str, used: &HashSet<String>) -> Result<(), Vec<TemplateError>> {
-    let known = |name: &str| FUNCTIONS.contains(&name) || Payload::FIELDS.iter().any(|field| field.name == name);
+/// Checks that the names which the text uses are fields of a payload, what steps save, or functions.
+pub(in crate::flow) fn names(
+    source: &str,
+    used: &HashSet<String>,
+    saved: &SavedNames,
+) -> Result<(), Vec<TemplateError>> {
+    let known = |name: &str| {
+        FUNCTIONS.contains(&name) || Payload::FIELDS.iter().any(|field| field.name == name) || saved.knows(name)
+    };
     let mut unknown: Vec<TemplateError> = used
         .iter()
         .filter(|name| !known(name))

@@ -6,6 +6,7 @@ use minijinja::{Environment, Value};
 
 use super::check::{self, TemplateError};
 use super::error::RenderError;
+use crate::flow::names::SavedNames;
 
 /// The only template of its environment.
 const NAME: &str = "text";
@@ -23,7 +24,11 @@ pub(super) enum Compiled {
 
 impl Compiled {
     /// Compiles the text in a copy of `environment`, and tries it on a sample of every event.
-    pub(super) fn new(environment: &Environment<'static>, source: &str) -> Result<Self, Vec<TemplateError>> {
+    pub(super) fn new(
+        environment: &Environment<'static>,
+        source: &str,
+        names: &SavedNames,
+    ) -> Result<Self, Vec<TemplateError>> {
         if literal_prefix(source).len() == source.len() {
             return Ok(Self::Literal(source.to_owned()));
         }
@@ -31,7 +36,7 @@ impl Compiled {
         let mut environment = environment.clone();
         environment.add_template_owned(NAME, source.to_owned()).map_err(syntax)?;
         let template = environment.get_template(NAME).map_err(syntax)?;
-        check::names(source, &template.undeclared_variables(false))?;
+        check::names(source, &template.undeclared_variables(false), names)?;
         check::trial(|fields| template.render(fields).map(drop))?;
         drop(template);
         Ok(Self::Template(Box::new(environment)))
@@ -44,6 +49,16 @@ impl Compiled {
             Self::Template(environment) => environment.get_template(NAME)?.render(fields)?,
         };
         if text.len() > limit { Err(RenderError::TooLong { limit }) } else { Ok(text) }
+    }
+}
+
+impl Compiled {
+    /// The text itself, where nothing is filled in.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Literal(text) => Some(text),
+            Self::Template(_) => None,
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn encoding(encode: fn(&str) -> String) -> Environment<'static> {
 }
 
 /// A value as a text holds it: nothing for null, JSON for truth values, lists and objects.
-fn plain_text(value: &Value) -> String {
+pub(in crate::flow) fn plain_text(value: &Value) -> String {
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => String::new(),
         // Else a truth value would be `True`.

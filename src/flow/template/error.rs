@@ -26,6 +26,9 @@ pub enum RenderError {
     /// The filled-in text is no header value.
     #[error("the filled-in text is not a header's value")]
     Header(#[from] reqwest::header::InvalidHeaderValue),
+    /// A value would choose another file.
+    #[error("what is inserted into a file's name can hold letters, digits, `_` and `-` only")]
+    FileName,
     /// A value cannot be written as JSON.
     #[error("the value is not JSON")]
     Json(#[from] serde_json::Error),

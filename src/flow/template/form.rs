@@ -9,6 +9,7 @@ use super::check::TemplateError;
 use super::compiled::Compiled;
 use super::engine;
 use super::error::RenderError;
+use crate::flow::names::SavedNames;
 
 /// The environment of all fields: the form's own writer encodes them.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(str::to_owned));
@@ -42,8 +43,8 @@ impl FormTemplate {
 
 impl FormField {
     /// Compiles the value; all that is wrong with it comes back at once.
-    pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
-        Compiled::new(&ENVIRONMENT, source).map(Self)
+    pub fn compile(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
+        Compiled::new(&ENVIRONMENT, source, names).map(Self)
     }
 }
 
@@ -56,7 +57,8 @@ mod tests {
 
     fn render(member_name: &str) -> String {
         let fields = minijinja::context! { member_name, exit_key => () };
-        let field = |name: &str, value| (name.to_owned(), FormField::compile(value).expect("compiles"));
+        let field =
+            |name: &str, value| (name.to_owned(), FormField::compile(value, &SavedNames::none()).expect("compiles"));
         let fields_of_form = vec![
             field("name", "{{ member_name|safe }}"),
             field("a&b", "<{{ member_name }}>"),

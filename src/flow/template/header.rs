@@ -11,6 +11,7 @@ use super::check::TemplateError;
 use super::compiled::Compiled;
 use super::engine;
 use super::error::RenderError;
+use crate::flow::names::SavedNames;
 
 /// The environment of all headers.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(printable_ascii));
@@ -27,9 +28,9 @@ pub struct HeaderTemplate {
 
 impl HeaderTemplate {
     /// Compiles the value; all that is wrong with it comes back at once.
-    pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
+    pub fn compile(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
         check_literal(source)?;
-        Ok(Self { value: Compiled::new(&ENVIRONMENT, source)?, is_secret: false })
+        Ok(Self { value: Compiled::new(&ENVIRONMENT, source, names)?, is_secret: false })
     }
 
     /// A value that is taken as it is and never shown.
@@ -86,7 +87,7 @@ mod tests {
 
     fn render(source: &str, member_name: &str) -> HeaderValue {
         let fields = minijinja::context! { member_name };
-        HeaderTemplate::compile(source).expect("compiles").render(&fields).expect("renders")
+        HeaderTemplate::compile(source, &SavedNames::none()).expect("compiles").render(&fields).expect("renders")
     }
 
     #[test]
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_text_itself_cannot_either() {
-        let errors = HeaderTemplate::compile("a\nb").expect_err("refused");
+        let errors = HeaderTemplate::compile("a\nb", &SavedNames::none()).expect_err("refused");
         assert_eq!(errors, [TemplateError::ControlCharacter { range: 1..2 }]);
     }
 
@@ -104,7 +105,8 @@ mod tests {
     fn a_secret_is_not_shown() {
         let header = HeaderTemplate::secret("Bearer geheim").expect("a value");
         assert!(!format!("{header:?}").contains("geheim"));
-        let header = HeaderTemplate::compile("Bearer geheim {{ member_name }}").expect("compiles").hidden();
+        let header =
+            HeaderTemplate::compile("Bearer geheim {{ member_name }}", &SavedNames::none()).expect("compiles").hidden();
         assert!(!format!("{header:?}").contains("geheim"));
         assert!(header.render(&minijinja::context! {}).expect("renders").is_sensitive());
         assert!(HeaderTemplate::secret("a\nb").is_err());

@@ -10,6 +10,7 @@ use super::compiled::{Compiled, literal_prefix};
 use super::engine;
 use super::error::RenderError;
 use crate::flow::expression::Expression;
+use crate::flow::names::SavedNames;
 
 /// The environment of all texts in documents: JSON's own writer escapes them.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(str::to_owned));
@@ -38,12 +39,12 @@ pub struct JsonText(Compiled);
 
 impl JsonTemplate {
     /// Compiles a text of the document; all that is wrong with it comes back at once.
-    pub fn text(source: &str) -> Result<Self, Vec<TemplateError>> {
+    pub fn text(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
         if let Some((offset, expression)) = lone_expression(source) {
             let moved = |errors: Vec<TemplateError>| errors.into_iter().map(|error| error.shifted(offset)).collect();
-            return Expression::compile(expression).map(Self::Value).map_err(moved);
+            return Expression::compile(expression, names).map(Self::Value).map_err(moved);
         }
-        Compiled::new(&ENVIRONMENT, source).map(|compiled| Self::Text(JsonText(compiled)))
+        Compiled::new(&ENVIRONMENT, source, names).map(|compiled| Self::Text(JsonText(compiled)))
     }
 
     /// Fills in the document.
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     fn render(source: &str, fields: &Value) -> Json {
-        JsonTemplate::text(source).expect("compiles").render(fields).expect("renders")
+        JsonTemplate::text(source, &SavedNames::none()).expect("compiles").render(fields).expect("renders")
     }
 
     fn fields() -> Value {
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_document_is_filled_in_throughout() {
-        let text = |source| JsonTemplate::text(source).expect("compiles");
+        let text = |source| JsonTemplate::text(source, &SavedNames::none()).expect("compiles");
         let document = JsonTemplate::Object(vec![
             ("id".into(), text("{{ attempt_id }}")),
             ("list".into(), JsonTemplate::Array(vec![text("x"), JsonTemplate::Literal(json!(1))])),
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_placed_in_the_whole_text() {
-        let errors = JsonTemplate::text("{{ memberr_name }}").expect_err("refused");
+        let errors = JsonTemplate::text("{{ memberr_name }}", &SavedNames::none()).expect_err("refused");
         assert_eq!(errors[0].range(), Some(3..15));
     }
 

@@ -7,12 +7,15 @@
 //!   that it may become are listed.
 //! - [`HeaderTemplate`]: inserted values are printable ASCII, so none can end the header.
 //! - [`TextTemplate`]: inserted values stay on one line.
+//! - [`CommandTemplate`]: an argument of a FreeSWITCH command, which the command itself checks; [`FileTemplate`]: a file's
+//!   name, in which inserted values are words.
 //! - [`JsonTemplate`]: a document whose texts are templates; `{{ x }}` alone keeps its value's type.
 //! - [`FormTemplate`]: inserted values stay in their field.
 //! - [`BodyTemplate`]: inserted values are encoded as the text's media type asks.
 
 pub mod body;
 pub mod check;
+pub mod command;
 mod compiled;
 pub(super) mod engine;
 pub mod error;
@@ -25,6 +28,7 @@ pub mod url;
 
 pub use body::{BodyTemplate, MediaType};
 pub use check::TemplateError;
+pub use command::{CommandTemplate, FileTemplate};
 pub use error::RenderError;
 pub use form::{FormField, FormTemplate};
 pub use header::HeaderTemplate;

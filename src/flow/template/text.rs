@@ -8,6 +8,7 @@ use super::check::TemplateError;
 use super::compiled::Compiled;
 use super::engine;
 use super::error::RenderError;
+use crate::flow::names::SavedNames;
 
 /// The environment of all texts.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(on_one_line));
@@ -21,8 +22,13 @@ pub struct TextTemplate(Compiled);
 
 impl TextTemplate {
     /// Compiles the text; all that is wrong with it comes back at once.
-    pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
-        Compiled::new(&ENVIRONMENT, source).map(Self)
+    pub fn compile(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
+        Compiled::new(&ENVIRONMENT, source, names).map(Self)
+    }
+
+    /// The text itself, where nothing is filled in.
+    pub fn literal(&self) -> Option<&str> {
+        self.0.literal()
     }
 
     /// Fills in the text.
@@ -52,7 +58,7 @@ mod tests {
 
     fn render(source: &str, member_name: &str) -> String {
         let fields = minijinja::context! { member_name, exit_key => () };
-        TextTemplate::compile(source).expect("compiles").render(&fields).expect("renders")
+        TextTemplate::compile(source, &SavedNames::none()).expect("compiles").render(&fields).expect("renders")
     }
 
     #[test]
@@ -68,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_text_has_an_end() {
-        let template = TextTemplate::compile("{{ member_name }}").expect("compiles");
+        let template = TextTemplate::compile("{{ member_name }}", &SavedNames::none()).expect("compiles");
         let fields = minijinja::context! { member_name => "x".repeat(MAX_BYTES + 1) };
         assert!(matches!(template.render(&fields), Err(RenderError::TooLong { .. })));
     }
@@ -82,7 +88,7 @@ mod tests {
 
         #[test]
         fn any_source_compiles_or_is_refused(source in "[{}%# a-z.|'\"()\\[\\]0-9-]{0,40}") {
-            drop(TextTemplate::compile(&source));
+            drop(TextTemplate::compile(&source, &SavedNames::none()));
         }
     }
 }

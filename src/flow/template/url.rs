@@ -11,6 +11,7 @@ use super::compiled::{Compiled, literal_prefix};
 use super::engine;
 use super::error::RenderError;
 use super::host::AllowedHost;
+use crate::flow::names::SavedNames;
 
 /// The environment of all URLs.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| engine::encoding(one_component));
@@ -40,20 +41,28 @@ enum Destination {
 
 impl UrlTemplate {
     /// Compiles a URL whose host is literal; all that is wrong with it comes back at once.
-    pub fn compile(source: &str) -> Result<Self, Vec<TemplateError>> {
-        Self::compile_among(source, &[])
+    pub fn compile(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
+        Self::compile_among(source, &[], names)
     }
 
     /// Compiles a URL whose host is one of `hosts`, if there are any; then it need not be literal.
-    pub fn compile_among(source: &str, hosts: &[AllowedHost]) -> Result<Self, Vec<TemplateError>> {
-        let template = Compiled::new(&ENVIRONMENT, source)?;
+    pub fn compile_among(source: &str, hosts: &[AllowedHost], names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
+        let template = Compiled::new(&ENVIRONMENT, source, names)?;
         let destination = Destination::of(source, hosts).map_err(|error| vec![error])?;
         Ok(Self { template, destination })
     }
 
+    /// The URL itself, where nothing is filled in.
+    pub fn literal(&self) -> Option<&Url> {
+        match (&self.template, &self.destination) {
+            (Compiled::Literal(_), Destination::Literal(url)) => Some(url),
+            _ => None,
+        }
+    }
+
     /// Fills in the URL.
     pub fn render(&self, fields: &Value) -> Result<Url, RenderError> {
-        if let (Compiled::Literal(_), Destination::Literal(url)) = (&self.template, &self.destination) {
+        if let Some(url) = self.literal() {
             return Ok(url.clone());
         }
         let text = self.template.render(fields, MAX_BYTES)?;
@@ -134,11 +143,11 @@ mod tests {
 
     fn render(source: &str, member_name: &str) -> Result<String, RenderError> {
         let fields = minijinja::context! { member_name, agent_name => "..", exit_key => "." };
-        UrlTemplate::compile(source).expect("compiles").render(&fields).map(String::from)
+        UrlTemplate::compile(source, &SavedNames::none()).expect("compiles").render(&fields).map(String::from)
     }
 
     fn refused(source: &str) -> TemplateError {
-        UrlTemplate::compile(source).expect_err("refused").remove(0)
+        UrlTemplate::compile(source, &SavedNames::none()).expect_err("refused").remove(0)
     }
 
     #[test]
@@ -183,7 +192,7 @@ mod tests {
     #[test]
     fn a_value_can_choose_among_hosts_that_are_listed() {
         let hosts = ["crm.example", "b.example:8443"].map(|host| AllowedHost::parse(host).expect("a host"));
-        let template = |source| UrlTemplate::compile_among(source, &hosts);
+        let template = |source| UrlTemplate::compile_among(source, &hosts, &SavedNames::none());
         let url = template("https://{{ member_name }}/x?q={{ member_name }}").expect("compiles");
         let render = |name: &str| url.render(&minijinja::context! { member_name => name }).map(String::from);
         assert_eq!(render("crm.example").expect("renders"), "https://crm.example/x?q=crm.example");
@@ -224,7 +233,7 @@ mod tests {
         #[test]
         fn whatever_a_caller_is_called_the_host_is_a_listed_one(name in "crm|\\PC*|[a-z@:/?#\\\\%.0-9\\[\\]]{0,20}") {
             let hosts = [AllowedHost::parse("crm.example").expect("a host")];
-            let url = UrlTemplate::compile_among("https://{{ member_name }}.example/a", &hosts).expect("compiles");
+            let url = UrlTemplate::compile_among("https://{{ member_name }}.example/a", &hosts, &SavedNames::none()).expect("compiles");
             if let Ok(url) = url.render(&minijinja::context! { member_name => &name }) {
                 prop_assert_eq!(url.as_str(), "https://crm.example/a");
             }

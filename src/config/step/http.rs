@@ -3,14 +3,15 @@
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 
-use super::delivery::{DeliverySettings, retry, timeout};
-use super::document::Kind;
-use super::fault::Fault;
-use super::redaction;
-use super::secret::Lookup;
-use super::section::Section;
-use super::value::{Name, Value};
-use crate::flow::definition::{HttpBody, HttpStep};
+use crate::config::delivery::{retry, timeout};
+use crate::config::document::Kind;
+use crate::config::fault::Fault;
+use crate::config::flow::Reading;
+use crate::config::redaction;
+use crate::config::section::Section;
+use crate::config::value::{Name, Value};
+use crate::flow::SavedNames;
+use crate::flow::action::{HttpBody, HttpStep};
 use crate::flow::template::{
     AllowedHost, BodyTemplate, FormField, FormTemplate, HeaderTemplate, JsonTemplate, MediaType, UrlTemplate,
 };
@@ -39,15 +40,16 @@ const RESERVED: [&str; 8] = [
 ];
 
 /// Reads the step; what it leaves out is as `[delivery]` has it.
-pub(super) fn read(section: &mut Section<'_>, defaults: &DeliverySettings, lookup: &Lookup) -> Option<HttpStep> {
+pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<HttpStep> {
+    let Reading { names, defaults, lookup, .. } = reading;
     let method = section.optional("method", |value| value.word("HTTP method", &METHODS)).unwrap_or(&Method::POST);
     let hosts = section.optional("allowed_hosts", |value| value.list(|_, host| allowed_host(host))).unwrap_or_default();
-    let url = section.required("url", |value| value.compiled(|text| UrlTemplate::compile_among(text, &hosts)));
+    let url = section.required("url", |value| value.compiled(|text| UrlTemplate::compile_among(text, &hosts, names)));
     let headers = match section.has("headers") {
-        true => section.optional("headers", |value| headers(value, lookup)),
+        true => section.optional("headers", |value| headers(value, reading)),
         false => Some(Vec::new()),
     };
-    let body = body(section, method);
+    let body = body(section, method, names);
     if let (Some(HttpBody::Text(_)), Some(headers)) = (&body, &headers)
         && headers.iter().any(|(name, _)| *name == CONTENT_TYPE)
     {
@@ -71,7 +73,7 @@ pub(super) fn read(section: &mut Section<'_>, defaults: &DeliverySettings, looku
 /// The keys that give a request a body.
 const BODIES: [&str; 4] = ["format", "json", "form", "body"];
 
-fn body(section: &mut Section<'_>, method: &Method) -> Option<HttpBody> {
+fn body(section: &mut Section<'_>, method: &Method, names: &SavedNames) -> Option<HttpBody> {
     let bodiless = matches!(*method, Method::GET | Method::HEAD);
     let given = BODIES.into_iter().filter(|key| section.has(key)).count();
     if given > 1 {
@@ -80,9 +82,9 @@ fn body(section: &mut Section<'_>, method: &Method) -> Option<HttpBody> {
         section.refuse(Fault::Bodiless(method.to_string()));
     }
     let format = section.optional("format", |value| value.word("format", &Format::NAMES));
-    let json = section.optional("json", document);
-    let form = section.optional("form", form);
-    let text = if section.has("body") { text(section) } else { None };
+    let json = section.optional("json", |value| document(value, names));
+    let form = section.optional("form", |value| form(value, names));
+    let text = if section.has("body") { text(section, names) } else { None };
     let none = || match bodiless || *method == Method::DELETE {
         true => HttpBody::Empty,
         false => HttpBody::Format(Format::default()),
@@ -92,7 +94,7 @@ fn body(section: &mut Section<'_>, method: &Method) -> Option<HttpBody> {
 }
 
 /// Reads a text and its media type, which says how values are inserted.
-fn text(section: &mut Section<'_>) -> Option<BodyTemplate> {
+fn text(section: &mut Section<'_>, names: &SavedNames) -> Option<BodyTemplate> {
     let media_type = section.required("content_type", |value| {
         let text = value.text()?;
         let media_type = MediaType::parse(text);
@@ -103,13 +105,15 @@ fn text(section: &mut Section<'_>) -> Option<BodyTemplate> {
     });
     // Without its media type, the text is still read, so that its own faults are told as well.
     let media_or_plain = media_type.clone().or_else(|| MediaType::parse("text/plain"))?;
-    let text = section.optional("body", |value| value.compiled(|text| BodyTemplate::compile(media_or_plain, text)));
+    let text =
+        section.optional("body", |value| value.compiled(|text| BodyTemplate::compile(media_or_plain, text, names)));
     media_type.and(text)
 }
 
-fn form(value: Value<'_>) -> Option<FormTemplate> {
-    let fields =
-        value.entries()?.map(|(name, value)| Some((name.text.to_owned(), value.compiled(FormField::compile)?)));
+fn form(value: Value<'_>, names: &SavedNames) -> Option<FormTemplate> {
+    let fields = value
+        .entries()?
+        .map(|(name, value)| Some((name.text.to_owned(), value.compiled(|text| FormField::compile(text, names))?)));
     fields.collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(FormTemplate::new)
 }
 
@@ -123,12 +127,12 @@ fn allowed_host(value: Value<'_>) -> Option<AllowedHost> {
 }
 
 /// Reads a JSON document, each of whose texts is a template.
-fn document(value: Value<'_>) -> Option<JsonTemplate> {
+pub(super) fn document(value: Value<'_>, names: &SavedNames) -> Option<JsonTemplate> {
     match &value.node().kind {
-        Kind::Text(_) => value.compiled(JsonTemplate::text),
-        Kind::List(_) => value.list(|_, element| document(element)).map(JsonTemplate::Array),
+        Kind::Text(_) => value.compiled(|text| JsonTemplate::text(text, names)),
+        Kind::List(_) => value.list(|_, element| document(element, names)).map(JsonTemplate::Array),
         Kind::Table(_) => {
-            let members = value.entries()?.map(|(name, member)| Some((name.text.to_owned(), document(member)?)));
+            let members = value.entries()?.map(|(name, member)| Some((name.text.to_owned(), document(member, names)?)));
             members.collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(JsonTemplate::Object)
         }
         Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) | Kind::Datetime(_) => {
@@ -137,9 +141,9 @@ fn document(value: Value<'_>) -> Option<JsonTemplate> {
     }
 }
 
-fn headers(value: Value<'_>, lookup: &Lookup) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
+fn headers(value: Value<'_>, reading: &Reading<'_>) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
     let headers = value.entries()?.map(|(name, value)| {
-        let template = header(value, lookup);
+        let template = header(value, reading);
         let name = header_name(name)?;
         let is_secret = redaction::is_secret(name.as_str());
         template.map(|template| (name, if is_secret { template.hidden() } else { template }))
@@ -148,11 +152,11 @@ fn headers(value: Value<'_>, lookup: &Lookup) -> Option<Vec<(HeaderName, HeaderT
 }
 
 /// Reads a header's value: a template, or a secret that stands elsewhere.
-fn header(value: Value<'_>, lookup: &Lookup) -> Option<HeaderTemplate> {
+fn header(value: Value<'_>, reading: &Reading<'_>) -> Option<HeaderTemplate> {
     if !value.is_table() {
-        return value.compiled(HeaderTemplate::compile);
+        return value.compiled(|text| HeaderTemplate::compile(text, &reading.names));
     }
-    let secret = lookup.secret(value)?;
+    let secret = reading.lookup.secret(value)?;
     let header = HeaderTemplate::secret(secret.expose());
     if header.is_err() {
         value.refuse(Fault::HeaderSecret);
