@@ -311,3 +311,31 @@ fn an_offer_whose_end_was_missed_is_over_when_the_agent_is_called_again() {
     let outcomes: Vec<_> = leaving.offers.iter().flatten().map(|offer| offer.outcome).collect();
     assert_eq!(outcomes, [Outcome::NoAnswer, Outcome::NoAnswer]);
 }
+
+/// What `hookswitch replay` prints of a recording, with these arguments before it.
+fn replayed_by_the_program(arguments: &[&str], name: &str) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hookswitch"))
+        .arg("replay")
+        .args(arguments)
+        .arg(directory().join(format!("{name}.plain.esl.zst")))
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn the_program_prints_the_events_beyond_the_eight_when_it_is_asked_for_all() {
+    let printed = |arguments: &[&str]| {
+        let lines = replayed_by_the_program(&[arguments, &["--format", "jsonl"]].concat(), "11a_hold_reinvite");
+        lines.lines().map(|line| serde_json::from_str::<Payload>(line).expect("a payload")).collect::<Vec<_>>()
+    };
+    let (eight, mut all) = (printed(&[]), printed(&["--all"]));
+    assert!(eight.iter().all(|payload| payload.event.is_of_the_eight()));
+    for event in ["hold", "unhold", "offer_ended", "queue_count", "agent_status", "agent_state"] {
+        assert!(all.iter().any(|payload| payload.event.as_str() == event), "no {event}");
+    }
+    all.retain(|payload| payload.event.is_of_the_eight());
+    assert_eq!(all, eight);
+    assert!(replayed_by_the_program(&["--all"], "11a_hold_reinvite").contains("held by agent"));
+}
