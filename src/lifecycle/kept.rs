@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::attempt::Attempt;
+use super::attempts::Held;
 use super::machine::Lifecycle;
 use super::memory::{Abandoned, Settled, Stay};
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
@@ -88,7 +89,7 @@ impl Lifecycle {
     /// An attempt's key and what is to be found again of it after a restart; none if that is nothing any more.
     pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
         let text = |state: serde_json::Result<String>| state.expect("what is kept of an attempt is plain data");
-        if let Some(attempt) = self.held(hash) {
+        if let Some(Held { attempt, .. }) = self.attempts.held(hash) {
             return Some((attempt.key.clone(), text(serde_json::to_string(attempt))));
         }
         let departed = self.nodes().find_map(|node| node.memory.departed(hash))?;
@@ -118,7 +119,7 @@ impl Lifecycle {
         if let Some(departed) = left_at.and_then(|left_at| Departed::of(&attempt, left_at)) {
             self.restore_departed(departed);
         }
-        let hash = self.insert(attempt);
+        let hash = self.attempts.insert(attempt);
         self.wake(hash);
     }
 

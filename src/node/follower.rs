@@ -25,7 +25,7 @@ use crate::esl::link::{Intake, NodeAddress};
 use crate::hook;
 use crate::id::{AttemptHash, NodeName};
 use crate::lifecycle::kept::Kept;
-use crate::lifecycle::machine::OpenStays;
+use crate::lifecycle::survey::OpenStays;
 use crate::lifecycle::{Effects, Lifecycle};
 use crate::outbox::{AttemptChange, Closed, Entry, Outbox};
 use crate::recording::{Mark, Tap};

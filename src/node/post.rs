@@ -14,7 +14,7 @@ use crate::esl::feed::EventItem;
 use crate::esl::link::{self, Intake, Link, NodeAddress};
 use crate::freeswitch::Snapshot;
 use crate::id::{AttemptHash, NodeName};
-use crate::lifecycle::machine::OpenStays;
+use crate::lifecycle::survey::OpenStays;
 
 /// How many items are taken from the connection at once: enough that waking up costs little beside them, few enough that
 /// a deadline among them is not late.

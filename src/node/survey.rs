@@ -12,8 +12,8 @@ use crate::esl::commands::{CommandError, Commands};
 use crate::freeswitch::Snapshot;
 use crate::freeswitch::snapshot::{MemberRow, UnreadableAnswer, callcenter_rows, channels};
 use crate::id::{ChannelUuid, CoreUuid, QueueName};
-use crate::lifecycle::machine::OpenStays;
 use crate::lifecycle::memory::Stay;
+use crate::lifecycle::survey::OpenStays;
 
 /// Why a survey failed.
 #[derive(Debug, thiserror::Error)]
