@@ -207,7 +207,7 @@ impl Lifecycle {
             queue_end: None,
             loss: None,
             wrap_up: None,
-            sla_missed: false,
+            sla_settled: false,
             sequence: 0,
             left: false,
             dirty: true,
