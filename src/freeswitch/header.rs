@@ -58,6 +58,9 @@ headers! {
     CC_ATTEMPT_ID = "variable_cc_attempt_id";
     CC_ATTEMPT_SEQ = "variable_cc_attempt_seq";
     CC_EXIT_KEY = "variable_cc_exit_key";
+    CC_CAUSE_VARIABLE = "variable_cc_cause";
+    CC_CANCEL_REASON_VARIABLE = "variable_cc_cancel_reason";
+    CC_QUEUE_CANCELED_EPOCH = "variable_cc_queue_canceled_epoch";
     AMD_RESULT = "variable_amd_result";
     AVMD_DETECT = "variable_avmd_detect";
     GROUP_CONFIRM_KEY = "variable_group_confirm_key";

@@ -111,6 +111,9 @@ pub struct Call {
     pub end: Option<LegEnd>,
     /// The node's clock when that was seen.
     pub end_seen_at: Option<Timestamp>,
+    /// That the member had left the queue before, as the call's end told: it holds if nothing else tells so.
+    #[serde(default)]
+    pub left_queue: Option<Box<QueueEnd>>,
 }
 
 /// That FreeSWITCH does not have an attempt, or a leg, any more.
@@ -120,6 +123,9 @@ pub struct Loss {
     pub at: Timestamp,
     /// Until when the events that tell its end may still come.
     pub grace_until: Timestamp,
+    /// When it surely was over, where events had been missed: what happened later says nothing of its end.
+    #[serde(default)]
+    pub over_by: Option<Timestamp>,
 }
 
 /// What `member-queue-end` said.
@@ -135,6 +141,9 @@ pub struct QueueEnd {
     pub reason: Option<CancelReason>,
     /// How the call ends, as far as it is known by then, where it does.
     pub call_end: Option<LegEnd>,
+    /// Whether it was read off the call's end.
+    #[serde(default)]
+    pub inferred: bool,
 }
 
 impl Attempt {
@@ -184,14 +193,9 @@ impl Attempt {
             at: occasion.at,
             seen_at: occasion.now,
             call_goes_on: answer_state == AnswerState::Answered,
-            reason: match data.header(h::CC_CANCEL_REASON).as_deref() {
-                Some("TIMEOUT") => Some(CancelReason::Timeout),
-                Some("NO_AGENT_TIMEOUT") => Some(CancelReason::NoAgentTimeout),
-                Some("EXIT_WITH_KEY") => Some(CancelReason::ExitWithKey),
-                Some(_) => Some(CancelReason::BreakOut),
-                None => None,
-            },
+            reason: data.header(h::CC_CANCEL_REASON).map(|word| cancel_reason(&word)),
             call_end: (answer_state == AnswerState::Hangup).then(|| LegEnd::read(occasion.at, data)),
+            inferred: false,
         });
         self.loss = None;
         self.dirty = true;
@@ -201,29 +205,54 @@ impl Attempt {
     pub fn end_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         self.infer_bridge(occasion, data);
         let is_in_next_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
-        if self.loss.is_some() && self.queue_end.is_none() && is_in_next_queue {
-            // How the member came there was not seen, so how the stay ended is not known.
+        let end = LegEnd::read(occasion.at, data);
+        let left_queue = self.read_queue_end(occasion, data, end.at);
+        if let Some(loss) = self.loss.as_ref().filter(|_| self.queue_end.is_none())
+            && (is_in_next_queue || loss.over_by.is_some_and(|over_by| over_by < end.at))
+        {
+            // The call has outlived the stay. How that ended was not seen; the call may remember it.
+            if left_queue.is_some() {
+                (self.queue_end, self.loss, self.dirty) = (left_queue, None, true);
+            }
             return;
         }
-        let end = LegEnd::read(occasion.at, data);
         if self.call.end.is_some() || self.went_on_until(end.at) {
             return;
         }
         self.absorb(data);
         self.call.end = Some(end);
+        self.call.left_queue = left_queue.map(Box::new);
         self.call.end_seen_at = Some(occasion.now);
         self.loss = None;
         self.dirty = true;
     }
 
+    /// What mod_callcenter has left on a call, which ended at that time, of an earlier end of the stay. It sets the time in
+    /// whole seconds: the one in which the member joined may be of the stay before, and a member who breaks out in the one
+    /// in which the call ended has hung up.
+    fn read_queue_end(&self, occasion: &Occasion<'_>, data: ChannelData<'_>, call_end: Timestamp) -> Option<QueueEnd> {
+        let says = |name, what: &str| data.header(name).is_some_and(|said| said == what);
+        let reason = cancel_reason(&data.header(h::CC_CANCEL_REASON_VARIABLE)?);
+        let at = Timestamp::from_second(data.header(h::CC_QUEUE_CANCELED_EPOCH)?.parse().ok()?).ok()?;
+        let is_of_stay = says(h::CC_CAUSE_VARIABLE, "cancel")
+            && says(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
+            && says(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
+            && self.joined_at < at;
+        let is_earlier = reason != CancelReason::BreakOut || at.as_second() < call_end.as_second();
+        let at = at.max(self.latest_fact_at()).min(call_end);
+        let (seen_at, reason) = (occasion.now, Some(reason));
+        let end = QueueEnd { at, seen_at, call_goes_on: true, reason, call_end: None, inferred: true };
+        (is_of_stay && is_earlier).then_some(end)
+    }
+
     /// FreeSWITCH does not have the attempt any more, and nobody has seen how it ended; until `grace_until`, the events
     /// that tell it may still come. Where there is no grace, the process itself has gone: what is known then is all.
-    pub fn lose(&mut self, at: Timestamp, grace_until: Timestamp) {
+    pub fn lose(&mut self, Loss { at, grace_until, over_by }: Loss) {
         let is_explained = at < grace_until && (self.queue_end.is_some() || self.call.end.is_some());
         let is_sooner = self.loss.as_ref().is_none_or(|loss| grace_until < loss.grace_until);
         if is_sooner && !is_explained {
             let at = self.loss.as_ref().map_or(at.max(self.latest_fact_at()), |loss| loss.at);
-            self.loss = Some(Loss { at, grace_until });
+            self.loss = Some(Loss { at, grace_until, over_by });
         }
     }
 
@@ -246,5 +275,15 @@ impl Attempt {
     pub fn use_processing(&self, occasion: &Occasion<'_>, offer: Option<usize>) -> bool {
         let agent = offer.map(|index| &self.offers[index].agent);
         occasion.world.use_processing(self.settings.processing, &self.key.queue, agent)
+    }
+}
+
+/// Why a member left without an agent, in mod_callcenter's word.
+fn cancel_reason(word: &str) -> CancelReason {
+    match word {
+        "TIMEOUT" => CancelReason::Timeout,
+        "NO_AGENT_TIMEOUT" => CancelReason::NoAgentTimeout,
+        "EXIT_WITH_KEY" => CancelReason::ExitWithKey,
+        _ => CancelReason::BreakOut,
     }
 }

@@ -37,6 +37,7 @@ impl Attempt {
             return self.settle_wrap_up(occasion);
         }
         self.stop_waiting_for_call(occasion.now);
+        self.stop_waiting_for_queue_end(occasion.now);
         let mut next = earlier(self.settle_wrap_up(occasion), self.settle_sla(occasion));
         for index in 0..self.offers.len() {
             next = earlier(next, self.settle_offer(occasion, index));
@@ -81,7 +82,7 @@ impl Attempt {
 
     fn settle_offer(&mut self, occasion: &mut Occasion<'_>, index: usize) -> Option<Timestamp> {
         let fate = self.member_fate();
-        if let Some(Loss { at, grace_until }) = self.offers[index].loss().cloned() {
+        if let Some(Loss { at, grace_until, .. }) = self.offers[index].loss().cloned() {
             if occasion.now < grace_until {
                 return Some(grace_until);
             }
@@ -131,6 +132,15 @@ impl Attempt {
         let has_gone = self.has_gone(now);
         if let Some(end) = self.queue_end.as_mut().filter(|end| has_gone || end.seen_at + CALL_END_WAIT <= now) {
             self.call.end = self.call.end.take().or(end.call_end.take());
+        }
+    }
+
+    /// Where FreeSWITCH's word that the member has left does not come any more, what the call's end told of it has to do.
+    fn stop_waiting_for_queue_end(&mut self, now: Timestamp) {
+        let is_missing = self.queue_end.is_none() && self.call.end_seen_at.is_some_and(|at| at + QUEUE_END_WAIT <= now);
+        if is_missing && let Some(end) = self.call.left_queue.take() {
+            (self.queue_end, self.call.end, self.call.end_seen_at) = (Some(*end), None, None);
+            self.dirty = true;
         }
     }
 
@@ -185,7 +195,7 @@ impl Attempt {
             bridge.hold.since = bridge.hold.since.filter(|since| *since < left_at);
             bridge.hold.end(left_at);
         }
-        let synthetic = self.queue_end.is_none();
+        let synthetic = self.queue_end.as_ref().is_none_or(|end| end.inferred);
         let offer = self.bridge.as_ref().map(|bridge| bridge.offer);
         self.left = true;
         self.tell(occasion, EventName::Leaving, offer, left_at, synthetic);

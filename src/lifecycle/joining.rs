@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::anomaly::Anomaly;
-use super::attempt::{Attempt, Call, Member};
+use super::attempt::{Attempt, Call, Loss, Member};
 use super::input::Input;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
@@ -60,7 +60,7 @@ impl Lifecycle {
             }
             // Nobody resumes who has not left: the end is on its way, or is lost.
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-                attempt.lose(occasion.at, occasion.now + LOSS_GRACE);
+                attempt.lose(Loss { at: occasion.at, grace_until: occasion.now + LOSS_GRACE, over_by: None });
             });
         }
         if self.left_before(member).is_some_and(|left_at| input.at < left_at) {
@@ -74,7 +74,7 @@ impl Lifecycle {
         if let Some(hung_up_at) = hung_up_at.filter(|hung_up_at| input.at <= *hung_up_at) {
             // Whatever told how the stay ended has come and gone.
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-                attempt.lose(hung_up_at, occasion.now + LOSS_GRACE);
+                attempt.lose(Loss { at: hung_up_at, grace_until: occasion.now + LOSS_GRACE, over_by: None });
             });
         }
     }

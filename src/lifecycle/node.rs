@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::attempt::Loss;
 use super::channels::Channels;
 use super::early::EarlyEvents;
 use super::machine::LOSS_GRACE;
@@ -112,13 +113,12 @@ impl Node {
         self.gap_since.unwrap_or(self.now)
     }
 
-    /// The node's attempts are compared with what it has: gives when those that it does not have were there last, as far
-    /// as is known, and how long the events that tell their end may still come.
-    pub fn compare(&mut self) -> (Timestamp, SignedDuration) {
-        let last = std::mem::replace(&mut self.compared_at, self.now);
+    /// The node's attempts are compared with what it has: gives what that says of those that it does not have.
+    pub fn compare(&mut self) -> Loss {
+        let (now, last) = (self.now, std::mem::replace(&mut self.compared_at, self.now));
         match self.gap_since.take() {
-            Some(since) => (since, LOSS_GRACE),
-            None => (last, DOUBT),
+            Some(since) => Loss { at: since, grace_until: now + LOSS_GRACE, over_by: Some(now) },
+            None => Loss { at: last, grace_until: now + DOUBT, over_by: None },
         }
     }
 

@@ -68,9 +68,9 @@ impl Lifecycle {
         let (there, gone): (Vec<_>, Vec<_>) = judged.partition(|(_, attempt)| is_there(&attempt.key));
         let hashes = |found: Vec<(AttemptHash, &Attempt)>| found.into_iter().map(|(hash, _)| hash).collect::<Vec<_>>();
         let (there, gone) = (hashes(there), hashes(gone));
-        let (known_until, grace) = self.here.compare();
-        self.lose(gone, known_until, self.here.now + grace, effects);
-        self.lose_legs(gone_legs, known_until, effects);
+        let loss = self.here.compare();
+        self.lose(gone, &loss, effects);
+        self.lose_legs(gone_legs, loss.at, effects);
         let there: Vec<_> = there.into_iter().filter(|hash| self.attempts.is_latest(*hash)).collect();
         for hash in &there {
             if let Some(held) = self.attempts.held_mut(*hash) {
@@ -94,16 +94,16 @@ impl Lifecycle {
     pub(super) fn change_core(&mut self, core: CoreUuid, effects: &mut Effects) {
         let gone = self.attempts_here().filter(|(_, attempt)| attempt.key.core != core).map(|(hash, _)| hash).collect();
         let known_until = self.here.known_until();
-        self.lose(gone, known_until, known_until, effects);
+        self.lose(gone, &Loss { at: known_until, grace_until: known_until, over_by: None }, effects);
         self.here.change_core(core);
     }
 
-    /// Attempts were found gone, which were there last at that time; until `grace_until`, their ends may still be told.
-    fn lose(&mut self, mut gone: Vec<AttemptHash>, at: Timestamp, grace_until: Timestamp, effects: &mut Effects) {
+    /// Attempts were found gone.
+    fn lose(&mut self, mut gone: Vec<AttemptHash>, loss: &Loss, effects: &mut Effects) {
         gone.sort_unstable_by_key(|hash| (self.attempt(*hash).map(|attempt| attempt.joined_at), *hash));
         let (now, source) = (self.here.now, Source { core_uuid: self.here.core.clone(), event_sequence: None });
         for hash in gone {
-            self.with_attempt(hash, now, &source, effects, |attempt, _| attempt.lose(at, grace_until));
+            self.with_attempt(hash, now, &source, effects, |attempt, _| attempt.lose(loss.clone()));
         }
     }
 
@@ -113,7 +113,7 @@ impl Lifecycle {
         let (now, source) = (self.here.now, Source { core_uuid: self.here.core.clone(), event_sequence: None });
         for (leg, hash) in gone {
             self.with_attempt(hash, now, &source, effects, |attempt, occasion| {
-                attempt.lose_leg(leg.as_str(), Loss { at, grace_until: occasion.now + LOSS_GRACE });
+                attempt.lose_leg(leg.as_str(), Loss { at, grace_until: occasion.now + LOSS_GRACE, over_by: None });
             });
         }
     }

@@ -1,9 +1,13 @@
 //! What is lost, and what is told nevertheless.
 
+use hookswitch::freeswitch::Snapshot;
+use hookswitch::lifecycle::Effects;
 use hookswitch::moment::EventName;
 use hookswitch::moment::value::{CancelReason, CcResult, Outcome, Seconds};
 
-use crate::story::{Ended, Ring, Stay, Story};
+use jiff::SignedDuration;
+
+use crate::story::{Ended, Ring, Stay, Story, micros, snapshot};
 
 /// A conversation of which one event, the first of that name that is left, is lost.
 fn without(name: &str, occurrence: usize) -> Story {
@@ -52,6 +56,59 @@ fn any_one_lost_event_of_the_queue_changes_no_hook_but_its_own() {
     assert_eq!(told.hooks(), CONVERSATION);
     assert!(told.only(EventName::Processing).synthetic);
     assert_eq!(told.outcomes(), [Outcome::Bridged]);
+}
+
+#[test]
+fn an_end_that_nobody_heard_is_read_off_the_calls_later_end() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.pass(3_000);
+    story.set(stay.leg, "cc_exit_key", "9");
+    let left_at = story.now();
+    story.lost(|story| story.leave(&stay, Some("EXIT_WITH_KEY")));
+    story.pass(1_200);
+    story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    let told = story.told();
+    assert_eq!(told.hooks(), ["joined", "leaving cancel exit_with_key"]);
+    let leaving = told.leaving();
+    assert!(leaving.synthetic);
+    assert_eq!((&leaving.call_cause, leaving.hangup_side, leaving.exit_key.as_deref()), (&None, None, Some("9")));
+    let told_at = leaving.left_at.expect("it left").0;
+    assert!((0..1_000_000).contains(&(left_at - told_at.as_microsecond())), "to the second: {told_at}");
+}
+
+#[test]
+fn a_call_that_outlives_an_unheard_end_does_not_tell_how_the_stay_ended() {
+    for remembers in [true, false] {
+        let mut story = Story::new();
+        let stay = story.caller();
+        let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
+        story.play(&mut lifecycle, &mut effects);
+        let heard = story.sent.len();
+        lifecycle.end_connection(lifecycle.now());
+        story.lost(|story| {
+            story.pass(3_000);
+            story.leave(&stay, Some("TIMEOUT"));
+            story.pass(100);
+        });
+        lifecycle.begin_connection();
+        let found = Snapshot { taken_at: Some(micros(story.now())), members: Vec::new(), ..snapshot(&story, &[&stay]) };
+        let open = lifecycle.open_attempts();
+        lifecycle.reconcile(&found, &open, &mut effects);
+        story.pass(1_100);
+        if !remembers {
+            story.set(stay.leg, "cc_cause", "");
+        }
+        story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+        for sent in &story.sent[heard..] {
+            lifecycle.handle_event(&sent.event, &mut effects);
+        }
+        lifecycle.advance(lifecycle.now() + SignedDuration::from_mins(1), &mut effects);
+        let leaving = &effects.moments.last().expect("it left").payload;
+        let reason = if remembers { CancelReason::Timeout } else { CancelReason::Lost };
+        assert_eq!((leaving.cc_result, leaving.cc_cancel_reason), (Some(CcResult::Cancel), Some(reason)));
+        assert_eq!((&leaving.call_cause, leaving.synthetic), (&None, true));
+    }
 }
 
 #[test]

@@ -247,7 +247,7 @@ impl Simulation {
         self.emit(event);
     }
 
-    /// `member-queue-end` of a member who was not. The two variables are set after the event.
+    /// `member-queue-end` of a member who was not. The variables are set after the event.
     pub(super) fn announce_queue_cancelled(&mut self, member: &mut Leg, stay: &Stay, word: CancelWord) {
         let mut event = self.callcenter_with_channel(QUEUE_CANCEL, member);
         event.push("CC-Queue", self.queue(stay.queue).name.clone());
@@ -258,6 +258,7 @@ impl Simulation {
         event.push("CC-Cancel-Reason", word.as_str());
         push_member(&mut event, member, stay);
         self.emit(event);
+        member.variables.set("cc_queue_canceled_epoch", self.now.as_second().to_string());
         member.variables.set("cc_cause", "cancel");
         member.variables.set("cc_cancel_reason", word.as_str());
     }

@@ -263,6 +263,11 @@ impl Story {
             None => draft.header("CC-Hangup-Cause", "SUCCESS"),
         }
         self.send("member-queue-end", draft);
+        if let Some(reason) = reason {
+            self.set(stay.leg, "cc_queue_canceled_epoch", self.now / 1_000_000);
+            self.set(stay.leg, "cc_cause", "cancel");
+            self.set(stay.leg, "cc_cancel_reason", reason);
+        }
     }
 
     /// A member is to be offered to an agent.
