@@ -74,6 +74,18 @@ impl<'e> ChannelData<'e> {
         self.time(h::CHANNEL_ANSWERED_TIME)
     }
 
+    /// When a channel was made and answered, as far as these data tell: its own, or those of the channel that it is, or was,
+    /// connected with.
+    pub fn times_of(self, channel: &str) -> ChannelTimes {
+        let is = |uuid: Option<Cow<'_, str>>| uuid.is_some_and(|uuid| uuid == channel);
+        let (created, answered) = match (is(self.uuid()), is(self.other_uuid())) {
+            (true, _) => (h::CHANNEL_CREATED_TIME, h::CHANNEL_ANSWERED_TIME),
+            (false, true) => (h::OTHER_LEG_CREATED_TIME, h::OTHER_LEG_ANSWERED_TIME),
+            (false, false) => return ChannelTimes::default(),
+        };
+        ChannelTimes { created_at: self.time(created), answered_at: self.time(answered) }
+    }
+
     /// When it was last connected with another, as far as FreeSWITCH still knows: a transfer resets it.
     pub fn bridged_at(self) -> Option<Timestamp> {
         self.time(h::CHANNEL_BRIDGED_TIME)
@@ -119,6 +131,15 @@ impl<'e> ChannelData<'e> {
         let micros: i64 = self.0.header(name)?.parse().ok()?;
         (micros > 0).then(|| Timestamp::from_microsecond(micros).ok()).flatten()
     }
+}
+
+/// When a channel was made and answered, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelTimes {
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
 }
 
 /// Whether a channel is up.

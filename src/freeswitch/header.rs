@@ -16,6 +16,8 @@ headers! {
 
     UNIQUE_ID = "Unique-ID";
     OTHER_LEG_UNIQUE_ID = "Other-Leg-Unique-ID";
+    OTHER_LEG_CREATED_TIME = "Other-Leg-Channel-Created-Time";
+    OTHER_LEG_ANSWERED_TIME = "Other-Leg-Channel-Answered-Time";
     ANSWER_STATE = "Answer-State";
     CALL_DIRECTION = "Call-Direction";
     HANGUP_CAUSE = "Hangup-Cause";

@@ -7,7 +7,7 @@ use super::attempt::Attempt;
 use super::leg::LegEnd;
 use super::offer::OfferState;
 use super::world::Occasion;
-use crate::freeswitch::channel::{AnswerState, ChannelData};
+use crate::freeswitch::channel::{AnswerState, ChannelData, ChannelTimes};
 use crate::freeswitch::header as h;
 use crate::id::ChannelUuid;
 use crate::moment::EventName;
@@ -97,7 +97,7 @@ impl Hold {
 
 impl Attempt {
     /// The member's channel was connected with `other`.
-    pub fn connect(&mut self, occasion: &mut Occasion<'_>, other: &str) {
+    pub fn connect(&mut self, occasion: &mut Occasion<'_>, other: &str, data: ChannelData<'_>) {
         let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(other)) else { return };
         if self.ended_at().is_some_and(|ended_at| ended_at < occasion.at) {
             return;
@@ -105,15 +105,24 @@ impl Attempt {
         match &mut self.bridge {
             Some(bridge) if bridge.offer == index => bridge.disconnected_at = None,
             Some(bridge) if self.offers[bridge.offer].is_open() => {}
-            _ => self.bridge(occasion, index, occasion.at, false),
+            _ => self.bridge(occasion, index, occasion.at, data.times_of(other).answered_at, false),
         }
     }
 
-    /// Takes over a connection that nobody saw being made; when the agent was called and answered is not known.
-    pub fn take_over_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, at: Timestamp) {
-        let index = self.open_offer(agent, at).unwrap_or_else(|| self.infer_offer(agent, at));
+    /// Takes over a connection that nobody saw being made. When the agent was called and answered is known as far as the
+    /// leg's own times tell.
+    pub fn take_over_bridge(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        agent: &str,
+        leg: ChannelUuid,
+        at: Timestamp,
+        data: ChannelData<'_>,
+    ) {
+        let ChannelTimes { created_at, answered_at } = data.times_of(leg.as_str());
+        let index = self.open_offer(agent, at).unwrap_or_else(|| self.infer_offer(agent, at, created_at));
         self.offers[index].choose_leg(leg);
-        self.bridge(occasion, index, at, true);
+        self.bridge(occasion, index, at, answered_at, true);
     }
 
     /// Infers a connection whose event was lost from the time that the channel data of either leg still hold.
@@ -138,7 +147,7 @@ impl Attempt {
         let connected =
             self.offers.iter().position(|offer| offer.is_open() && offer.offered_at <= at && offer.has_leg(&leg));
         if let Some(index) = connected {
-            return self.bridge(occasion, index, at, true);
+            return self.bridge(occasion, index, at, data.times_of(&leg).answered_at, true);
         }
         // Of an offer that nobody saw, the data of either leg name the other side.
         let says = |name, what: &str| data.header(name).is_some_and(|said| said == what);
@@ -152,7 +161,7 @@ impl Attempt {
             && !self.offers.iter().any(|offer| offer.has_leg(&leg))
             && says(h::CC_QUEUE_VARIABLE, self.key.queue.as_str());
         if is_of_stay && let Some(agent) = data.header(h::CC_AGENT_VARIABLE) {
-            self.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), at);
+            self.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), at, data);
         }
     }
 
@@ -175,8 +184,8 @@ impl Attempt {
         }
         if offer.state != OfferState::Bridged {
             // Only who has answered gets so far, whether that was seen or not.
-            let answered_at = data.answered_at().filter(|_| !data.needs_confirmation());
-            self.answer_as(occasion, index, answered_at.unwrap_or(occasion.at), true);
+            let answered_at = self.offers[index].answered_by(occasion.at, data.answered_at());
+            self.answer_as(occasion, index, answered_at, true);
             self.close_offer(occasion, index, Outcome::Failed, occasion.at, false);
             return true;
         }
@@ -226,8 +235,16 @@ impl Attempt {
         }
     }
 
-    fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
-        self.answer_as(occasion, index, at, true);
+    fn bridge(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        index: usize,
+        at: Timestamp,
+        leg_answered_at: Option<Timestamp>,
+        synthetic: bool,
+    ) {
+        let answered_at = self.offers[index].answered_by(at, leg_answered_at);
+        self.answer_as(occasion, index, answered_at, true);
         self.offers[index].state = OfferState::Bridged;
         self.bridge =
             Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });

@@ -83,7 +83,7 @@ impl Lifecycle {
                     if session == uuid {
                         attempt.absorb(data);
                     }
-                    attempt.connect(occasion, leg);
+                    attempt.connect(occasion, leg, data);
                 });
             }
         }

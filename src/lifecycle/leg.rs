@@ -13,6 +13,9 @@ use crate::id::{AgentName, ChannelUuid};
 pub struct Leg {
     /// Its channel.
     pub channel: ChannelUuid,
+    /// Whether the agent must accept with a key. FreeSWITCH tells so only until it is done.
+    #[serde(default)]
+    pub confirms: bool,
     /// How it ended, once it has.
     pub end: Option<LegEnd>,
     /// That it was found gone.
@@ -23,7 +26,12 @@ pub struct Leg {
 impl Leg {
     /// A leg that lives.
     pub fn new(channel: ChannelUuid) -> Self {
-        Self { channel, end: None, loss: None }
+        Self { channel, confirms: false, end: None, loss: None }
+    }
+
+    /// A leg that lives, of which its own channel data tell.
+    pub fn of(channel: ChannelUuid, data: ChannelData<'_>) -> Self {
+        Self { confirms: data.needs_confirmation(), ..Self::new(channel) }
     }
 }
 
@@ -64,6 +72,9 @@ pub struct UnclaimedLeg {
     pub leg: Leg,
     /// What it says of the agent.
     pub identity: LegIdentity,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
 }
 
 /// Who the agent is, as far as the leg tells.

@@ -128,6 +128,21 @@ impl Offer {
         at < self.offered_at || ended_by_then
     }
 
+    /// When it was over, if it is.
+    pub fn closed_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            OfferState::Closed { at, .. } => Some(*at),
+            OfferState::Open | OfferState::Bridged | OfferState::Failing { .. } => None,
+        }
+    }
+
+    /// When the agent had answered who has by `at`: when the leg was, where that is known and was enough.
+    pub fn answered_by(&self, at: Timestamp, leg_answered_at: Option<Timestamp>) -> Timestamp {
+        let confirms = self.standby || self.leg().is_some_and(|leg| leg.confirms);
+        let answered_at = leg_answered_at.filter(|answered_at| (self.offered_at..=at).contains(answered_at));
+        answered_at.filter(|_| !confirms).unwrap_or(at)
+    }
+
     /// Adds a leg, if it is not among them.
     pub fn add_leg(&mut self, leg: Leg) {
         if !self.has_leg(leg.channel.as_str()) {

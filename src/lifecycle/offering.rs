@@ -1,15 +1,19 @@
 //! How an attempt is offered: what each fact about an agent changes of its offers.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::{Attempt, Loss};
 use super::leg::{Leg, LegEnd, LegIdentity, UnclaimedLeg};
 use super::offer::{Offer, OfferState};
 use super::world::Occasion;
-use crate::freeswitch::channel::ChannelData;
+use crate::freeswitch::channel::{ChannelData, ChannelTimes};
 use crate::freeswitch::header as h;
 use crate::id::ChannelUuid;
 use crate::moment::EventName;
+
+/// How long after an agent's answer mod_callcenter says that it connects: 40 ms were seen. Who has accepted with a key, or is
+/// on a standing call, has answered the phone longer ago, and FreeSWITCH does not tell them from others by then.
+const CONNECTING_TIME: SignedDuration = SignedDuration::from_millis(300);
 
 impl Attempt {
     /// The attempt is offered to an agent; false if it has been offered to the same one again meanwhile. An earlier offer
@@ -40,15 +44,15 @@ impl Attempt {
         let Some(index) = its_own.or_else(|| self.open_offer(agent, occasion.at)) else {
             let seen = self.unclaimed_legs.iter().position(|unclaimed| unclaimed.leg.channel == leg);
             let index = seen.unwrap_or_else(|| {
-                let (leg, identity) = (Leg::new(leg), LegIdentity::default());
-                self.unclaimed_legs.push(UnclaimedLeg { agent: agent.into(), leg, identity });
+                let (leg, identity, created_at) = (Leg::of(leg, data), LegIdentity::default(), data.created_at());
+                self.unclaimed_legs.push(UnclaimedLeg { agent: agent.into(), leg, identity, created_at });
                 self.unclaimed_legs.len() - 1
             });
             self.unclaimed_legs[index].identity.absorb(data);
             return;
         };
         let offer = &mut self.offers[index];
-        offer.add_leg(Leg::new(leg));
+        offer.add_leg(Leg::of(leg, data));
         offer.identity.absorb(data);
         if offer.is_open() {
             self.announce(occasion, index);
@@ -65,20 +69,25 @@ impl Attempt {
 
     /// mod_callcenter is about to connect an agent; false if that offer is over.
     pub fn start_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, data: ChannelData<'_>) -> bool {
-        let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
+        let leg = data.header(h::CC_AGENT_UUID).or_else(|| data.uuid());
+        let ChannelTimes { created_at, answered_at } =
+            leg.as_deref().map_or_else(Default::default, |l| data.times_of(l));
+        let answered_at = answered_at.filter(|answered_at| occasion.at.duration_since(*answered_at) <= CONNECTING_TIME);
+        let Some(index) = self.offer_told_by(agent, occasion.at, created_at) else { return false };
         let offer = &mut self.offers[index];
         offer.identity.absorb(data);
-        if let Some(leg) = data.header(h::CC_AGENT_UUID).or_else(|| data.uuid()) {
+        if let Some(leg) = leg {
             offer.choose_leg(ChannelUuid::new(leg));
         }
+        let answered_at = offer.answered_by(occasion.at, answered_at);
         self.announce(occasion, index);
-        self.answer(occasion, index, occasion.at);
+        self.answer(occasion, index, answered_at);
         true
     }
 
     /// The agent was not reached; false if that offer is over already.
     pub fn fail_offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, cause: &str) -> bool {
-        let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
+        let Some(index) = self.offer_told_by(agent, occasion.at, None) else { return false };
         self.offers[index].state =
             OfferState::Failing { cause: cause.to_owned(), at: occasion.at, seen_at: occasion.now };
         self.dirty = true;
@@ -130,11 +139,11 @@ impl Attempt {
 
     /// The offer that an event must be about: the open one, else one whose beginning was not seen; none if that offer, or
     /// the member's stay, is over.
-    fn offer_told_by(&mut self, agent: &str, at: Timestamp) -> Option<usize> {
+    fn offer_told_by(&mut self, agent: &str, at: Timestamp, leg_created_at: Option<Timestamp>) -> Option<usize> {
         self.open_offer(agent, at).or_else(|| {
             let latest = self.offers.iter().rfind(|offer| offer.agent.as_str() == agent);
             let is_past = latest.is_some_and(|offer| offer.is_past(at)) || self.left_at().is_some();
-            (!is_past).then(|| self.infer_offer(agent, at))
+            (!is_past).then(|| self.infer_offer(agent, at, leg_created_at))
         })
     }
 
@@ -146,8 +155,16 @@ impl Attempt {
         }
     }
 
-    pub(super) fn infer_offer(&mut self, agent: &str, at: Timestamp) -> usize {
-        let index = self.add_offer(agent, false, at);
+    /// Makes up an offer that was made by then: when its leg was made, as far as that is known. FreeSWITCH makes the leg in
+    /// the same tick of its clock in which mod_callcenter tells of the offer.
+    pub(super) fn infer_offer(&mut self, agent: &str, at: Timestamp, leg_created_at: Option<Timestamp>) -> usize {
+        let closed_at = self.offers.iter().rfind(|offer| offer.agent.as_str() == agent).and_then(Offer::closed_at);
+        let unclaimed = self.unclaimed_legs.iter().filter(|unclaimed| unclaimed.agent.as_str() == agent);
+        let created_at = unclaimed.filter_map(|unclaimed| unclaimed.created_at).chain(leg_created_at);
+        // What is older than the stay is a standing call.
+        let earliest = closed_at.map_or(self.joined_at, |closed_at| closed_at.max(self.joined_at));
+        let offered_at = created_at.filter(|created_at| (earliest..=at).contains(created_at)).min();
+        let index = self.add_offer(agent, false, offered_at.unwrap_or(at));
         self.offers[index].inferred = true;
         index
     }

@@ -159,7 +159,7 @@ impl Lifecycle {
         self.attempts.note_offer(&agent, hash);
         self.note_leg(&leg, hash);
         self.with_attempt(hash, at, &input.source, effects, |attempt, occasion| {
-            attempt.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), bridged_at);
+            attempt.take_over_bridge(occasion, &agent, ChannelUuid::new(&*leg), bridged_at, data);
         });
     }
 

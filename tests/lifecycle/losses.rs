@@ -3,7 +3,7 @@
 use hookswitch::freeswitch::Snapshot;
 use hookswitch::lifecycle::Effects;
 use hookswitch::moment::EventName;
-use hookswitch::moment::value::{CancelReason, CcResult, Outcome, Seconds};
+use hookswitch::moment::value::{CancelReason, CcResult, Outcome, Seconds, Time};
 
 use jiff::SignedDuration;
 
@@ -138,6 +138,57 @@ fn a_lost_offering_is_made_up_and_marked() {
         told.only(EventName::Missed).agent_channel_id.as_ref().map(|id| id.as_str()),
         Some(&*story.uuid(ring.leg))
     );
+}
+
+#[test]
+fn an_offer_that_was_not_heard_of_was_made_when_its_leg_was() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    story.pass(1_000);
+    let offered_at = story.now();
+    story.lost(|story| story.offering(&stay, "agent1"));
+    let ring = story.ring(&stay, "agent1");
+    story.pass(3_000);
+    story.miss(&stay, &ring, "USER_BUSY", Ended::ByPhone);
+    let told = story.told();
+    let missed = told.only(EventName::Missed);
+    assert_eq!(missed.offered_at, Some(Time(micros(offered_at))));
+    assert_eq!(missed.ring_sec, Some(Seconds(3.0)));
+}
+
+#[test]
+fn whoever_hears_little_of_an_offer_gives_the_same_times_as_who_hears_all() {
+    let times = |lost: &[&str]| {
+        let mut story = Story::new();
+        let stay = story.caller();
+        story.pass(2_000);
+        let ring = story.offer(&stay, "agent1");
+        story.pass(1_000);
+        story.pick_up(ring.leg);
+        story.pass(20);
+        story.bridge_start(&stay, &ring);
+        story.pass(2_000);
+        story.bridge(&stay, &ring);
+        story.pass(5_000);
+        story.caller_ends(&stay, &ring);
+        let is_of_member = |place: usize| place < 3;
+        let mut place = 0..;
+        story.sent.retain(|sent| is_of_member(place.next().unwrap_or(0)) || !lost.contains(&sent.name.as_str()));
+        let told = story.told();
+        let leaving = told.leaving();
+        (leaving.offered_at, leaving.answered_at, leaving.bridged_at)
+    };
+    let whole = times(&[]);
+    assert!(whole.0 < whole.1 && whole.1 < whole.2);
+    for lost in [
+        &["agent-offering", "CHANNEL_CREATE", "CHANNEL_ANSWER"][..],
+        &["agent-offering", "CHANNEL_CREATE", "CHANNEL_ANSWER", "bridge-agent-start"],
+        &["agent-offering", "CHANNEL_CREATE", "CHANNEL_ANSWER", "bridge-agent-start", "CHANNEL_BRIDGE"],
+        &["CHANNEL_ANSWER"],
+        &["CHANNEL_ANSWER", "bridge-agent-start"],
+    ] {
+        assert_eq!(times(lost), whole, "{lost:?}");
+    }
 }
 
 #[test]

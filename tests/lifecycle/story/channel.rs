@@ -31,6 +31,8 @@ pub(super) struct Channel {
     pub(super) bridged_at: i64,
     pub(super) hung_up_at: i64,
     pub(super) other: Option<String>,
+    /// When the other channel was made and answered: only the data of the one that was connected first tell.
+    pub(super) others_times: (i64, i64),
     pub(super) cause: Option<String>,
     pub(super) variables: BTreeMap<String, String>,
 }
@@ -72,6 +74,8 @@ impl Channel {
         draft.header("Caller-Channel-Bridged-Time", self.bridged_at);
         if let Some(other) = &self.other {
             draft.header("Other-Leg-Unique-ID", other);
+            draft.header("Other-Leg-Channel-Created-Time", self.others_times.0);
+            draft.header("Other-Leg-Channel-Answered-Time", self.others_times.1);
         }
         for (name, value) in &self.variables {
             draft.header(&format!("variable_{name}"), value);

@@ -365,6 +365,9 @@ impl Story {
             self.channels[leg.0].bridged_at = self.now;
             self.channels[leg.0].other = Some(other);
         }
+        let Channel { created_at, answered_at, .. } = self.channels[right.0];
+        self.channels[left.0].others_times = (created_at, answered_at);
+        self.channels[right.0].others_times = (0, 0);
         self.of_channel("CHANNEL_BRIDGE", left);
     }
 
