@@ -207,9 +207,9 @@ impl Attempt {
         let is_in_next_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
         let end = LegEnd::read(occasion.at, data);
         let left_queue = self.read_queue_end(occasion, data, end.at);
-        if let Some(loss) = self.loss.as_ref().filter(|_| self.queue_end.is_none())
-            && (is_in_next_queue || loss.over_by.is_some_and(|over_by| over_by < end.at))
-        {
+        let may_be_over = self.loss.is_some() || occasion.may_have_missed(self.joined_at);
+        let was_over = self.loss.as_ref().and_then(|loss| loss.over_by).is_some_and(|over_by| over_by < end.at);
+        if self.queue_end.is_none() && (was_over || (may_be_over && is_in_next_queue)) {
             // The call has outlived the stay. How that ended was not seen; the call may remember it.
             if left_queue.is_some() {
                 (self.queue_end, self.loss, self.dirty) = (left_queue, None, true);

@@ -58,10 +58,9 @@ impl Attempt {
         let sla = self.settings.sla.filter(|_| !self.sla_settled && self.loss.is_none())?;
         let at = self.joined_at + sla;
         let waited_until = earlier(self.bridge.as_ref().map(|bridge| bridge.at), self.ended_at());
-        let may_have_ended = (self.joined_at..at).contains(&occasion.known_until);
         match waited_until {
             None if occasion.now < at + LATENESS => return Some(at + LATENESS),
-            None if may_have_ended => return None,
+            None if occasion.may_have_missed(self.joined_at) => return None,
             Some(until) if until <= at => {
                 self.sla_settled = true;
                 return None;

@@ -139,7 +139,9 @@ impl Lifecycle {
         let opened = known.or_else(|| {
             let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
             let joined_at = row.joined_at().unwrap_or(at);
-            let bridged_before = data.bridged_at().filter(|_| !row.is_answered());
+            // Who is connected while the survey's questions are answered is connected in this stay.
+            let is_before = |at: &Timestamp| !row.is_answered() && at.as_second() <= joined_at.as_second();
+            let bridged_before = data.bridged_at().filter(is_before);
             let resumed = row.is_resumed();
             let newcomer =
                 Newcomer { member: &member, name, number, data, joined_at, bridged_before, resumed, synthetic: true };

@@ -148,6 +148,13 @@ pub struct Occasion<'a> {
     pub moments: &'a mut Vec<Moment>,
 }
 
+impl Occasion<'_> {
+    /// Whether events may have been missed since then that no comparison with FreeSWITCH has made up for.
+    pub fn may_have_missed(&self, since: Timestamp) -> bool {
+        (since..self.now).contains(&self.known_until)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

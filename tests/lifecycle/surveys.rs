@@ -4,7 +4,7 @@ use hookswitch::freeswitch::Snapshot;
 use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::EventName;
-use hookswitch::moment::value::{CancelReason, Outcome};
+use hookswitch::moment::value::{CancelReason, CcResult, Outcome};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::story::{Ended, Stay, Story, micros, snapshot};
@@ -96,6 +96,58 @@ fn who_is_gone_after_a_gap_was_there_until_it_began() {
     watch.survey(&snapshot(&story, &[]));
     watch.pass(SignedDuration::from_secs(5));
     assert_eq!(watch.left(), Some((cut, Some(CancelReason::Lost))));
+}
+
+#[test]
+fn how_a_stay_ended_is_not_read_off_a_call_that_ends_in_the_next_queue_before_the_survey() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let mut watch = Watch::of(&story, &[&stay]);
+    watch.lifecycle.end_connection(watch.lifecycle.now());
+    story.sent.clear();
+    story.lost(|story| {
+        let ring = story.talk(&stay, "agent1");
+        story.set(stay.leg, "transfer_source", "1795421926:x:bl_xfer:2002/default/XML");
+        story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+        story.join(stay.leg, "sales@default");
+        story.bridge_end(&stay, &ring, true);
+        story.leave(&stay, None);
+        story.pass(3_000);
+    });
+    watch.lifecycle.begin_connection();
+    story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    watch.survey(&snapshot(&story, &[]));
+    watch.pass(SignedDuration::from_mins(1));
+    assert_eq!(watch.left().map(|(_, reason)| reason), Some(Some(CancelReason::Lost)));
+}
+
+#[test]
+fn who_was_connected_between_two_questions_of_a_survey_was_connected_in_this_stay() {
+    let mut story = Story::new();
+    let (stay, ring) = story.lost(|story| {
+        let stay = story.caller();
+        story.pass(2_000);
+        let ring = story.offer(&stay, "agent1");
+        story.pass(1_000);
+        (stay, ring)
+    });
+    // Mod_callcenter's list still shows the member waiting, the channel's data were asked for later.
+    let mut found = snapshot(&story, &[&stay]);
+    found.members[0].joined_epoch = (stay.joined_at / 1_000_000).to_string().into();
+    story.lost(|story| story.answer(&stay, &ring));
+    found.taken_at = Some(micros(story.now()));
+    found.channels.insert(story.uuid(ring.leg).as_str().into());
+    let dump = story.dump(stay.leg, story.now()).expect("it is up");
+    found.dumps.insert(story.uuid(stay.leg).as_str().into(), dump);
+    let mut watch = Watch { lifecycle: story.lifecycle(), effects: Effects::default() };
+    watch.survey(&found);
+    story.pass(5_000);
+    story.caller_ends(&stay, &ring);
+    story.play(&mut watch.lifecycle, &mut watch.effects);
+    watch.pass(SignedDuration::from_mins(1));
+    let leaving = &watch.effects.moments.last().expect("it left").payload;
+    assert_eq!(leaving.cc_result, Some(CcResult::Success));
 }
 
 #[test]
