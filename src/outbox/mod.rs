@@ -27,6 +27,7 @@
 //! - `schema`, `lock`: the file; `trouble`, `salvage`: what to do where it can't be used.
 
 pub mod archive;
+mod checkpointer;
 pub mod deliveries;
 mod desk;
 pub mod entry;

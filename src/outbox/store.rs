@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
+use super::checkpointer::{self, Checkpointer};
 use super::desk::Desk;
 use super::lock::{Lock, LockError, beside};
 use super::outbox::{Health, Outbox};
@@ -21,7 +22,7 @@ use super::run::Run;
 use super::salvage;
 use super::schema::{self, SchemaError};
 use super::trouble;
-use super::writer::Writer;
+use super::writer::{Ends, Writer};
 use crate::id::{AttemptKey, FlowName};
 
 /// How many commands may wait for the writer. As many as it takes into one transaction: while one is flushed, the next
@@ -34,9 +35,9 @@ const HANDOVER: usize = 4_096;
 /// How long a transaction waits for another process's to end. The command line's take milliseconds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The write-ahead log's length, in pages of 4 KiB, at which it is checkpointed although there is work: 32 MiB are read
-/// back quickly after a crash.
-const CHECKPOINT_PAGES: i64 = 8_192;
+/// The write-ahead log's length, in pages, at which commits wait until it is moved: far more than there is where the
+/// checkpointer keeps up, and little for a disk.
+const CHECKPOINT_PAGES: u32 = 8 * checkpointer::LONG;
 
 /// How long the delivery log is kept by default: as long as somebody may ask what became of a call of last month.
 const KEEP: Duration = Duration::from_hours(31 * 24);
@@ -191,8 +192,9 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (health_out, health) = watch::channel(Health::Writing);
     let (paused, paused_in) = watch::channel(paused);
     let retention = Retention::new(settings.keep, settings.max_bytes);
-    let writer = Writer::new(connection, commands_in, runs_out, health_out, paused_in, desk, retention)
-        .map_err(SchemaError::from)?;
+    let checkpointer = Checkpointer::new(settings.path.clone());
+    let ends = Ends { commands: commands_in, runs: runs_out, health: health_out, paused: paused_in };
+    let writer = Writer::new(connection, ends, desk, retention, checkpointer).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let path = settings.path.clone();

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
 
+use super::checkpointer::{self, Checkpointer};
 use super::desk::Desk;
 use super::outbox::{Command, Committed, Health};
 use super::retention::Retention;
@@ -42,13 +43,11 @@ const FORGETTING_PAUSE: Duration = Duration::from_secs(60);
 /// The writer and all it owns.
 pub(super) struct Writer {
     connection: Connection,
-    commands: mpsc::Receiver<Command>,
-    runs: mpsc::Sender<Run>,
-    health: watch::Sender<Health>,
-    paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
+    ends: Ends,
     desk: Desk,
     stored: Stored,
     retention: Retention,
+    checkpointer: Checkpointer,
     /// Changes when another process has written.
     data_version: i64,
     last_tick: Instant,
@@ -56,6 +55,14 @@ pub(super) struct Writer {
     forget_from: Instant,
     /// Whether something was written since the last checkpoint.
     unsaved: bool,
+}
+
+/// The writer's ends of the channels.
+pub(super) struct Ends {
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) runs: mpsc::Sender<Run>,
+    pub(super) health: watch::Sender<Health>,
+    pub(super) paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
 }
 
 /// What one transaction brought forth.
@@ -68,25 +75,20 @@ struct Outcome {
 impl Writer {
     pub(super) fn new(
         connection: Connection,
-        commands: mpsc::Receiver<Command>,
-        runs: mpsc::Sender<Run>,
-        health: watch::Sender<Health>,
-        paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
+        ends: Ends,
         desk: Desk,
         retention: Retention,
+        checkpointer: Checkpointer,
     ) -> rusqlite::Result<Self> {
         let data_version = store::data_version(&connection)?;
-        let stored = Stored::default();
         let last_tick = Instant::now();
         Ok(Self {
             connection,
-            commands,
-            runs,
-            health,
-            paused,
+            ends,
             desk,
-            stored,
+            stored: Stored::default(),
             retention,
+            checkpointer,
             data_version,
             last_tick,
             forget_from: last_tick,
@@ -99,16 +101,19 @@ impl Writer {
     pub(super) fn run(mut self, runtime: &Runtime) -> rusqlite::Result<()> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let (wait, received) = (self.wait(), self.commands.recv_many(&mut batch, BATCH));
+            let (wait, received) = (self.wait(), self.ends.commands.recv_many(&mut batch, BATCH));
             if runtime.block_on(async { tokio::time::timeout(wait, received).await }) == Ok(0) {
                 break;
             }
             let idle = batch.is_empty();
-            let room = if self.runs.is_closed() { 0 } else { self.runs.capacity() };
+            let room = if self.ends.runs.is_closed() { 0 } else { self.ends.runs.capacity() };
             self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
-            self.desk.set_paused(self.paused.borrow().clone());
+            self.desk.set_paused(self.ends.paused.borrow().clone());
             if !idle || !self.desk.claimable(now_ms(), 1).is_empty() {
                 self.persist(&mut batch)?;
+            }
+            if self.checkpointer.has_ended() {
+                self.checkpoint();
             }
             if self.last_tick.elapsed() >= TICK {
                 self.tick(idle);
@@ -121,7 +126,7 @@ impl Writer {
     /// How long to wait for a command: until the next run on disk is due, at most one tick.
     fn wait(&self) -> Duration {
         match self.desk.next_due_ms() {
-            Some(due_ms) if !self.runs.is_closed() => {
+            Some(due_ms) if !self.ends.runs.is_closed() => {
                 let remaining_ms = due_ms.saturating_sub(now_ms());
                 Duration::from_millis(remaining_ms.try_into().unwrap_or(0)).clamp(BREATH, TICK)
             }
@@ -142,7 +147,7 @@ impl Writer {
         for run in outcome.ready {
             // There is a place for it, because the desk gives no more seats than the channel has. Where the runner has
             // ended, the run is found again at the next start.
-            if self.runs.try_send(run).is_err() {
+            if self.ends.runs.try_send(run).is_err() {
                 debug!("the runner has ended");
             }
         }
@@ -171,7 +176,7 @@ impl Writer {
                 Err(error) => self.set_health(Health::Stalled { reason: reason(&error) }),
             }
             self.stored.forget_all();
-            if self.commands.is_closed() {
+            if self.ends.commands.is_closed() {
                 return Ok(None);
             }
             thread::sleep(backoff);
@@ -205,7 +210,7 @@ impl Writer {
     }
 
     fn set_health(&self, health: Health) {
-        self.health.send_if_modified(|known| {
+        self.ends.health.send_if_modified(|known| {
             let changed = *known != health;
             if changed {
                 match &health {
@@ -218,8 +223,8 @@ impl Writer {
         });
     }
 
-    /// Looks for runs that another process has made due, forgets what is old, and checkpoints when nothing else is to be
-    /// done.
+    /// Looks for runs that another process has made due, forgets what is old, and has the log moved into the database: when
+    /// nothing else is to be done, or beside the work when it has grown long.
     fn tick(&mut self, idle: bool) {
         self.last_tick = Instant::now();
         if let Err(error) = self.notice_others() {
@@ -228,6 +233,8 @@ impl Writer {
         self.forget_old();
         if idle {
             self.checkpoint();
+        } else if let Err(error) = self.checkpointer.begin_if_long(&self.connection) {
+            warn!(%error, "the outbox's log could not be read");
         }
     }
 
@@ -259,10 +266,9 @@ impl Writer {
         }
     }
 
-    /// Moves what is in the write-ahead log into the database, as far as readers allow.
     fn checkpoint(&mut self) {
         if std::mem::take(&mut self.unsaved)
-            && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            && let Err(error) = checkpointer::checkpoint(&self.connection)
         {
             warn!(%error, "the outbox could not be checkpointed; it is tried again after the next commit");
         }
