@@ -9,6 +9,7 @@
 //! ```
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +18,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Problem, Problems};
+use crate::admin::app::{App, Shared};
+use crate::admin::rate::Rates;
+use crate::admin::{self, Server};
+use crate::config::{Config, HttpSettings, Problem, Problems};
 use crate::delivery::Client;
 use crate::delivery::limits::Limits;
 use crate::esl::Nodes;
@@ -62,6 +66,14 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The HTTP interface has no place.
+    #[error("the HTTP interface cannot listen at {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
     Client(#[from] reqwest::Error),
@@ -76,6 +88,7 @@ pub struct Daemon {
     fleet: JoinSet<()>,
     runner: JoinSet<()>,
     runner_end: CancellationToken,
+    http: Option<Http>,
     outbox: Outbox,
     outbox_ending: crate::outbox::store::Ending,
     /// What the daemon was started with, and what holds now.
@@ -102,12 +115,14 @@ impl Daemon {
             paused: config.paused_flows(),
             ..Settings::at(&config.outbox.path)
         };
+        let server = config.http.as_ref().map(listen).transpose()?;
         let opened = Opened::open(&settings)?;
         let (flows, flows_in) = watch::channel(Arc::new(config.flows_of_runs()));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
         let client = Arc::new(Client::new(limits)?);
         let nodes = Nodes::default();
-        let runner = Runner { outbox: opened.outbox.clone(), client, nodes: nodes.clone(), flows: flows_in };
+        let runner =
+            Runner { outbox: opened.outbox.clone(), client: client.clone(), nodes: nodes.clone(), flows: flows_in };
         let runner_end = CancellationToken::new();
         let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
         let left_open = left_open(opened.recovered.attempts);
@@ -121,6 +136,20 @@ impl Daemon {
         let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
         let (outbox, outbox_ending) = (opened.outbox, opened.ending);
+        let http = server.map(|(server, settings)| {
+            let (settings, settings_in) = watch::channel(Arc::new(settings));
+            let app = App::new(Shared {
+                config: config_in.clone(),
+                settings: settings_in,
+                outbox: outbox.clone(),
+                outbox_path: started_with.outbox.path.clone(),
+                live: live.clone(),
+                nodes: nodes.clone(),
+                client,
+                rates: Rates::default(),
+            });
+            Http::start(server, app, settings)
+        });
         let around = Surroundings {
             config: config_in,
             outbox: Some(outbox.clone()),
@@ -129,7 +158,7 @@ impl Daemon {
             event_capacity: EVENT_CAPACITY,
         };
         let fleet = JoinSet::from_iter([Fleet::new(around, left_open, directory).run(end.clone())]);
-        Ok(Self { live, end, fleet, runner, runner_end, outbox, outbox_ending, started_with, config, flows })
+        Ok(Self { live, end, fleet, runner, runner_end, http, outbox, outbox_ending, started_with, config, flows })
     }
 
     /// Uses another configuration from now on. Nodes are added, left and connected anew as it says; attempts that are under
@@ -149,13 +178,22 @@ impl Daemon {
         // Flows first: a hook's flow is there when the hook is.
         self.flows.send_replace(Arc::new(config.flows_of_runs()));
         self.outbox.pause(config.paused_flows());
+        if let (Some(http), Some(settings)) = (&self.http, &config.http) {
+            http.configure(settings.clone());
+        }
         self.config.send_replace(Arc::new(config));
         Ok(())
+    }
+
+    /// Where the HTTP interface listens, if there is one.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|http| http.address)
     }
 
     /// Waits until a part ends by itself, which none should: then the daemon is of no use any more.
     pub async fn failed(&mut self) {
         tokio::select! {
+            () = Http::failed(&mut self.http) => error!("the HTTP interface has ended"),
             Some(ended) = self.fleet.join_next() => match ended {
                 Ok(()) => error!("no node is followed any more"),
                 Err(failure) => error!(%failure, "the task that follows all nodes failed"),
@@ -169,6 +207,9 @@ impl Daemon {
 
     /// Ends in order: first nothing new comes in, then runs under way are finished, then the outbox is closed.
     pub async fn stop(mut self) {
+        if let Some(http) = self.http.take() {
+            http.stop().await;
+        }
         self.end.cancel();
         if let Some(Err(failure)) = self.fleet.join_next().await {
             error!(%failure, "the task that follows all nodes failed");
@@ -181,6 +222,52 @@ impl Daemon {
         drop(self.outbox);
         self.outbox_ending.ended().await;
     }
+}
+
+/// The HTTP interface that runs.
+#[derive(Debug)]
+struct Http {
+    address: SocketAddr,
+    settings: watch::Sender<Arc<HttpSettings>>,
+    end: CancellationToken,
+    task: JoinSet<()>,
+}
+
+impl Http {
+    fn start(server: Server, app: App, settings: watch::Sender<Arc<HttpSettings>>) -> Self {
+        let (address, end) = (server.address(), CancellationToken::new());
+        let task = JoinSet::from_iter([server.run(admin::router(app), end.clone())]);
+        Self { address, settings, end, task }
+    }
+
+    /// Uses other tokens and limits from now on. Where it can be reached from elsewhere, it is never left without tokens:
+    /// another address takes effect later.
+    fn configure(&self, mut settings: HttpSettings) {
+        if settings.tokens.is_empty() && !self.address.ip().is_loopback() {
+            settings.tokens.clone_from(&self.settings.borrow().tokens);
+        }
+        self.settings.send_replace(Arc::new(settings));
+    }
+
+    /// Waits until it ends by itself; for ever where there is none.
+    async fn failed(http: &mut Option<Self>) {
+        match http {
+            Some(http) => drop(http.task.join_next().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes no more requests, and answers those that are under way.
+    async fn stop(mut self) {
+        self.end.cancel();
+        while self.task.join_next().await.is_some() {}
+    }
+}
+
+fn listen(settings: &HttpSettings) -> Result<(Server, HttpSettings), StartError> {
+    let address = settings.listen;
+    let server = Server::bind(address).map_err(|source| StartError::Listen { address, source })?;
+    Ok((server, settings.clone()))
 }
 
 /// What was kept of attempts, by node. A state that cannot be read is said and left alone: its attempt stays in the

@@ -17,6 +17,7 @@ use super::file::{self, SourceFile};
 use super::flow;
 use super::freeswitch::{self, FreeswitchNode};
 use super::hook;
+use super::http::HttpSettings;
 use super::outbox::OutboxSettings;
 use super::problem::{Problem, Problems};
 use super::queue::ResolvedQueue;
@@ -46,6 +47,8 @@ pub struct Config {
     pub outbox: OutboxSettings,
     /// How requests are sent.
     pub delivery: DeliverySettings,
+    /// The HTTP interface, if there is to be one.
+    pub http: Option<HttpSettings>,
     agents: Agents,
     flows: BTreeMap<FlowName, Arc<Flow>>,
     stored_flows: Arc<StoredFlows>,
@@ -163,12 +166,14 @@ impl Config {
 
     /// The keys that a daemon started with this configuration takes from `later` only when it is started again.
     pub fn keys_for_restart(&self, later: &Self) -> Vec<&'static str> {
+        let listen = |config: &Self| config.http.as_ref().map(|http| http.listen);
         let differs = [
             ("daemon.drain", self.daemon.drain != later.daemon.drain),
             ("outbox.path", self.outbox.path != later.outbox.path),
             ("outbox.keep", self.outbox.keep != later.outbox.keep),
             ("outbox.max_size", self.outbox.max_size != later.outbox.max_size),
             ("delivery.concurrency", self.delivery.concurrency != later.delivery.concurrency),
+            ("http.listen", listen(self) != listen(later)),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
@@ -189,6 +194,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
     let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
     let delivery = delivery.unwrap_or_default();
+    let http = root.optional("http", |value| value.section(|section| HttpSettings::read(section, lookup)));
     let mut literals = Literals::new();
     let flows = root.optional("flows", |value| flow::read_all(value, false, &delivery, lookup, &mut literals));
     let flows = flows.unwrap_or_default();
@@ -200,6 +206,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         outbox: outbox.unwrap_or_default(),
         stored_flows: Arc::new(StoredFlows::new(delivery.clone(), lookup.clone(), literals)),
         delivery,
+        http,
         heard: hook::heard(queues.hooks().chain(agents.hooks())),
         agents,
         flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),

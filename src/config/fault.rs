@@ -191,6 +191,18 @@ pub enum Fault {
     /// A stored definition that can't be used.
     #[error("{0}")]
     Definition(String),
+    /// An address to listen at that is none.
+    #[error("`{0}` is not an address to listen at")]
+    ListenAddress(String),
+    /// A listener that others reach, without tokens.
+    #[error("{0} can be reached from other machines, and there are no tokens")]
+    OpenToAll(String),
+    /// A list of tokens without any.
+    #[error("there are no tokens in this list")]
+    NoTokens,
+    /// A token that can be guessed, or not be sent.
+    #[error("a token has {0} or more characters, all of them visible ASCII")]
+    Token(usize),
     /// No FreeSWITCH to follow.
     #[error("no FreeSWITCH is configured")]
     NoFreeswitch,
@@ -250,6 +262,12 @@ impl Fault {
             Self::NotAWord => "write it literally, without blanks and quotes".into(),
             Self::RunsValue(_) => "write its value literally, without call data".into(),
             Self::Definition(_) => "retry the run with `--latest`".into(),
+            Self::ListenAddress(_) => {
+                "write IP address and port: `127.0.0.1:8060`, `[::1]:8060`, `0.0.0.0:8060`".into()
+            }
+            Self::OpenToAll(_) => "listen on 127.0.0.1, or add `[[http.tokens]]` with name, role and token".into(),
+            Self::NoTokens => "add a token with name, role and token, or leave `tokens` out".into(),
+            Self::Token(_) => "make one with: head -c 32 /dev/urandom | base64".into(),
             Self::NoFreeswitch => "add [[freeswitch]] with name, address and password".into(),
         }
     }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -136,7 +137,7 @@ impl Follower {
                 let shown = self.lifecycle.on(&address.name).now();
                 let intake = Intake { capacity: self.around.event_capacity, asides: self.tap.is_wanted() };
                 let post = Post::connect(*address, shown, intake);
-                self.around.nodes.insert(post.name.clone(), post.link.commands.clone());
+                self.around.nodes.insert(post.name.clone(), &post.link);
                 self.posts.push(post);
             }
             Order::Leave(node, reply) => {
@@ -179,6 +180,8 @@ impl Follower {
             self.commit(effects).await?;
         }
         let post = &mut self.posts[place];
+        let lag = Timestamp::now().as_microsecond() - self.lifecycle.on(&post.name).now().as_microsecond();
+        post.link.tally.lag_micros.store(lag.try_into().unwrap_or(0), Ordering::Relaxed);
         if post.is_between_surveys() && self.lifecycle.take_stale_roster() {
             post.survey_soon();
         }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
 
 use super::desk::Desk;
+use super::figures::Figures;
 use super::outbox::{Command, Committed, Health};
 use super::retention::Retention;
 use super::run::Run;
@@ -49,6 +50,7 @@ pub(super) struct Writer {
     desk: Desk,
     stored: Stored,
     retention: Retention,
+    figures: Arc<Figures>,
     /// Changes when another process has written.
     data_version: i64,
     last_tick: Instant,
@@ -66,6 +68,7 @@ struct Outcome {
 }
 
 impl Writer {
+    #[expect(clippy::too_many_arguments, reason = "all that it owns, from the one who opens the store")]
     pub(super) fn new(
         connection: Connection,
         commands: mpsc::Receiver<Command>,
@@ -74,6 +77,7 @@ impl Writer {
         paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
         desk: Desk,
         retention: Retention,
+        figures: Arc<Figures>,
     ) -> rusqlite::Result<Self> {
         let data_version = store::data_version(&connection)?;
         let stored = Stored::default();
@@ -87,6 +91,7 @@ impl Writer {
             desk,
             stored,
             retention,
+            figures,
             data_version,
             last_tick,
             forget_from: last_tick,
@@ -150,8 +155,17 @@ impl Writer {
         for command in batch.drain(..) {
             // Who no longer waits for the answer does not need it.
             match command {
-                Command::Commit { done, .. } => drop(committed.next().map(|committed| done.send(committed))),
-                Command::Record { done, .. } => drop(done.send(())),
+                Command::Commit { entry, done } => {
+                    let Some(committed) = committed.next() else { continue };
+                    for moment in entry.moments.iter().filter(|moment| committed.moments.contains(&moment.id)) {
+                        self.figures.note_moment(moment.event, moment.is_loss);
+                    }
+                    let _ = done.send(committed);
+                }
+                Command::Record { report, done } => {
+                    self.figures.note_progress(report.progress());
+                    let _ = done.send(());
+                }
             }
         }
         Ok(())
@@ -162,7 +176,10 @@ impl Writer {
     fn transact_until_done(&mut self, batch: &[Command]) -> rusqlite::Result<Option<Outcome>> {
         let mut backoff = FIRST_BACKOFF;
         loop {
-            match self.transact(batch) {
+            let began = Instant::now();
+            let done = self.transact(batch);
+            self.figures.commits.observe(began.elapsed());
+            match done {
                 Ok(outcome) => {
                     self.set_health(Health::Writing);
                     return Ok(Some(outcome));

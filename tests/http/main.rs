@@ -1,0 +1,5 @@
+//! The HTTP interface, asked from outside.
+
+mod gate;
+mod looking;
+mod stage;
