@@ -15,7 +15,7 @@ use super::offer::{Leg, LegEnd, LegIdentity, Offer, OfferState, UnclaimedLeg};
 use super::variables;
 use super::world::Occasion;
 use super::wrap_up::WrapUp;
-use crate::config::queue::QueueSettings;
+use crate::config::queue::{QueueSettings, QueueSource};
 use crate::freeswitch::channel::{AnswerState, ChannelData, Disposition, Hangup};
 use crate::freeswitch::header as h;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
@@ -29,6 +29,9 @@ pub struct Attempt {
     pub key: AttemptKey,
     /// The node that it is on.
     pub node: NodeName,
+    /// Where its facts come from.
+    #[serde(default)]
+    pub source: QueueSource,
     /// The settings of its queue, as they were when it joined.
     #[serde(skip)]
     pub settings: Arc<QueueSettings>,
@@ -85,6 +88,15 @@ pub struct Member {
 /// The member's call.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Call {
+    /// The member's channel, where it is none of the key: a dialer's attempt can begin before the member is called.
+    #[serde(default)]
+    pub channel: Option<ChannelUuid>,
+    /// When the member's phone began to ring, where that is an event.
+    #[serde(default)]
+    pub rang_at: Option<Timestamp>,
+    /// When the member was connected with what is played, where no agent takes part.
+    #[serde(default)]
+    pub connected_at: Option<Timestamp>,
     /// The number called.
     pub destination: Option<String>,
     /// When the channel was made.
@@ -147,14 +159,16 @@ impl Attempt {
     pub fn absorb(&mut self, data: ChannelData<'_>) {
         self.call.created_at = self.call.created_at.or_else(|| data.created_at());
         self.call.answered_at = self.call.answered_at.or_else(|| data.answered_at());
-        // A joining that was not seen is known to the second only; the call was answered before it.
-        self.joined_at = self.call.answered_at.map_or(self.joined_at, |at| at.max(self.joined_at));
+        if self.source == QueueSource::Callcenter {
+            // A joining that was not seen is known to the second only; the call was answered before it.
+            self.joined_at = self.call.answered_at.map_or(self.joined_at, |at| at.max(self.joined_at));
+        }
         if let Some(mark) = data.header(h::TRANSFER_SOURCE) {
             self.call.transfer_mark = Some(mark.into_owned());
         }
         let is_of_another = |name, own: &str| data.header(name).is_some_and(|value| value != own);
-        if is_of_another(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
-            || is_of_another(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
+        if self.source == QueueSource::Callcenter && (is_of_another(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
+            || is_of_another(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str()))
         {
             return;
         }
@@ -265,8 +279,25 @@ impl Attempt {
         }
     }
 
-    /// FreeSWITCH says that the member has left the queue. The first such word stands.
+    /// mod_callcenter says that the member has left the queue.
     pub fn end_queue(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
+        let reason = match data.header(h::CC_CANCEL_REASON).as_deref() {
+            Some("TIMEOUT") => Some(CancelReason::Timeout),
+            Some("NO_AGENT_TIMEOUT") => Some(CancelReason::NoAgentTimeout),
+            Some("EXIT_WITH_KEY") => Some(CancelReason::ExitWithKey),
+            Some(_) => Some(CancelReason::BreakOut),
+            None => None,
+        };
+        self.end_queue_for(occasion, reason, data);
+    }
+
+    /// The member has left the queue, for that reason where no agent was connected. The first such word stands.
+    pub(super) fn end_queue_for(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        reason: Option<CancelReason>,
+        data: ChannelData<'_>,
+    ) {
         self.infer_bridge(occasion, data);
         if self.queue_end.is_some() {
             return;
@@ -276,13 +307,7 @@ impl Attempt {
             at: occasion.at,
             seen_at: occasion.now,
             call_goes_on: answer_state == AnswerState::Answered,
-            reason: match data.header(h::CC_CANCEL_REASON).as_deref() {
-                Some("TIMEOUT") => Some(CancelReason::Timeout),
-                Some("NO_AGENT_TIMEOUT") => Some(CancelReason::NoAgentTimeout),
-                Some("EXIT_WITH_KEY") => Some(CancelReason::ExitWithKey),
-                Some(_) => Some(CancelReason::BreakOut),
-                None => None,
-            },
+            reason,
             call_end: (answer_state == AnswerState::Hangup).then(|| leg_end(occasion.at, data)),
         });
         self.loss = None;
@@ -292,7 +317,8 @@ impl Attempt {
     /// The member's call has ended. Where it had gone on after the queue, its end is none of the attempt's.
     pub fn end_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         self.infer_bridge(occasion, data);
-        let is_in_next_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
+        let is_in_next_queue = self.source == QueueSource::Callcenter
+            && data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
         if self.loss.is_some() && self.queue_end.is_none() && is_in_next_queue {
             // How the member came there was not seen, so how the stay ended is not known.
             return;
@@ -306,6 +332,9 @@ impl Attempt {
         self.call.end_seen_at = Some(occasion.now);
         self.loss = None;
         self.dirty = true;
+        if self.is_dialled() {
+            self.end_with_call(occasion, data);
+        }
     }
 
     /// FreeSWITCH does not have the attempt any more, and nobody has seen how it ended; until `grace_until`, the events

@@ -12,6 +12,7 @@ use super::memory::Stay;
 use super::variables;
 use super::wrap_up::AgentMove;
 use crate::config::WaitingAtStart;
+use crate::config::queue::QueueSource;
 use crate::esl::Event;
 use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::fact::{ChannelStep, Fact, FactKind, MemberRef, MemberStep, OfferStep, Stamp};
@@ -22,26 +23,38 @@ use crate::moment::value::Source;
 
 /// An event on its way through the lifecycle.
 pub(super) struct Input<'a> {
-    event: &'a Event,
+    pub(super) event: &'a Event,
     pub(super) at: Timestamp,
     pub(super) source: Source,
     /// Whether the event was kept for an attempt, and is looked at again.
-    again: bool,
+    pub(super) again: bool,
     /// Whether it has waited for its attempt in vain.
-    waited: bool,
+    pub(super) waited: bool,
+    /// Whether it is a channel as a survey has found it.
+    pub(super) is_snapshot: bool,
+}
+
+impl<'a> Input<'a> {
+    /// A channel as a survey has found it: nothing that explains it is on its way.
+    pub(super) fn of_snapshot(event: &'a Event, at: Timestamp, source: Source) -> Self {
+        Self { event, at, source, again: false, waited: true, is_snapshot: true }
+    }
 }
 
 /// A member for whom an attempt is to be opened.
-struct Newcomer<'a> {
-    member: &'a MemberRef<'a>,
-    name: Option<String>,
-    number: Option<String>,
-    data: ChannelData<'a>,
-    joined_at: Timestamp,
+pub(super) struct Newcomer<'a> {
+    pub(super) member: &'a MemberRef<'a>,
+    pub(super) source: QueueSource,
+    /// Whether the data are those of a leg on which a dialer calls the member.
+    pub(super) brings_call: bool,
+    pub(super) name: Option<String>,
+    pub(super) number: Option<String>,
+    pub(super) data: ChannelData<'a>,
+    pub(super) joined_at: Timestamp,
     /// When the channel had been connected before, where that is known.
-    bridged_before: Option<Timestamp>,
-    resumed: bool,
-    synthetic: bool,
+    pub(super) bridged_before: Option<Timestamp>,
+    pub(super) resumed: bool,
+    pub(super) synthetic: bool,
 }
 
 impl<'a> Newcomer<'a> {
@@ -51,7 +64,8 @@ impl<'a> Newcomer<'a> {
         let resumed = data.header(h::CC_ACTION).is_some_and(|action| action == "member-queue-resume");
         // What is made up of a later event may have been connected since.
         let bridged_before = data.bridged_at().filter(|_| !synthetic);
-        Self { member, name, number, data, joined_at, bridged_before, resumed, synthetic }
+        let (source, brings_call) = (QueueSource::Callcenter, false);
+        Self { member, source, brings_call, name, number, data, joined_at, bridged_before, resumed, synthetic }
     }
 }
 
@@ -91,7 +105,7 @@ impl Lifecycle {
         self.here.now = self.here.now.max(at);
         self.here.connected_at.get_or_insert(at);
         self.here.followed_since.get_or_insert(at);
-        Some(Input { event, at, source: self.source(stamp), again: false, waited: false })
+        Some(Input { event, at, source: self.source(stamp), again: false, waited: false, is_snapshot: false })
     }
 
     fn source(&self, stamp: &Stamp<'_>) -> Source {
@@ -100,6 +114,9 @@ impl Lifecycle {
 
     fn apply(&mut self, input: &Input<'_>, kind: FactKind<'_>, effects: &mut Effects) {
         match kind {
+            FactKind::Member(_, member, _) | FactKind::Offer(_, member, _, _) if !self.is_callcenters(&member.queue) => {
+                self.anomalies.count(Anomaly::OtherSource);
+            }
             FactKind::Channel(step, data) => self.channel_step(input, step, data, effects),
             FactKind::Member(step @ (MemberStep::Start | MemberStep::Resume), member, data) => {
                 self.member_joined(input, step, &member, data, effects);
@@ -120,19 +137,29 @@ impl Lifecycle {
             }
             FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
             FactKind::Agent(step, agent) => self.agent_step(input, &step, &agent, effects),
+            FactKind::Fifo(step, name, data) => self.fifo_step(input, &step, &name, data, effects),
             FactKind::Other => {}
         }
     }
 
+    /// Whether mod_callcenter's events are what tells of the queue: each has one source.
+    fn is_callcenters(&self, queue: &str) -> bool {
+        self.world.config.source(queue) == QueueSource::Callcenter
+    }
+
     fn channel_step(&mut self, input: &Input<'_>, step: ChannelStep, data: ChannelData<'_>, effects: &mut Effects) {
         let Some(uuid) = data.uuid() else { return };
+        if step == ChannelStep::Create && !input.again {
+            self.here.channels.create(&uuid, data, &mut self.anomalies);
+        }
+        if let Some(hash) = self.marked_leg(input, step, &uuid, data, effects) {
+            self.leg_step(input, hash, step, &uuid, data, effects);
+        }
         match step {
             ChannelStep::Create => {
-                if !input.again {
-                    self.here.channels.create(&uuid, data, &mut self.anomalies);
-                }
                 self.agent_leg(input, &uuid, data, effects);
             }
+            ChannelStep::Ring | ChannelStep::Judge | ChannelStep::Beep => {}
             ChannelStep::Answer => {
                 if let Some(hash) = self.agent_leg(input, &uuid, data, effects) {
                     self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
@@ -196,6 +223,7 @@ impl Lifecycle {
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
                 attempt.infer_bridge(occasion, data);
                 attempt.end_leg(uuid, input.at, data);
+                attempt.end_offer_with_leg(occasion, uuid);
             });
         }
         self.here.channels.end(uuid);
@@ -218,6 +246,9 @@ impl Lifecycle {
             member: data.header(h::CC_MEMBER_UUID_VARIABLE)?,
             session: data.header(h::CC_MEMBER_SESSION_UUID_VARIABLE)?,
         };
+        if !self.is_callcenters(&member.queue) {
+            return None;
+        }
         let known = self.here.channels.get(uuid).and_then(|channel| channel.serves);
         let known = known.filter(|hash| self.attempt(*hash).is_some());
         let hash = known.or_else(|| self.attempt_of(input, &member, effects))?;
@@ -309,7 +340,7 @@ impl Lifecycle {
         opened
     }
 
-    fn keep(&mut self, input: &Input<'_>, session: &str) {
+    pub(super) fn keep(&mut self, input: &Input<'_>, session: &str) {
         if !self.here.early.keep(self.here.now, session, input.event) {
             self.anomalies.count(Anomaly::TooManyEarlyEvents);
         }
@@ -359,7 +390,7 @@ impl Lifecycle {
     }
 
     /// Applies the events that have waited, on whichever node, for what has just become known of a member's channel.
-    fn apply_early(&mut self, session: &str, effects: &mut Effects) {
+    pub(super) fn apply_early(&mut self, session: &str, effects: &mut Effects) {
         let waits = self.nodes().filter(|node| node.early.has(session));
         let (here, nodes) = (self.here.name.clone(), waits.map(|node| node.name.clone()).collect::<Vec<_>>());
         for node in nodes {
@@ -391,7 +422,7 @@ impl Lifecycle {
         if let FactKind::Member(_, member, _) | FactKind::Offer(_, member, _, _) = kind {
             let at = stamp.at.unwrap_or(self.here.now);
             self.attempt_of(
-                &Input { event, at, source: self.source(&stamp), again: true, waited: true },
+                &Input { event, at, source: self.source(&stamp), again: true, waited: true, is_snapshot: false },
                 &member,
                 effects,
             );
@@ -401,24 +432,28 @@ impl Lifecycle {
     fn apply_kept(&mut self, event: &Event, waited: bool, effects: &mut Effects) {
         let Ok(fact) = Fact::read(event) else { return };
         let at = fact.stamp.at.unwrap_or(self.here.now);
-        let input = Input { event, at, source: self.source(&fact.stamp), again: true, waited };
+        let input = Input { event, at, source: self.source(&fact.stamp), again: true, waited, is_snapshot: false };
         self.apply(&input, fact.kind, effects);
     }
 
     /// Opens an attempt, and tells that the member joined.
-    fn open(&mut self, input: &Input<'_>, newcomer: Newcomer<'_>, effects: &mut Effects) -> Option<AttemptHash> {
+    pub(super) fn open(&mut self, input: &Input<'_>, newcomer: Newcomer<'_>, effects: &mut Effects) -> Option<AttemptHash> {
         if !self.has_room() {
             return None;
         }
         let mut attempt = self.new_attempt(&newcomer)?;
         let Newcomer { member, data, resumed, synthetic, .. } = newcomer;
         let of_member = data.uuid().is_some_and(|uuid| uuid == member.session);
-        if of_member {
+        if newcomer.brings_call {
+            attempt.take_call(data);
+        } else if of_member {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
             attempt.call.bridged_before = newcomer.bridged_before.max(self.bridged_on(&member.session));
         }
-        if let Some(channel) = self.here.channels.entry(&member.session, &mut self.anomalies) {
+        if let Some(channel) = attempt.channel()
+            && let Some(channel) = self.here.channels.entry(channel.as_str(), &mut self.anomalies)
+        {
             channel.latest_attempt_id = Some(attempt.attempt_id);
         }
         let hash = self.insert(attempt);
@@ -450,6 +485,8 @@ impl Lifecycle {
         let settings = self.world.config.queue(&key.queue).settings.clone();
         let channel = self.here.channels.get(&member.session);
         let before = earlier.map(Attempt::for_a_resume).or_else(|| self.abandoned(&key.member).cloned());
+        // Only mod_callcenter lets a member take its place again.
+        let before = before.filter(|_| newcomer.source == QueueSource::Callcenter);
         let on_channel = channel.and_then(|channel| channel.latest_attempt_id);
         let integer = |name| data.header(name)?.parse::<u64>().ok();
         let dialers = integer(h::CC_ATTEMPT_ID).filter(|_| on_channel.is_none());
@@ -467,13 +504,14 @@ impl Lifecycle {
             call: Call {
                 destination: channel
                     .and_then(|channel| channel.destination.as_deref().map(str::to_owned))
-                    .or_else(|| destination(*data)),
+                    .or_else(|| destination(*data).filter(|_| newcomer.source != QueueSource::Channel)),
                 variables: variables::collect(*data, &settings),
                 ..Call::default()
             },
             settings,
             key,
             node: self.here.name.clone(),
+            source: newcomer.source,
             joined_at: *joined_at,
             // Most are offered once; a vector that grows by itself would begin with room for four.
             offers: Vec::with_capacity(1),
@@ -492,6 +530,9 @@ impl Lifecycle {
     /// Takes over a member that a snapshot shows, and its connection with an agent, as far as they are not known: nobody
     /// saw them begin.
     pub(super) fn take_over(&mut self, row: &MemberRow, dump: &Event, effects: &mut Effects) {
+        if !self.is_callcenters(&row.queue) {
+            return;
+        }
         let (queue, member, session) = row.identity();
         let member = MemberRef { queue: queue.into(), member: member.into(), session: session.into() };
         let data = ChannelData(dump);
@@ -502,7 +543,7 @@ impl Lifecycle {
         let at = Stamp::read(dump).at.unwrap_or(self.here.now);
         self.here.now = self.here.now.max(at);
         let source = Source { core_uuid: self.here.core.clone(), event_sequence: None };
-        let input = Input { event: dump, at, source, again: false, waited: true };
+        let input = Input::of_snapshot(dump, at, source);
         let known = self.find(&member.queue, &member.member, &member.session);
         if known.is_none() && self.is_left_alone(row) {
             return;
@@ -512,8 +553,18 @@ impl Lifecycle {
             let joined_at = row.joined_at().unwrap_or(at);
             let bridged_before = data.bridged_at().filter(|_| !row.is_answered());
             let resumed = row.is_resumed();
-            let newcomer =
-                Newcomer { member: &member, name, number, data, joined_at, bridged_before, resumed, synthetic: true };
+            let newcomer = Newcomer {
+                member: &member,
+                source: QueueSource::Callcenter,
+                brings_call: false,
+                name,
+                number,
+                data,
+                joined_at,
+                bridged_before,
+                resumed,
+                synthetic: true,
+            };
             let opened = self.open(&input, newcomer, effects)?;
             self.apply_early(&member.session, effects);
             Some(opened)
@@ -537,13 +588,18 @@ impl Lifecycle {
     /// Whether the member waited at the start already, and the configuration leaves those alone. Where no event has come yet,
     /// whoever is there did.
     fn is_left_alone(&self, row: &MemberRow) -> bool {
-        let joined_before = |start| row.joined_at().is_none_or(|joined_at| joined_at <= start);
+        self.was_there_at_start(row.joined_at())
+    }
+
+    /// Whether what began then was there at the start already, and the configuration leaves that alone.
+    pub(super) fn was_there_at_start(&self, began_at: Option<Timestamp>) -> bool {
+        let began_before = |start| began_at.is_none_or(|began_at| began_at <= start);
         self.world.config.daemon.waiting_at_start == WaitingAtStart::Ignore
-            && self.here.followed_since.is_none_or(joined_before)
+            && self.here.followed_since.is_none_or(began_before)
     }
 
     /// Where an attended transfer led, the other channel names the person; it may be gone when `leaving` is told.
-    fn note_transfer_target(&mut self, hash: AttemptHash, data: ChannelData<'_>) {
+    pub(super) fn note_transfer_target(&mut self, hash: AttemptHash, data: ChannelData<'_>) {
         let Some(live) = self.attempt(hash) else { return };
         let Some(mark) = data.header(h::TRANSFER_SOURCE) else { return };
         let Some(TransferMark::Attended(uuid)) = live.transfer_mark_in(&mark) else { return };

@@ -34,7 +34,8 @@ impl Attempt {
             return self.settle_wrap_up(occasion);
         }
         self.stop_waiting_for_call(occasion.now);
-        let mut next = earlier(self.settle_wrap_up(occasion), self.settle_sla(occasion));
+        let idle = self.settle_idle(occasion.now);
+        let mut next = earlier(idle, earlier(self.settle_wrap_up(occasion), self.settle_sla(occasion)));
         for index in 0..self.offers.len() {
             next = earlier(next, self.settle_offer(occasion, index));
         }
@@ -68,7 +69,7 @@ impl Attempt {
 
     /// Whether the member waits: in the queue and not connected with an agent. Who was found gone may still be there.
     pub fn is_waiting(&self) -> bool {
-        self.bridge.is_none() && self.ended_at().is_none() && !self.left
+        self.connected_at().is_none() && self.ended_at().is_none() && !self.left
     }
 
     fn settle_offer(&mut self, occasion: &mut Occasion<'_>, index: usize) -> Option<Timestamp> {
@@ -164,7 +165,7 @@ impl Attempt {
         };
         let mut waits = Vec::with_capacity(3);
         match (&self.queue_end, call_end) {
-            (Some(end), None) if !end.call_goes_on => waits.push(end.seen_at + CALL_END_WAIT),
+            (Some(end), None) if !end.call_goes_on && self.channel().is_some() => waits.push(end.seen_at + CALL_END_WAIT),
             (Some(end), None) if self.bridge.is_some() && self.transfer_mark().is_none() => {
                 waits.push(end.seen_at + HANGUP_WAIT);
             }
@@ -274,9 +275,10 @@ impl Attempt {
     /// When the conversation ended: with the agent's part, or markedly before it where the two were parted by a transfer
     /// while the agent's call went on.
     pub fn voice_ended_at(&self) -> Option<Timestamp> {
-        let bridge = self.bridge.as_ref()?;
-        let end = earlier(self.left_at(), bridge.agent_done_at);
-        match (bridge.disconnected_at, end) {
+        let agent_done_at = self.bridge.as_ref().and_then(|bridge| bridge.agent_done_at);
+        let disconnected_at = self.bridge.as_ref().and_then(|bridge| bridge.disconnected_at);
+        let end = earlier(self.left_at(), agent_done_at);
+        match (disconnected_at, end) {
             (Some(parted), Some(end)) if parted + HANGUP_WAIT < end => Some(parted),
             (_, end) => end,
         }
@@ -290,7 +292,7 @@ impl Attempt {
 
     /// What a mark on the member's channel says, if it means something.
     pub fn transfer_mark_in<'a>(&self, mark: &'a str) -> Option<TransferMark<'a>> {
-        if self.call.transfer_mark_at_join.as_deref() == Some(mark) {
+        if self.call.transfer_mark_at_join.as_deref() == Some(mark) || self.is_of_dialer(mark) {
             return None;
         }
         if let Some((_, target)) = mark.split_once(":bl_xfer:") {
@@ -298,6 +300,13 @@ impl Attempt {
         }
         let (_, uuid) = mark.split_once(":uuid_br:")?;
         (!self.offers.iter().any(|offer| offer.has_leg(uuid))).then_some(TransferMark::Attended(uuid))
+    }
+
+    /// Whether a mark is that of a dialer who sent the member to where agents are called: it begins with its second.
+    fn is_of_dialer(&self, mark: &str) -> bool {
+        let made_at: Option<i64> = mark.split(':').next().and_then(|second| second.parse().ok());
+        let talks_since = self.bridge.as_ref().map_or(i64::MAX, |bridge| bridge.at.as_second());
+        self.is_dialled() && made_at.is_some_and(|made_at| made_at < talks_since)
     }
 
     /// Result and reason.
@@ -322,11 +331,15 @@ impl Attempt {
     }
 
     fn plain_result(&self) -> (CcResult, Option<CancelReason>) {
-        if self.bridge.is_some() {
+        if self.connected_at().is_some() {
             return (CcResult::Success, self.was_lost().then_some(CancelReason::Lost));
         }
         if self.was_lost() {
             return (CcResult::Cancel, Some(CancelReason::Lost));
+        }
+        if self.is_dialled() {
+            let is_uncalled = self.channel().is_none();
+            return self.dialled_result(is_uncalled || self.member_fate() == MemberFate::TakenAway);
         }
         if let Some(reason @ (CancelReason::Timeout | CancelReason::NoAgentTimeout | CancelReason::ExitWithKey)) =
             self.queue_end.as_ref().and_then(|end| end.reason)

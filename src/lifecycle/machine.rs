@@ -427,6 +427,14 @@ impl Lifecycle {
         }
     }
 
+    /// Remembers that a member was called on a channel.
+    pub(super) fn note_session(&mut self, channel: ChannelUuid, hash: AttemptHash) {
+        let on_channel = self.by_session.entry(channel).or_default();
+        if !on_channel.contains(&hash) {
+            on_channel.push(hash);
+        }
+    }
+
     /// Remembers that an agent is called, or connected, on a channel for an attempt; not if that channel has ended, for
     /// nothing would make it forgotten.
     pub(super) fn note_leg(&mut self, channel: &str, hash: AttemptHash) {
@@ -461,7 +469,9 @@ impl Lifecycle {
             self.note_offer(offer.agent.as_str(), hash);
         }
         if !attempt.left {
-            self.by_session.entry(attempt.key.session.clone()).or_default().push(hash);
+            for session in attempt.sessions() {
+                self.by_session.entry(session.clone()).or_default().push(hash);
+            }
         }
         self.attempts.insert(hash, Live { attempt: Box::new(attempt), deadline: None, counted: None });
         hash
@@ -514,12 +524,12 @@ impl Lifecycle {
     /// more for it.
     fn remember(&mut self, hash: AttemptHash) -> Vec<AttemptHash> {
         let Some(Live { attempt, .. }) = self.attempts.get(&hash) else { return Vec::new() };
-        remove_from(&mut self.by_session, &attempt.key.session, hash);
+        attempt.sessions().for_each(|session| remove_from(&mut self.by_session, session, hash));
         let Some(Node { now, memory, channels, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else {
             return Vec::new();
         };
         if let Some(bridge) = &attempt.bridge {
-            channels.note_bridge(&attempt.key.session, bridge.at);
+            attempt.channel().inspect(|channel| channels.note_bridge(channel, bridge.at));
         }
         let left_at = attempt.left_at().unwrap_or(*now);
         memory.settle(*now, Stay::of(&attempt.key), Settled { ordinal: attempt.key.ordinal, left_at });
@@ -536,7 +546,7 @@ impl Lifecycle {
         if let Some(node) = home(&mut self.here, &mut self.others, &attempt.node) {
             deadline.map(|at| node.deadlines.remove(&(at, hash)));
         }
-        remove_from(&mut self.by_session, &attempt.key.session, hash);
+        attempt.sessions().for_each(|session| remove_from(&mut self.by_session, session, hash));
         for offer in &attempt.offers {
             remove_from(&mut self.by_agent, &offer.agent, hash);
         }

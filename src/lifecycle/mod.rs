@@ -5,6 +5,8 @@
 //! - [`machine`]: the live attempts of a cluster of nodes and the passing of time over them; [`node`]: what is known of
 //!   one of these nodes.
 //! - [`callcenter`]: what mod_callcenter's events mean for them.
+//! - [`dialer`], [`dialled`]: what channels mean that a dialer makes without mod_callcenter; [`fifo`]: what mod_fifo's
+//!   events mean.
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent.
 //! - [`bridge`]: the connection of member and agent.
 //! - [`wrap_up`]: the agent's post-processing, and its end.
@@ -22,8 +24,11 @@ pub mod attempt;
 pub mod bridge;
 pub mod callcenter;
 pub mod channels;
+pub mod dialer;
+pub mod dialled;
 pub mod early;
 pub mod ending;
+pub mod fifo;
 pub mod kept;
 pub mod machine;
 pub mod memory;

@@ -190,7 +190,7 @@ impl Drop for Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::esl::command::Password;
+    use crate::esl::command::{Password, Subscription};
 
     fn unreachable() -> NodeAddress {
         NodeAddress {
@@ -199,6 +199,7 @@ mod tests {
             password: Password::new("ClueCon").expect("can be sent"),
             connect_timeout: Duration::from_secs(1),
             silence_timeout: Duration::from_secs(60),
+            subscription: Subscription::default(),
         }
     }
 
