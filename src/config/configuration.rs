@@ -112,6 +112,11 @@ impl Config {
         self.queues.sources().next().is_some()
     }
 
+    /// Whether a queue has that source, which is not mod_callcenter.
+    pub fn has_source(&self, wanted: QueueSource) -> bool {
+        self.queues.sources().any(|source| source == wanted)
+    }
+
     /// What is configured of an agent.
     pub fn agent(&self, name: &AgentName) -> Option<&AgentCard> {
         self.agents.card(name)
@@ -225,7 +230,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
 
 /// What the sources of the queues need to hear of.
 fn subscription(queues: &Queues) -> Subscription {
-    let has = |wanted: QueueSource| queues.sources().any(|source| source == wanted);
+    let has = |wanted| queues.sources().any(|source| source == wanted);
     Subscription { dialer: has(QueueSource::Channel), fifo: has(QueueSource::Fifo) }
 }
 

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, leg_end};
+use super::attempt::Attempt;
+use super::leg::LegEnd;
 use super::offer::OfferState;
 use super::world::Occasion;
 use crate::config::queue::QueueSource;
@@ -175,7 +176,7 @@ impl Attempt {
         if data.answer_state() == AnswerState::Hangup
             && let Some(leg) = offer.leg().filter(|leg| leg.end.is_none()).map(|leg| leg.channel.clone())
         {
-            offer.end_leg(leg.as_str(), &leg_end(occasion.at, data));
+            offer.end_leg(leg.as_str(), &LegEnd::read(occasion.at, data));
         }
         if offer.state != OfferState::Bridged {
             // Only who has answered gets so far, whether that was seen or not.

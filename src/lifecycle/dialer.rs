@@ -11,7 +11,8 @@ use jiff::Timestamp;
 
 use super::anomaly::Anomaly;
 use super::attempt::Attempt;
-use super::callcenter::{Input, Newcomer};
+use super::input::Input;
+use super::joining::Newcomer;
 use super::machine::{Effects, Lifecycle};
 use super::memory::Stay;
 use super::wrap_up::AgentMove;
@@ -105,7 +106,7 @@ impl Lifecycle {
         let served = serves.filter(|hash| self.attempt(*hash).is_some_and(|a| a.source != QueueSource::Callcenter));
         served.or_else(|| {
             let is_dialled = |hash: &AttemptHash| self.attempt(*hash).is_some_and(Attempt::is_dialled);
-            self.on_session(uuid).into_iter().find(is_dialled)
+            self.attempts.on_session(uuid).into_iter().find(is_dialled)
         })
     }
 
@@ -119,15 +120,18 @@ impl Lifecycle {
         effects: &mut Effects,
     ) -> Option<AttemptHash> {
         let MemberRef { queue, member, session } = &leg.member;
-        let found = self.find(queue, member, session);
+        let found = self.attempts.find(queue, member, session);
         let left_at = found.and_then(|hash| self.attempt(hash)).and_then(Attempt::left_at);
         if found.is_some() && left_at.is_none() {
             return found;
         }
         let began_at = if is_seen { input.at } else { data.created_at().unwrap_or(input.at) };
-        let left_at = left_at.or(self.settled(&stay(&leg.member)).map(|settled| settled.left_at));
+        let left_at = left_at.or(self.settled(&Stay::named_by(&leg.member)).map(|settled| settled.left_at));
         if left_at.is_some_and(|left_at| began_at <= left_at || !self.may_begin_with(leg)) {
-            self.anomalies.count(Anomaly::AfterLeaving);
+            // That a leg outlives its attempt is usual.
+            if is_seen {
+                self.anomalies.count(Anomaly::AfterLeaving);
+            }
             return None;
         }
         if leg.source == QueueSource::Fifo {
@@ -202,7 +206,7 @@ impl Lifecycle {
             attempt.offer_on_leg(occasion, &agent, ChannelUuid::new(uuid), data, is_seen);
         });
         if self.attempt(hash).is_some() {
-            self.note_offer(&agent, hash);
+            self.attempts.note_offer(&agent, hash);
         }
     }
 
@@ -221,7 +225,7 @@ impl Lifecycle {
             Some(_) => {}
             None => self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| attempt.take_call(data)),
         }
-        self.note_session(channel, hash);
+        self.attempts.note_session(channel, hash);
     }
 
     /// What a step of a leg means for the attempt that it was found to belong to, beside what it means for any attempt.
@@ -238,10 +242,10 @@ impl Lifecycle {
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
             match (step, is_member(attempt)) {
                 (ChannelStep::Ring, true) => attempt.ring(occasion),
-                (ChannelStep::Answer, true) => attempt.answer_call(occasion, data),
+                (ChannelStep::Answer, true) => attempt.answer_call(occasion, data, input.is_snapshot),
                 (ChannelStep::Judge, true) => attempt.judge(occasion, data),
                 (ChannelStep::Beep, true) => attempt.hear_beep(),
-                (ChannelStep::Answer, false) => attempt.answer_offer(occasion, uuid, data),
+                (ChannelStep::Answer, false) => attempt.answer_offer(occasion, uuid, data, input.is_snapshot),
                 _ => {}
             }
         });
@@ -249,8 +253,9 @@ impl Lifecycle {
 
     /// Takes over the legs that a survey has found and that nobody saw being made: first all of them, then who is connected
     /// with whom.
-    pub(super) fn take_over_legs<'e>(&mut self, dumps: impl Iterator<Item = &'e Event> + Clone, effects: &mut Effects) {
-        for dump in dumps.clone() {
+    pub(super) fn take_over_legs(&mut self, mut dumps: Vec<&Event>, effects: &mut Effects) {
+        dumps.sort_by_key(|dump| ChannelData(dump).created_at());
+        for dump in &dumps {
             self.take_over_leg(dump, effects);
         }
         for dump in dumps {
@@ -293,8 +298,4 @@ pub(super) fn agent_on(data: ChannelData<'_>) -> Option<Cow<'_, str>> {
 /// Whether that is a dialer's name in the place of a channel.
 pub(super) fn is_named(session: &ChannelUuid) -> bool {
     session.as_str().starts_with(NAMED)
-}
-
-fn stay(member: &MemberRef<'_>) -> Stay {
-    Stay { queue: (&*member.queue).into(), member: (&*member.member).into(), session: (&*member.session).into() }
 }

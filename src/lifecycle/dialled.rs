@@ -48,8 +48,7 @@ impl Attempt {
         let text = |name| data.header(name).map(|text| text.into_owned());
         self.call.channel = data.uuid().map(ChannelUuid::new);
         self.call.destination = text(h::CALLER_DESTINATION_NUMBER);
-        self.member.number =
-            if data.is_inbound() { text(h::CALLER_ID_NUMBER) } else { self.call.destination.clone() };
+        self.member.number = if data.is_inbound() { text(h::CALLER_ID_NUMBER) } else { self.call.destination.clone() };
         self.member.name = if data.is_inbound() { text(h::CALLER_ID_NAME) } else { None };
         self.absorb(data);
         self.dirty = true;
@@ -80,12 +79,11 @@ impl Attempt {
     }
 
     /// An agent's leg was answered: it stands for the offer from now on.
-    pub fn answer_offer(&mut self, occasion: &mut Occasion<'_>, leg: &str, data: ChannelData<'_>) {
-        let answers = |offer: &&mut Offer| offer.is_open() && offer.answered_at.is_none() && offer.has_leg(leg);
-        if let Some(offer) = self.offers.iter_mut().find(answers) {
-            offer.choose_leg(leg.into());
-        }
-        self.answer_leg(occasion, leg, data);
+    pub fn answer_offer(&mut self, occasion: &mut Occasion<'_>, leg: &str, data: ChannelData<'_>, synthetic: bool) {
+        let answers = |offer: &Offer| offer.is_open() && offer.answered_at.is_none() && offer.has_leg(leg);
+        let Some(index) = self.offers.iter().position(answers).filter(|_| !data.needs_confirmation()) else { return };
+        self.offers[index].choose_leg(leg.into());
+        self.answer_as(occasion, index, data.answered_at().unwrap_or(occasion.at), synthetic);
     }
 
     /// The member's phone rings.
@@ -101,12 +99,12 @@ impl Attempt {
     }
 
     /// The member has answered. Where a detector will judge who did, nobody is reached yet.
-    pub fn answer_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
+    pub fn answer_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>, synthetic: bool) {
         self.absorb(data);
         self.dirty = true;
         let at = self.call.answered_at.unwrap_or(occasion.at);
         if self.call.amd_result.is_some() || !uses_detector(data) {
-            self.reach(occasion, at, false);
+            self.reach(occasion, at, synthetic);
         }
     }
 
@@ -185,12 +183,23 @@ impl Attempt {
         }
     }
 
+    /// The legs on which agents are called, or talk, as far as is known.
+    pub fn live_legs(&self) -> impl Iterator<Item = &ChannelUuid> {
+        let open = self.offers.iter().filter(|offer| offer.is_open()).flat_map(|offer| &offer.legs);
+        open.filter(|leg| leg.end.is_none()).map(|leg| &leg.channel)
+    }
+
     /// When the last leg ended of an attempt whose member was not called, where none rings.
     fn idle_since(&self) -> Option<Timestamp> {
         if !self.is_dialled() || self.channel().is_some() || self.offers.iter().any(Offer::is_open) {
             return None;
         }
         self.offers.iter().filter_map(|offer| Some(offer.last_leg_end()?.at)).max()
+    }
+
+    /// Whether the member's leaving has begun.
+    pub fn is_ending(&self) -> bool {
+        self.left_at().is_some() || self.idle_since().is_some()
     }
 
     /// Ends an attempt for whom no agent is tried any more before the member is called; returns when it will be.

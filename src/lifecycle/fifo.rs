@@ -9,8 +9,9 @@ use std::borrow::Cow;
 
 use super::anomaly::Anomaly;
 use super::attempt::Attempt;
-use super::callcenter::{Input, Newcomer};
 use super::dialer::agent_on;
+use super::input::Input;
+use super::joining::Newcomer;
 use super::machine::{Effects, Lifecycle};
 use super::memory::Stay;
 use super::offer::Offer;
@@ -62,7 +63,7 @@ impl Lifecycle {
 
     /// The attempt of a caller who is in the fifo.
     fn fifo_attempt(&mut self, name: &str, caller: &str) -> Option<AttemptHash> {
-        let found = self.find(name, caller, caller);
+        let found = self.attempts.find(name, caller, caller);
         if found.is_none() {
             let is_over = self.settled(&Stay { queue: name.into(), member: caller.into(), session: caller.into() });
             self.anomalies.count(if is_over.is_some() { Anomaly::AfterLeaving } else { Anomaly::BeganBefore });
@@ -70,15 +71,8 @@ impl Lifecycle {
         found
     }
 
-    fn push(
-        &mut self,
-        input: &Input<'_>,
-        name: &str,
-        caller: &str,
-        data: ChannelData<'_>,
-        effects: &mut Effects,
-    ) {
-        let known = self.find(name, caller, caller).and_then(|hash| self.attempt(hash));
+    fn push(&mut self, input: &Input<'_>, name: &str, caller: &str, data: ChannelData<'_>, effects: &mut Effects) {
+        let known = self.attempts.find(name, caller, caller).and_then(|hash| self.attempt(hash));
         if known.is_some_and(|attempt| attempt.left_at().is_none()) {
             return self.anomalies.count(Anomaly::RepeatedJoin);
         }
@@ -117,20 +111,14 @@ impl Lifecycle {
             attempt.pop(occasion, &agent, consumer.into(), data);
         });
         if self.attempt(hash).is_some() {
-            self.note_offer(&agent, hash);
+            self.attempts.note_offer(&agent, hash);
         }
     }
 }
 
 impl Attempt {
     /// A consumer takes the caller: one who is called for it already, or one who has called in.
-    fn pop(
-        &mut self,
-        occasion: &mut Occasion<'_>,
-        agent: &str,
-        consumer: ChannelUuid,
-        data: ChannelData<'_>,
-    ) {
+    fn pop(&mut self, occasion: &mut Occasion<'_>, agent: &str, consumer: ChannelUuid, data: ChannelData<'_>) {
         let is_called = |offer: &Offer| offer.is_open() && offer.has_leg(consumer.as_str());
         let index = self.offers.iter().position(is_called).or_else(|| {
             self.offer(occasion, agent, false);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::attempt::Attempt;
+use super::attempts::Held;
 use super::dialer::is_named;
 use super::machine::Lifecycle;
 use super::memory::{Abandoned, Settled, Stay};
@@ -76,7 +77,7 @@ impl Departed {
     pub fn of(attempt: &Attempt, left_at: Timestamp) -> Option<Self> {
         let may_resume = attempt.source == QueueSource::Callcenter && attempt.result().0 != CcResult::Success;
         let abandoned = may_resume.then(|| attempt.for_a_resume());
-        let may_return = abandoned.is_some() || attempt.call.end.is_none();
+        let may_return = abandoned.is_some() || attempt.call.end.is_none() || attempt.is_dialled();
         may_return.then(|| Self {
             key: attempt.key.clone(),
             node: attempt.node.clone(),
@@ -91,7 +92,7 @@ impl Lifecycle {
     /// An attempt's key and what is to be found again of it after a restart; none if that is nothing any more.
     pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
         let text = |state: serde_json::Result<String>| state.expect("what is kept of an attempt is plain data");
-        if let Some(attempt) = self.held(hash) {
+        if let Some(Held { attempt, .. }) = self.attempts.held(hash) {
             return Some((attempt.key.clone(), text(serde_json::to_string(attempt))));
         }
         let departed = self.nodes().find_map(|node| node.memory.departed(hash))?;
@@ -123,7 +124,7 @@ impl Lifecycle {
         if let Some(departed) = left_at.and_then(|left_at| Departed::of(&attempt, left_at)) {
             self.restore_departed(departed);
         }
-        let hash = self.insert(attempt);
+        let hash = self.attempts.insert(attempt);
         self.wake(hash);
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
-use super::ending::TransferMark;
+use super::result::TransferMark;
 use super::world::Occasion;
 use crate::freeswitch::cause;
 use crate::id::MomentId;
