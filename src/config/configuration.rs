@@ -20,12 +20,13 @@ use super::hook;
 use super::http::HttpSettings;
 use super::outbox::OutboxSettings;
 use super::problem::{Problem, Problems};
-use super::queue::ResolvedQueue;
+use super::queue::{QueueSource, ResolvedQueue};
 use super::queues::Queues;
 use super::report::Report;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::Value;
+use crate::esl::command::Subscription;
 use crate::flow::{Flow, Flows};
 use crate::hook::Hook;
 use crate::id::{AgentName, FlowName, NodeName, QueueName};
@@ -102,6 +103,21 @@ impl Config {
             self.resolved.insert(name.clone(), Arc::clone(&queue));
         }
         queue
+    }
+
+    /// Where the facts about a queue's attempts come from.
+    pub fn source(&self, queue: &str) -> QueueSource {
+        self.queues.source(queue)
+    }
+
+    /// Whether any queue has another source than mod_callcenter.
+    pub fn has_sources(&self) -> bool {
+        self.queues.sources().next().is_some()
+    }
+
+    /// Whether a queue has that source, which is not mod_callcenter.
+    pub fn has_source(&self, wanted: QueueSource) -> bool {
+        self.queues.sources().any(|source| source == wanted)
     }
 
     /// What is configured of an agent.
@@ -199,10 +215,12 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let flows = root.optional("flows", |value| flow::read_all(value, false, &delivery, lookup, &mut literals));
     let flows = flows.unwrap_or_default();
     let queues = root.optional("queues", |value| Queues::read(value, &flows)).unwrap_or_default();
+    let subscription = subscription(&queues);
+    let freeswitch = freeswitch.unwrap_or_default().into_iter().map(|node| FreeswitchNode { subscription, ..node });
     let agents = root.optional("agents", |value| Agents::read(value, &flows)).unwrap_or_default();
     Some(Config {
         daemon: daemon.unwrap_or_default(),
-        freeswitch: freeswitch.unwrap_or_default(),
+        freeswitch: freeswitch.collect(),
         outbox: outbox.unwrap_or_default(),
         stored_flows: Arc::new(StoredFlows::new(delivery.clone(), lookup.clone(), literals)),
         delivery,
@@ -215,6 +233,12 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         files_with_secrets: BTreeSet::new(),
         secret_files: BTreeSet::new(),
     })
+}
+
+/// What the sources of the queues need to hear of.
+fn subscription(queues: &Queues) -> Subscription {
+    let has = |wanted| queues.sources().any(|source| source == wanted);
+    Subscription { dialer: has(QueueSource::Channel), fifo: has(QueueSource::Fifo) }
 }
 
 fn nodes(value: Value<'_>, lookup: &Lookup) -> Option<Vec<FreeswitchNode>> {

@@ -104,6 +104,17 @@ pub enum Fault {
         /// File and line of the other's value.
         other: String,
     },
+    /// A pattern that would turn a source on.
+    #[error("a pattern can't set `source`")]
+    SourceOfPattern,
+    /// A type of queue of which its source knows nothing.
+    #[error("`source = \"{source_name}\"` is for {types}")]
+    SourceOfType {
+        /// The source.
+        source_name: &'static str,
+        /// The types that it has.
+        types: &'static str,
+    },
     /// A secret in an environment variable that is not set.
     #[error("the environment variable `{0}` is not set")]
     NoVariable(String),
@@ -231,6 +242,8 @@ impl Fault {
             Self::Tie { other, .. } => {
                 format!("the other is at {other}; let only one of them set it, or make one pattern longer")
             }
+            Self::SourceOfPattern => "write it under the queue's own name: `[queues.\"NAME\"]`".into(),
+            Self::SourceOfType { .. } => "set `type` to what the queue is".into(),
             Self::NoVariable(name) => format!("set {name} in hookswitch's environment (systemd: `EnvironmentFile=`)"),
             Self::NoSecretFile { .. } => "check that the file is there and that hookswitch may read it".into(),
             Self::NotOne { choices, .. } => format!("write one of {choices}, and one record for each"),

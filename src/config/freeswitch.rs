@@ -7,7 +7,7 @@ use super::secret::{Lookup, Secret};
 use super::section::Section;
 use super::value::{Value, is_name};
 use crate::esl::NodeAddress;
-use crate::esl::command::{InvalidCommand, Password};
+use crate::esl::command::{InvalidCommand, Password, Subscription};
 use crate::id::{ClusterName, NodeName};
 
 /// The Event Socket's port, where the address names none.
@@ -33,6 +33,8 @@ pub struct FreeswitchNode {
     pub connect_timeout: Duration,
     /// How long nothing at all may be heard of it before the connection counts as lost.
     pub silence_timeout: Duration,
+    /// What it is asked for beside what every node is: what the sources of the configured queues need.
+    pub subscription: Subscription,
     /// The nodes that it shares its callcenter database with.
     pub cluster: Cluster,
 }
@@ -63,6 +65,7 @@ impl FreeswitchNode {
             password: password?,
             connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
             silence_timeout: silence_timeout.unwrap_or(SILENCE_TIMEOUT),
+            subscription: Subscription::default(),
             cluster: cluster.map_or_else(|| Cluster::Alone(name.clone()), |text| Cluster::Shared(text.into())),
             name,
         })
@@ -76,6 +79,7 @@ impl FreeswitchNode {
             password: Password::new(self.password.expose())?,
             connect_timeout: self.connect_timeout,
             silence_timeout: self.silence_timeout,
+            subscription: self.subscription,
         })
     }
 }

@@ -13,10 +13,20 @@ use crate::id::{AgentName, ChannelUuid, QueueName};
 /// The longest command. FreeSWITCH reads a command into one growing buffer; nothing of ours comes near this.
 pub const MAX_COMMAND: usize = 64 * 1024;
 
-/// The events that the events connection asks for: enough for the story of every call through a queue. `CUSTOM` comes
-/// last, because all that follows it is read as subclasses.
-const SUBSCRIPTION: &str = "event plain CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE \
-     CHANNEL_HANGUP_COMPLETE CHANNEL_HOLD CHANNEL_UNHOLD HEARTBEAT SHUTDOWN CUSTOM callcenter::info";
+/// The events that the events connection always asks for: enough for the story of every call through a mod_callcenter
+/// queue.
+const EVENTS: &str = "CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE \
+     CHANNEL_HANGUP_COMPLETE CHANNEL_HOLD CHANNEL_UNHOLD HEARTBEAT SHUTDOWN";
+
+/// What the events connection asks for beside that: each source of queues costs FreeSWITCH further events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// What a dialer's channels tell by no other event: that a phone rings with early media, and what a detector of
+    /// answering machines found.
+    pub dialer: bool,
+    /// mod_fifo's events.
+    pub fifo: bool,
+}
 
 /// One command, without its end.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,9 +82,14 @@ impl Command {
         Line::new("api").rest(text).finish()
     }
 
-    /// Asks for the events that the lifecycle needs.
-    pub fn subscribe() -> Self {
-        Self { line: SUBSCRIPTION.into() }
+    /// Asks for the events that the lifecycle needs. `CUSTOM` comes last, because all that follows it is read as
+    /// subclasses.
+    pub fn subscribe(subscription: Subscription) -> Self {
+        let early_media = if subscription.dialer { " CHANNEL_PROGRESS_MEDIA" } else { "" };
+        let detectors = if subscription.dialer { " avmd::beep hookswitch::amd" } else { "" };
+        let fifo = if subscription.fifo { " fifo::info" } else { "" };
+        let line = format!("event plain {EVENTS}{early_media} CUSTOM callcenter::info{detectors}{fifo}");
+        Self { line: line.into() }
     }
 
     /// FreeSWITCH's state in words.

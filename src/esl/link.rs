@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::command::Password;
+use super::command::{Password, Subscription};
 use super::commands::{Commands, Request};
 use super::connection::{carry_commands, follow_events};
 use super::exit::Exit;
@@ -43,6 +43,8 @@ pub struct NodeAddress {
     pub connect_timeout: Duration,
     /// How long nothing at all may be heard on the events connection.
     pub silence_timeout: Duration,
+    /// What the events connection asks for beside what it always does.
+    pub subscription: Subscription,
 }
 
 /// A link to one FreeSWITCH.

@@ -28,6 +28,8 @@ pub enum Anomaly {
     TooManyAgents,
     /// A change of an agent that a later one has overtaken.
     LateAgentEvent,
+    /// mod_callcenter told of a queue that is followed by another source.
+    OtherSource,
     /// An early event was not kept because too many are waiting for their attempt.
     TooManyEarlyEvents,
 }
@@ -47,6 +49,7 @@ impl Anomaly {
             Self::TooManyChannels => "too many live channels",
             Self::TooManyAgents => "too many agents",
             Self::LateAgentEvent => "late event of an agent",
+            Self::OtherSource => "event of a queue with another source",
             Self::TooManyEarlyEvents => "too many early events",
         }
     }

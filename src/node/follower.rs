@@ -26,7 +26,7 @@ use crate::esl::link::{Intake, NodeAddress};
 use crate::hook;
 use crate::id::{AttemptHash, NodeName};
 use crate::lifecycle::kept::Kept;
-use crate::lifecycle::machine::OpenStays;
+use crate::lifecycle::survey::Known;
 use crate::lifecycle::{Effects, Lifecycle};
 use crate::outbox::{AttemptChange, Closed, Entry, Outbox};
 use crate::recording::{Mark, Tap};
@@ -349,10 +349,10 @@ fn begin_survey(
     post: &mut Post,
     lifecycle: &Lifecycle,
     tap: &mut Tap,
-    begin: impl FnOnce(&mut Post, BTreeSet<AttemptHash>, OpenStays),
+    begin: impl FnOnce(&mut Post, BTreeSet<AttemptHash>, Known),
 ) {
     tap.mark(&post.name, || Mark::Survey);
-    begin(post, lifecycle.open_attempts(), lifecycle.open_stays());
+    begin(post, lifecycle.open_attempts(), lifecycle.known());
 }
 
 /// What happens next at any of the posts, and at which.
