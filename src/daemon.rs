@@ -30,11 +30,11 @@ use crate::esl::feed::EVENT_CAPACITY;
 use crate::flow::{Flows, Runner};
 use crate::id::{AttemptKey, NodeName};
 use crate::lifecycle::kept::Kept;
+use crate::lifecycle::told::API_NODE;
 use crate::node::fleet::LeftOpen;
-use crate::node::follower::Surroundings;
-use crate::node::{Fleet, LiveAttempts};
-use crate::outbox::Outbox;
+use crate::node::{Fleet, LiveAttempts, Reception, Surroundings};
 use crate::outbox::store::{OpenError, Opened, Settings};
+use crate::outbox::{Closed, Outbox};
 use crate::recording::Directory;
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
@@ -86,6 +86,7 @@ pub struct Daemon {
     pub live: LiveAttempts,
     end: CancellationToken,
     fleet: JoinSet<()>,
+    reception: JoinSet<Result<(), Closed>>,
     runner: JoinSet<()>,
     runner_end: CancellationToken,
     http: Option<Http>,
@@ -125,7 +126,7 @@ impl Daemon {
             Runner { outbox: opened.outbox.clone(), client: client.clone(), nodes: nodes.clone(), flows: flows_in };
         let runner_end = CancellationToken::new();
         let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
-        let left_open = left_open(opened.recovered.attempts);
+        let mut left_open = left_open(opened.recovered.attempts);
         info!(
             outbox = %config.outbox.path.display(),
             open_attempts = left_open.values().flatten().filter_map(Kept::open).count(),
@@ -136,20 +137,6 @@ impl Daemon {
         let started_with = config.clone();
         let (config, config_in) = watch::channel(config);
         let (outbox, outbox_ending) = (opened.outbox, opened.ending);
-        let http = server.map(|(server, settings)| {
-            let (settings, settings_in) = watch::channel(Arc::new(settings));
-            let app = App::new(Shared {
-                config: config_in.clone(),
-                settings: settings_in,
-                outbox: outbox.clone(),
-                outbox_path: started_with.outbox.path.clone(),
-                live: live.clone(),
-                nodes: nodes.clone(),
-                client,
-                rates: Rates::default(),
-            });
-            Http::start(server, app, settings)
-        });
         let around = Surroundings {
             config: config_in,
             outbox: Some(outbox.clone()),
@@ -157,8 +144,39 @@ impl Daemon {
             nodes,
             event_capacity: EVENT_CAPACITY,
         };
+        let told = left_open.remove(API_NODE).unwrap_or_default();
+        let (reception, desk) = Reception::new(around.clone(), told);
+        let reception = JoinSet::from_iter([reception.run(end.clone())]);
+        let http = server.map(|(server, settings)| {
+            let (settings, settings_in) = watch::channel(Arc::new(settings));
+            let app = App::new(Shared {
+                config: around.config.clone(),
+                settings: settings_in,
+                outbox: outbox.clone(),
+                outbox_path: started_with.outbox.path.clone(),
+                live: live.clone(),
+                nodes: around.nodes.clone(),
+                client,
+                desk,
+                rates: Rates::default(),
+            });
+            Http::start(server, app, settings)
+        });
         let fleet = JoinSet::from_iter([Fleet::new(around, left_open, directory).run(end.clone())]);
-        Ok(Self { live, end, fleet, runner, runner_end, http, outbox, outbox_ending, started_with, config, flows })
+        Ok(Self {
+            live,
+            end,
+            fleet,
+            reception,
+            runner,
+            runner_end,
+            http,
+            outbox,
+            outbox_ending,
+            started_with,
+            config,
+            flows,
+        })
     }
 
     /// Uses another configuration from now on. Nodes are added, left and connected anew as it says; attempts that are under
@@ -194,6 +212,10 @@ impl Daemon {
     pub async fn failed(&mut self) {
         tokio::select! {
             () = Http::failed(&mut self.http) => error!("the HTTP interface has ended"),
+            Some(ended) = self.reception.join_next() => match ended {
+                Ok(_) => error!("nothing that is told is taken any more"),
+                Err(failure) => error!(%failure, "the task that takes what is told failed"),
+            },
             Some(ended) = self.fleet.join_next() => match ended {
                 Ok(()) => error!("no node is followed any more"),
                 Err(failure) => error!(%failure, "the task that follows all nodes failed"),
@@ -213,6 +235,9 @@ impl Daemon {
         self.end.cancel();
         if let Some(Err(failure)) = self.fleet.join_next().await {
             error!(%failure, "the task that follows all nodes failed");
+        }
+        if let Some(Err(failure)) = self.reception.join_next().await {
+            error!(%failure, "the task that takes what is told failed");
         }
         self.runner_end.cancel();
         if let Some(Err(failure)) = self.runner.join_next().await {

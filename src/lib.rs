@@ -50,5 +50,6 @@ pub mod node;
 pub mod outbox;
 pub mod recording;
 pub mod service;
+pub mod signal;
 pub mod simulator;
 pub mod telemetry;

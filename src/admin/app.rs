@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use tokio::sync::watch;
 
 use super::problem::Problem;
@@ -11,9 +12,13 @@ use super::rate::Rates;
 use crate::config::{Config, HttpSettings};
 use crate::delivery::Client;
 use crate::esl::Nodes;
-use crate::node::LiveAttempts;
+use crate::id::QueueName;
+use crate::lifecycle::told::{Acknowledgement, Refusal};
+use crate::node::reception::TellError;
+use crate::node::{Desk, LiveAttempts};
 use crate::outbox::deliveries::DeliveriesError;
 use crate::outbox::{Deliveries, Outbox};
+use crate::signal::Telling;
 
 /// What all endpoints share; clones are handles to the same.
 #[derive(Clone, Debug)]
@@ -36,6 +41,8 @@ pub struct Shared {
     pub nodes: Nodes,
     /// What sends.
     pub client: Arc<Client>,
+    /// Where what happens in queues outside FreeSWITCH is told.
+    pub desk: Desk,
     /// How many requests came from whom.
     pub rates: Rates,
 }
@@ -56,6 +63,13 @@ impl App {
         self.settings.borrow().clone()
     }
 
+    /// Tells something of a queue outside FreeSWITCH; it is durable when it is acknowledged.
+    pub async fn tell(&self, queue: String, key: &str, telling: Telling) -> Result<Acknowledgement, Problem> {
+        // An attempt that can't be named isn't there.
+        let key = key.parse().map_err(|error| Problem::not_found(format!("`{key}`: {error}")))?;
+        self.desk.tell(QueueName::new(queue), key, telling).await.map_err(Problem::from)
+    }
+
     /// Reads the delivery log, on a thread of its own.
     pub async fn deliveries<T: Send + 'static>(
         &self,
@@ -67,6 +81,28 @@ impl App {
             Ok(Ok(read)) => Ok(read),
             Ok(Err(error)) => Err(Problem::unavailable(error.to_string())),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}
+
+impl From<TellError> for Problem {
+    fn from(error: TellError) -> Self {
+        let detail = error.to_string();
+        let conflict = |kind, title| Self::of_kind(StatusCode::CONFLICT, kind, title, &*detail);
+        let refusal = match error {
+            TellError::Closed(_) => return Self::unavailable(detail),
+            TellError::Refused(refusal) => refusal,
+        };
+        match refusal {
+            Refusal::Queue(_) | Refusal::Attempt { .. } => Self::not_found(detail),
+            Refusal::TooManyAttempts => Self::unavailable(detail),
+            Refusal::OtherContent(_) => conflict("urn:hookswitch:other-content", "Told before with another content"),
+            Refusal::HasLeft => conflict("urn:hookswitch:has-left", "The attempt has left"),
+            Refusal::Order(_) => conflict("urn:hookswitch:wrong-order", "This can't follow what was told before"),
+            Refusal::TooEarly { .. } | Refusal::InFuture { .. } => {
+                conflict("urn:hookswitch:wrong-time", "This can't have happened then")
+            }
+            Refusal::TooManySignals => conflict("urn:hookswitch:too-many-signals", "Too many signals"),
         }
     }
 }

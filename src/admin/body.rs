@@ -30,6 +30,8 @@ enum Unreadable {
     TooSlow,
     #[error("the body is not JSON: {0}")]
     Syntax(serde_json::Error),
+    #[error("the body must be a JSON object")]
+    NoObject,
     #[error("{0}")]
     Meaning(serde_json::Error),
     #[error("{0}")]
@@ -43,7 +45,7 @@ impl From<Unreadable> for Problem {
             Unreadable::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Unreadable::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Unreadable::Syntax(_) | Unreadable::Query(_) => StatusCode::BAD_REQUEST,
-            Unreadable::Meaning(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Unreadable::NoObject | Unreadable::Meaning(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::plain(status, unreadable.to_string())
     }
@@ -61,6 +63,10 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
         let body = to_bytes(request.into_body(), settings.max_body);
         let body = tokio::time::timeout(settings.timeout, body).await.map_err(|_| Unreadable::TooSlow)?;
         let body = body.map_err(|_| Unreadable::TooLarge(settings.max_body))?;
+        // A record would be read from a list of its fields as well.
+        if body.trim_ascii_start().first().is_some_and(|first| b"[\"tfn-0123456789".contains(first)) {
+            return Err(Unreadable::NoObject.into());
+        }
         let read = serde_json::from_slice(&body).map_err(|error| match error.classify() {
             Category::Data => Unreadable::Meaning(error),
             Category::Syntax | Category::Eof | Category::Io => Unreadable::Syntax(error),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::endpoint::{Answer, Endpoint};
 use super::gate::Access;
 use super::problem::{self, Problem};
+use crate::signal::TellersKey;
 
 /// What a client is told before all else.
 const ABOUT: &str = "Figures, health, queues, attempts, nodes and deliveries of a hookswitch daemon, and signals for queues \
@@ -114,6 +115,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
 fn path_parameter(name: &str) -> (Schema, &'static str) {
     match name {
         "queue" => (json_schema!({ "type": "string", "minLength": 1 }), "The queue's name."),
+        "key" => (TellersKey::json_schema(&mut SchemaGenerator::default()), "The teller's own name for the attempt."),
         _ => (json_schema!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }), "Its identifier."),
     }
 }

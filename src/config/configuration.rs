@@ -238,7 +238,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
 /// What the sources of the queues need to hear of.
 fn subscription(queues: &Queues) -> Subscription {
     let has = |wanted| queues.sources().any(|source| source == wanted);
-    Subscription { dialer: has(QueueSource::Channel), fifo: has(QueueSource::Fifo) }
+    Subscription { dialer: has(QueueSource::Channel), fifo: has(QueueSource::Fifo), signals: has(QueueSource::Api) }
 }
 
 fn nodes(value: Value<'_>, lookup: &Lookup) -> Option<Vec<FreeswitchNode>> {

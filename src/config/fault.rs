@@ -202,6 +202,9 @@ pub enum Fault {
     /// A stored definition that can't be used.
     #[error("{0}")]
     Definition(String),
+    /// A node's name that is taken.
+    #[error("the name `{0}` stands for what is told over HTTP")]
+    ReservedNode(&'static str),
     /// An address to listen at that is none.
     #[error("`{0}` is not an address to listen at")]
     ListenAddress(String),
@@ -275,6 +278,7 @@ impl Fault {
             Self::NotAWord => "write it literally, without blanks and quotes".into(),
             Self::RunsValue(_) => "write its value literally, without call data".into(),
             Self::Definition(_) => "retry the run with `--latest`".into(),
+            Self::ReservedNode(_) => "choose another name".into(),
             Self::ListenAddress(_) => {
                 "write IP address and port: `127.0.0.1:8060`, `[::1]:8060`, `0.0.0.0:8060`".into()
             }

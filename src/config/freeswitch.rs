@@ -9,6 +9,7 @@ use super::value::{Value, is_name};
 use crate::esl::NodeAddress;
 use crate::esl::command::{InvalidCommand, Password, Subscription};
 use crate::id::{ClusterName, NodeName};
+use crate::lifecycle::told::API_NODE;
 
 /// The Event Socket's port, where the address names none.
 const DEFAULT_PORT: u16 = 8021;
@@ -86,7 +87,12 @@ impl FreeswitchNode {
 
 /// Reads a node's name.
 pub(super) fn name(value: Value<'_>) -> Option<NodeName> {
-    name_of("FreeSWITCH node", value).map(NodeName::from)
+    let name = name_of("FreeSWITCH node", value)?;
+    if name == API_NODE {
+        value.refuse(Fault::ReservedNode(API_NODE));
+        return None;
+    }
+    Some(NodeName::from(name))
 }
 
 fn name_of<'a>(what: &'static str, value: Value<'a>) -> Option<&'a str> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -17,7 +18,7 @@ use crate::moment::value::QueueType;
 pub use super::agent::AgentCard;
 
 /// Where the facts about a queue's attempts come from. Each queue has one source, so none is followed twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueSource {
     /// mod_callcenter's events.
@@ -27,6 +28,8 @@ pub enum QueueSource {
     Channel,
     /// mod_fifo's events.
     Fifo,
+    /// Whoever tells of it, over HTTP or by events.
+    Api,
 }
 
 /// The settings of one queue that its attempts' story depends on.
@@ -44,6 +47,8 @@ pub struct QueueSettings {
     pub variable_filter: VariableFilter,
     /// The longest wait that is promised to its members.
     pub sla: Option<Duration>,
+    /// How long an attempt that others tell of may go without being heard of.
+    pub ttl: Option<Duration>,
     /// Who counts as `abandoned` beside those who hang up.
     pub count_as_abandoned: Vec<Unserved>,
 }
@@ -91,6 +96,7 @@ pub(super) struct PartialSettings {
     source: Option<QueueSource>,
     processing: Option<bool>,
     sla: Option<Duration>,
+    ttl: Option<Duration>,
     dry_run: Option<bool>,
     variables: Map<String, Json>,
     include: Option<Vec<String>>,
@@ -111,10 +117,11 @@ const TYPES: [(&str, QueueType); 8] = [
 ];
 
 /// The sources as they are written.
-const SOURCES: [(&str, QueueSource); 3] = [
+const SOURCES: [(&str, QueueSource); 4] = [
     (QueueSource::Callcenter.as_str(), QueueSource::Callcenter),
     (QueueSource::Channel.as_str(), QueueSource::Channel),
     (QueueSource::Fifo.as_str(), QueueSource::Fifo),
+    (QueueSource::Api.as_str(), QueueSource::Api),
 ];
 
 /// The unserved as they are written.
@@ -128,6 +135,10 @@ const UNSERVED: [(&str, Unserved); 4] = [
 /// The longest wait that can be promised.
 const MAX_SLA: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The shortest and the longest time for which an attempt need not be heard of.
+const MIN_TTL: Duration = Duration::from_secs(1);
+const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 impl QueueSource {
     /// As it is written.
     pub const fn as_str(self) -> &'static str {
@@ -135,6 +146,7 @@ impl QueueSource {
             Self::Callcenter => "callcenter",
             Self::Channel => "channel",
             Self::Fifo => "fifo",
+            Self::Api => "api",
         }
     }
 
@@ -147,7 +159,7 @@ impl QueueSource {
             (Self::Fifo, QueueType::Chat | QueueType::Task | QueueType::OutboundIvr) => {
                 Some("a type of queue with calls and agents")
             }
-            (Self::Callcenter | Self::Channel | Self::Fifo, _) => None,
+            (Self::Callcenter | Self::Channel | Self::Fifo | Self::Api, _) => None,
         }
     }
 }
@@ -166,6 +178,7 @@ impl PartialSettings {
             }),
             processing: section.optional("processing", Value::boolean),
             sla: section.optional("sla", |value| value.duration_within("`sla`", Duration::from_millis(1), MAX_SLA)),
+            ttl: section.optional("ttl", |value| value.duration_within("`ttl`", MIN_TTL, MAX_TTL)),
             dry_run: section.optional("dry_run", Value::boolean),
             variables: section.optional("variables", Value::json_object).unwrap_or_default(),
             include: section.optional("include", patterns),
@@ -187,6 +200,7 @@ impl PartialSettings {
         settings.source = self.source.unwrap_or(settings.source);
         settings.processing = self.processing.or(settings.processing);
         settings.sla = self.sla.or(settings.sla);
+        settings.ttl = self.ttl.or(settings.ttl);
         if let Some(unserved) = &self.count_as_abandoned {
             settings.count_as_abandoned.clone_from(unserved);
         }

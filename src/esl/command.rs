@@ -26,6 +26,8 @@ pub struct Subscription {
     pub dialer: bool,
     /// mod_fifo's events.
     pub fifo: bool,
+    /// What is told of queues outside FreeSWITCH.
+    pub signals: bool,
 }
 
 /// One command, without its end.
@@ -88,7 +90,8 @@ impl Command {
         let early_media = if subscription.dialer { " CHANNEL_PROGRESS_MEDIA" } else { "" };
         let detectors = if subscription.dialer { " avmd::beep hookswitch::amd" } else { "" };
         let fifo = if subscription.fifo { " fifo::info" } else { "" };
-        let line = format!("event plain {EVENTS}{early_media} CUSTOM callcenter::info{detectors}{fifo}");
+        let signals = if subscription.signals { " hookswitch::signal" } else { "" };
+        let line = format!("event plain {EVENTS}{early_media} CUSTOM callcenter::info{detectors}{fifo}{signals}");
         Self { line: line.into() }
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::channel::ChannelData;
 use super::header as h;
 use crate::esl::Event;
+use crate::signal::event::{self as signal, ToldByEvent};
 
 /// The year 9000: an event that claims to be later is without a time, so that any wait can be added to any time.
 const LATEST_SECOND: i64 = 221_845_392_000;
@@ -44,6 +45,8 @@ pub enum FactKind<'e> {
     Agent(AgentStep<'e>, AgentRef<'e>),
     /// A step of a caller or a consumer in a fifo, with that one's channel data.
     Fifo(FifoStep<'e>, Cow<'e, str>, ChannelData<'e>),
+    /// What is told of a queue outside mod_callcenter; its channel data, where it has some, are the teller's.
+    Told(Box<ToldByEvent>, ChannelData<'e>),
     /// Nothing that a call's story is told by.
     Other,
 }
@@ -185,6 +188,9 @@ pub enum Malformed {
     /// A header that its kind must have is missing.
     #[error("an event without its {0} header")]
     Missing(&'static str),
+    /// A header of ours does not say what it must.
+    #[error("an event whose {0} header, or what belongs to it, can't be read")]
+    Unreadable(&'static str),
 }
 
 impl<'e> FactKind<'e> {
@@ -209,6 +215,7 @@ impl<'e> FactKind<'e> {
     fn read_custom(event: &'e Event) -> Result<Self, Malformed> {
         let step = match event.header(h::EVENT_SUBCLASS).as_deref() {
             Some("fifo::info") => return Self::read_fifo(event),
+            Some(signal::SUBCLASS) => return Ok(Self::Told(Box::new(ToldByEvent::read(event)?), ChannelData(event))),
             Some("hookswitch::amd") => ChannelStep::Judge,
             Some("avmd::beep") => ChannelStep::Beep,
             _ => return Self::read_callcenter(event),

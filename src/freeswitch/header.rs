@@ -58,6 +58,18 @@ headers! {
     HOOKSWITCH_ATTEMPT = "variable_hookswitch_attempt";
     HOOKSWITCH_AMD = "variable_hookswitch_amd";
 
+    SIGNAL_QUEUE = "Hookswitch-Queue";
+    SIGNAL_KEY = "Hookswitch-Key";
+    SIGNAL_STEP = "Hookswitch-Signal";
+    SIGNAL_ID = "Hookswitch-Signal-ID";
+    SIGNAL_AGENT = "Hookswitch-Agent";
+    SIGNAL_REASON = "Hookswitch-Reason";
+    SIGNAL_ENDED_BY = "Hookswitch-Ended-By";
+    SIGNAL_MEMBER_NAME = "Hookswitch-Member-Name";
+    SIGNAL_MEMBER_NUMBER = "Hookswitch-Member-Number";
+    SIGNAL_MEMBER_ID = "Hookswitch-Member-ID";
+    SIGNAL_DESTINATION = "Hookswitch-Destination";
+
     VARIABLE_PREFIX = "variable_";
     CC_SIDE = "variable_cc_side";
     CC_QUEUE_VARIABLE = "variable_cc_queue";

@@ -26,6 +26,8 @@ pub enum Anomaly {
     TooManyChannels,
     /// An agent was not followed because too many are.
     TooManyAgents,
+    /// Something was told of a queue outside FreeSWITCH that can't have happened.
+    RefusedSignal,
     /// A change of an agent that a later one has overtaken.
     LateAgentEvent,
     /// mod_callcenter told of a queue that is followed by another source.
@@ -48,6 +50,7 @@ impl Anomaly {
             Self::TooManyAttempts => "too many live attempts",
             Self::TooManyChannels => "too many live channels",
             Self::TooManyAgents => "too many agents",
+            Self::RefusedSignal => "refused signal",
             Self::LateAgentEvent => "late event of an agent",
             Self::OtherSource => "event of a queue with another source",
             Self::TooManyEarlyEvents => "too many early events",

@@ -13,6 +13,7 @@ use super::bridge::Bridge;
 use super::leg::{LegEnd, UnclaimedLeg};
 use super::memory::Abandoned;
 use super::offer::Offer;
+use super::told::Told;
 use super::variables;
 use super::world::Occasion;
 use super::wrap_up::WrapUp;
@@ -57,6 +58,9 @@ pub struct Attempt {
     /// The agent's post-processing, while somebody waits to hear of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up: Option<WrapUp>,
+    /// What was accepted of it, where others tell of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Told>>,
     /// Whether it was told that the member waits longer than promised.
     #[serde(default)]
     pub sla_missed: bool,
@@ -150,6 +154,38 @@ pub struct QueueEnd {
 }
 
 impl Attempt {
+    /// One that has just begun, and of which nothing else is known.
+    pub fn begin(
+        key: AttemptKey,
+        node: NodeName,
+        source: QueueSource,
+        settings: Arc<QueueSettings>,
+        joined_at: Timestamp,
+    ) -> Self {
+        Self {
+            attempt_id: key.hash().attempt_id(),
+            key,
+            node,
+            source,
+            settings,
+            member: Member::default(),
+            call: Call::default(),
+            joined_at,
+            // Most are offered once; a vector that grows by itself would begin with room for four.
+            offers: Vec::with_capacity(1),
+            unclaimed_legs: Vec::new(),
+            bridge: None,
+            queue_end: None,
+            loss: None,
+            wrap_up: None,
+            told: None,
+            sla_missed: false,
+            sequence: 0,
+            left: false,
+            dirty: true,
+        }
+    }
+
     /// Its name in the outbox.
     pub fn hash(&self) -> AttemptHash {
         self.key.hash()

@@ -237,7 +237,7 @@ impl Attempt {
         }
     }
 
-    fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
+    pub(super) fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
         self.answer_as(occasion, index, at, true);
         self.offers[index].state = OfferState::Bridged;
         self.bridge =

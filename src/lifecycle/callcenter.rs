@@ -41,6 +41,7 @@ impl Lifecycle {
             FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
             FactKind::Agent(step, agent) => self.agent_step(input, &step, &agent, effects),
             FactKind::Fifo(step, name, data) => self.fifo_step(input, &step, &name, data, effects),
+            FactKind::Told(told, data) => self.tell_by_event(input, &told, data, effects),
             FactKind::Other => {}
         }
     }

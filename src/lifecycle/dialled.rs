@@ -23,9 +23,12 @@ impl Attempt {
         self.source == QueueSource::Channel
     }
 
-    /// The member's channel; none before a dialer has called the member.
+    /// The member's channel; none before a dialer has called the member, or where none carries the attempt.
     pub fn channel(&self) -> Option<&ChannelUuid> {
-        if self.is_dialled() { self.call.channel.as_ref() } else { Some(&self.key.session) }
+        match self.source {
+            QueueSource::Channel | QueueSource::Api => self.call.channel.as_ref(),
+            QueueSource::Callcenter | QueueSource::Fifo => Some(&self.key.session),
+        }
     }
 
     /// What it can be found by: the channel in its key, or what stands in its place, and the member's own.

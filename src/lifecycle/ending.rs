@@ -38,6 +38,7 @@ impl Attempt {
             next = earlier(next, self.settle_offer(occasion, index));
         }
         next = earlier(next, self.settle_idle(occasion.now));
+        next = earlier(next, self.settle_told(occasion.now));
         match self.leaving_readiness(occasion.now) {
             None => next,
             Some(Readiness::Until(at)) => earlier(next, Some(at)),
@@ -192,7 +193,7 @@ impl Attempt {
     }
 
     /// Closes the offers whose end did not come, by what is known of their legs.
-    fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
+    pub(super) fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
         let (fate, was_lost) = (self.member_fate(), self.was_lost());
         for index in 0..self.offers.len() {
             if self.offers[index].is_open() {

@@ -189,8 +189,9 @@ impl Lifecycle {
         let on_channel = channel.and_then(|channel| channel.latest_attempt_id);
         let integer = |name| data.header(name)?.parse::<u64>().ok();
         let dialers = integer(h::CC_ATTEMPT_ID).filter(|_| on_channel.is_none());
+        let begun = Attempt::begin(key, self.here.name.clone(), newcomer.source, settings, *joined_at);
         Some(Attempt {
-            attempt_id: dialers.unwrap_or_else(|| key.hash().attempt_id()),
+            attempt_id: dialers.unwrap_or(begun.attempt_id),
             member: Member {
                 name: newcomer.name.clone(),
                 number: newcomer.number.clone(),
@@ -204,25 +205,10 @@ impl Lifecycle {
                 destination: channel
                     .and_then(|channel| channel.destination.as_deref().map(str::to_owned))
                     .or_else(|| destination(*data).filter(|_| newcomer.source != QueueSource::Channel)),
-                variables: Variables::from_object(&settings.variables),
+                variables: Variables::from_object(&begun.settings.variables),
                 ..Call::default()
             },
-            settings,
-            key,
-            node: self.here.name.clone(),
-            source: newcomer.source,
-            joined_at: *joined_at,
-            // Most are offered once; a vector that grows by itself would begin with room for four.
-            offers: Vec::with_capacity(1),
-            unclaimed_legs: Vec::new(),
-            bridge: None,
-            queue_end: None,
-            loss: None,
-            wrap_up: None,
-            sla_missed: false,
-            sequence: 0,
-            left: false,
-            dirty: true,
+            ..begun
         })
     }
 }

@@ -9,6 +9,7 @@ use super::attempts::Held;
 use super::dialer::is_named;
 use super::machine::Lifecycle;
 use super::memory::{Abandoned, Settled, Stay};
+use super::told::Told;
 use crate::config::queue::QueueSource;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::value::CcResult;
@@ -36,6 +37,9 @@ pub struct Departed {
     pub left_at: Timestamp,
     /// What a resume takes over; none where the member was connected with an agent.
     pub abandoned: Option<Abandoned>,
+    /// What was accepted of it, where others told of it: they may tell it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
 }
 
 impl Kept {
@@ -77,13 +81,14 @@ impl Departed {
     pub fn of(attempt: &Attempt, left_at: Timestamp) -> Option<Self> {
         let may_resume = attempt.source == QueueSource::Callcenter && attempt.result().0 != CcResult::Success;
         let abandoned = may_resume.then(|| attempt.for_a_resume());
-        let may_return = abandoned.is_some() || attempt.call.end.is_none() || attempt.is_dialled();
+        let may_return = abandoned.is_some() || attempt.call.end.is_none() || attempt.is_dialled() || attempt.is_told();
         may_return.then(|| Self {
             key: attempt.key.clone(),
             node: attempt.node.clone(),
             attempt_id: attempt.attempt_id,
             left_at,
             abandoned,
+            told: attempt.told.as_deref().cloned(),
         })
     }
 }
@@ -131,7 +136,7 @@ impl Lifecycle {
     fn restore_departed(&mut self, departed: Departed) {
         let Departed { key, attempt_id, left_at, abandoned, .. } = departed.clone();
         self.here.core.get_or_insert_with(|| key.core.clone());
-        if !is_named(&key.session) {
+        if !is_named(&key.session) && departed.told.is_none() {
             self.note_latest(&key.session, attempt_id);
         }
         self.here.note_known(left_at);

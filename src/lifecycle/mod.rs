@@ -8,6 +8,7 @@
 //!   what comparing them with FreeSWITCH means.
 //! - [`dialer`], [`dialled`]: what the channels mean that a dialer makes without mod_callcenter; [`fifo`]: what mod_fifo's
 //!   events mean.
+//! - [`told`]: what others tell of queues outside FreeSWITCH.
 //! - [`joining`]: how an attempt is opened.
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent; [`leg`]: a leg on which
 //!   the agent is called.
@@ -48,6 +49,7 @@ pub mod result;
 pub mod seen;
 pub mod survey;
 pub mod telling;
+pub mod told;
 pub mod variables;
 pub mod verdict;
 pub mod world;

@@ -40,9 +40,10 @@ pub struct Known {
 }
 
 impl Lifecycle {
-    /// The live attempts of the node at hand: those that a snapshot, asked for now, is to be compared with.
+    /// The live attempts of the node at hand: those that a snapshot, asked for now, is to be compared with. FreeSWITCH does
+    /// not know those that others tell of.
     pub fn open_attempts(&self) -> BTreeSet<AttemptHash> {
-        self.attempts_here().map(|(hash, _)| hash).collect()
+        self.attempts_here().filter(|(_, attempt)| !attempt.is_told()).map(|(hash, _)| hash).collect()
     }
 
     /// What a survey of the node at hand needs not ask FreeSWITCH again.

@@ -34,7 +34,10 @@ async fn queues_attempts_nodes_and_deliveries_are_shown() {
 
     let queues = stage.json("/api/queues").await;
     let idle = list(&queues).iter().find(|queue| queue["name"] == "idle").expect("the one that is configured");
-    assert_eq!(*idle, json!({ "name": "idle", "type": "chat", "hooks": 1, "attempts": 0, "waiting": 0 }));
+    assert_eq!(
+        *idle,
+        json!({ "name": "idle", "type": "chat", "source": "callcenter", "hooks": 1, "attempts": 0, "waiting": 0 })
+    );
     assert!(list(&queues).len() > 1, "those that have attempts");
 
     let nodes = stage.json("/api/nodes").await;

@@ -1,5 +1,7 @@
 //! The HTTP interface, asked from outside.
 
 mod gate;
+mod kill;
 mod looking;
+mod signals;
 mod stage;

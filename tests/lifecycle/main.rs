@@ -23,5 +23,6 @@ mod queues;
 mod situations;
 mod story;
 mod surveys;
+mod told;
 mod transfers;
 mod wrap_ups;

@@ -77,6 +77,10 @@ impl Endpoint {
         Self { query: Some(Q::json_schema), ..self }
     }
 
+    pub(super) fn body<B: JsonSchema>(self) -> Self {
+        Self { body: Some(|generator| generator.subschema_for::<B>()), ..self }
+    }
+
     pub(super) fn answers<A: JsonSchema>(self, status: StatusCode, meaning: &'static str) -> Self {
         self.answers_as::<A>(status, meaning, "application/json")
     }

@@ -34,6 +34,7 @@ async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     write_attempts(&mut page, &app);
     write_outbox(&mut page, &app, &open_runs);
     write_delivery(&mut page, &app);
+    write_told(&mut page, &app);
     Ok(([(CONTENT_TYPE, exposition::CONTENT_TYPE)], page.into_text()))
 }
 
@@ -111,4 +112,15 @@ fn write_delivery(page: &mut Exposition, app: &App) {
         .measured(&[("outcome", "delivered")], &figures.delivered.read())
         .measured(&[("outcome", "retried")], &figures.retried.read())
         .measured(&[("outcome", "failed")], &figures.failed.read());
+}
+
+fn write_told(page: &mut Exposition, app: &App) {
+    let figures = app.desk.figures();
+    page.counter(
+        "hookswitch_signals_total",
+        "What was told over HTTP of queues outside FreeSWITCH, by what was answered.",
+    )
+    .sample(&[("answer", "accepted")], figures.accepted.load(Ordering::Relaxed))
+    .sample(&[("answer", "repeated")], figures.repeated.load(Ordering::Relaxed))
+    .sample(&[("answer", "refused")], figures.refused.load(Ordering::Relaxed));
 }

@@ -9,8 +9,10 @@ mod live_attempt;
 mod live_attempts;
 mod metrics;
 mod nodes;
+mod open_attempt;
 mod queues;
 mod readyz;
+mod report_signal;
 
 pub use endpoint::{Answer, Endpoint, Shape};
 
@@ -26,5 +28,7 @@ pub fn all() -> Vec<Endpoint> {
         nodes::endpoint(),
         deliveries::endpoint(),
         delivery::endpoint(),
+        open_attempt::endpoint(),
+        report_signal::endpoint(),
     ]
 }

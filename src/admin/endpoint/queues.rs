@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::endpoint::Endpoint;
 use crate::admin::app::App;
 use crate::admin::role::Role;
+use crate::config::queue::QueueSource;
 use crate::id::QueueName;
 use crate::moment::value::QueueType;
 
@@ -22,6 +23,8 @@ struct Queue {
     /// Its type.
     #[serde(rename = "type")]
     queue_type: QueueType,
+    /// Where the facts about its attempts come from.
+    source: QueueSource,
     /// How many hooks it has, those of patterns included.
     hooks: usize,
     /// How many attempts live in it.
@@ -48,7 +51,8 @@ async fn list(State(app): State<App>) -> Json<Vec<Queue>> {
     }
     let queue = |(name, (attempts, waiting)): (QueueName, _)| {
         let resolved = config.queue(&name);
-        Queue { queue_type: resolved.settings.queue_type, hooks: resolved.hooks.len(), name, attempts, waiting }
+        let (queue_type, source) = (resolved.settings.queue_type, resolved.settings.source);
+        Queue { queue_type, source, hooks: resolved.hooks.len(), name, attempts, waiting }
     };
     Json(counts.into_iter().map(queue).collect())
 }
