@@ -1,7 +1,7 @@
 //! What happens to an attempt that is told of.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -34,28 +34,28 @@ pub enum Step {
     Offering {
         /// The agent.
         #[serde(deserialize_with = "agent")]
-        #[schemars(length(min = 1, max = 255))]
+        #[schemars(schema_with = "agent_schema")]
         agent: AgentName,
     },
     /// An agent to whom it is offered has answered.
     Answered {
         /// The agent.
         #[serde(deserialize_with = "agent")]
-        #[schemars(length(min = 1, max = 255))]
+        #[schemars(schema_with = "agent_schema")]
         agent: AgentName,
     },
     /// Member and agent are connected. That the agent has answered is inferred, if it was not told.
     Bridged {
         /// The agent.
         #[serde(deserialize_with = "agent")]
-        #[schemars(length(min = 1, max = 255))]
+        #[schemars(schema_with = "agent_schema")]
         agent: AgentName,
     },
     /// An agent to whom it is offered did not answer.
     Missed {
         /// The agent.
         #[serde(deserialize_with = "agent")]
-        #[schemars(length(min = 1, max = 255))]
+        #[schemars(schema_with = "agent_schema")]
         agent: AgentName,
         /// Why.
         #[serde(default = "no_answer")]
@@ -65,7 +65,7 @@ pub enum Step {
     Processing {
         /// The agent.
         #[serde(deserialize_with = "agent")]
-        #[schemars(length(min = 1, max = 255))]
+        #[schemars(schema_with = "agent_schema")]
         agent: AgentName,
     },
     /// The member leaves the queue.
@@ -129,6 +129,10 @@ fn step<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Step, D::Error> {
 
 const fn no_answer() -> MissedReason {
     MissedReason::NoAnswer
+}
+
+fn agent_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": LONGEST_AGENT })
 }
 
 fn agent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AgentName, D::Error> {

@@ -5,3 +5,4 @@ mod kill;
 mod looking;
 mod signals;
 mod stage;
+mod tools;
