@@ -389,6 +389,16 @@ mod tests {
     }
 
     #[test]
+    fn a_source_is_subscribed_to_only_where_it_is_wanted() {
+        let all = Subscription { dialer: true, fifo: true };
+        let (callcenters, all) = (wire(&Command::subscribe(Subscription::default())), wire(&Command::subscribe(all)));
+        assert!(callcenters.ends_with(" SHUTDOWN CUSTOM callcenter::info\n\n"));
+        let ending =
+            " SHUTDOWN CHANNEL_PROGRESS_MEDIA CUSTOM callcenter::info avmd::beep hookswitch::amd fifo::info\n\n";
+        assert!(all.ends_with(ending), "{all}");
+    }
+
+    #[test]
     fn a_password_is_never_shown() {
         let password = Password::new("ClueCon").expect("can be sent");
         assert!(!format!("{password:?} {:?} {}", password.sign_in(), password.sign_in().name()).contains("ClueCon"));

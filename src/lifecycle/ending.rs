@@ -144,7 +144,7 @@ impl Attempt {
         let mut waits = Vec::with_capacity(3);
         match (&self.queue_end, call_end) {
             (Some(end), None) if !end.call_goes_on && self.channel().is_some() => {
-                waits.push(end.seen_at + CALL_END_WAIT)
+                waits.push(end.seen_at + CALL_END_WAIT);
             }
             (Some(end), None) if self.bridge.is_some() && self.transfer_mark().is_none() => {
                 waits.push(end.seen_at + HANGUP_WAIT);

@@ -14,7 +14,11 @@ const CONVERSATION: [&str; 6] =
 
 /// A member is called and answers; then an agent, who does too; they talk, and the member hangs up.
 fn conversation() -> Story {
-    let mut story = Story::sources();
+    conversation_under(SOURCES)
+}
+
+fn conversation_under(config: &str) -> Story {
+    let mut story = Story::with(config);
     let member = story.dial_member("sales", "7", &[]);
     story.progress(member);
     story.pass(1_000);
@@ -46,6 +50,33 @@ fn a_dialers_conversation_gives_the_hooks_in_their_order() {
     assert_eq!(leaving.member_number.as_deref(), Some("40733000001"));
     assert_eq!(leaving.call_voice_sec.map(|voice| voice.0), Some(5.0));
     assert_eq!(leaving.wait_sec.map(|wait| wait.0), Some(2.04));
+}
+
+#[test]
+fn every_type_with_agents_tells_a_conversation_alike() {
+    for queue_type in ["offline", "preview", "progressive", "predictive"] {
+        let config = SOURCES.replace("type = \"progressive\"", &format!("type = \"{queue_type}\""));
+        let told = conversation_under(&config).told();
+        assert_eq!(told.hooks(), CONVERSATION, "{queue_type}");
+        assert_eq!(serde_json::to_value(told.leaving().queue_type).expect("serializes"), queue_type);
+    }
+}
+
+#[test]
+fn every_type_with_agents_tells_of_one_who_refuses() {
+    for queue_type in ["offline", "preview", "progressive", "predictive"] {
+        let config = SOURCES.replace("type = \"progressive\"", &format!("type = \"{queue_type}\""));
+        let mut story = Story::with(&config);
+        let member = story.dial_member("sales", "7", &[]);
+        story.pick_up(member);
+        let agent = story.dial_agent("sales", "7", "agent1");
+        story.pass(500);
+        story.hang_up(agent, "CALL_REJECTED", Ended::ByPhone);
+        story.pass(500);
+        story.hang_up(member, "NORMAL_CLEARING", Ended::ByPhone);
+        let hooks = ["joined", "offering agent1", "missed agent1 rejected", "leaving abandoned hangup"];
+        assert_eq!(story.told().hooks(), hooks, "{queue_type}");
+    }
 }
 
 #[test]

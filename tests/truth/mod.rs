@@ -74,8 +74,7 @@ impl Attempt {
     fn is_told_by(&self, moments: &[&Payload]) -> bool {
         let of_queue = |moment: &&Payload| moment.queue_name.as_ref().is_some_and(|name| name.as_str() == self.queue);
         let channel = moments.iter().find_map(|moment| moment.member_channel_id.as_ref());
-        moments.iter().all(|moment| of_queue(moment))
-            && channel.map(|channel| channel.as_str()) == self.member_channel_id.as_deref()
+        moments.iter().all(of_queue) && channel.map(|channel| channel.as_str()) == self.member_channel_id.as_deref()
     }
 
     fn name(&self) -> &str {
