@@ -6,6 +6,8 @@
 //!              │ 2 for each    8,192 items    1 for each       │   1,024    1 thread  4,096   1 task for each
 //!              │ node                         cluster of nodes │              ^               run under way
 //!              └───────────────────────────────────────────────┘              └───── Report ─────┘
+//! tellers ──> admin::Server ── Word ──> node::Reception ── Entry ──> outbox
+//!             256 connections   1,024   1 task
 //! ```
 
 use std::io;

@@ -100,8 +100,8 @@ fn a_node_is_asked_for_what_the_sources_of_the_queues_need() {
     let fifo = "[queues.desk]\nsource = \"fifo\"\n";
     let dialer = "[queues.sales]\ntype = \"progressive\"\nsource = \"channel\"\n";
     assert_eq!(subscription("[queues.\"*\"]\n"), Subscription::default());
-    assert_eq!(subscription(fifo), Subscription { fifo: true, dialer: false });
-    assert_eq!(subscription(&format!("{fifo}{dialer}")), Subscription { fifo: true, dialer: true });
+    assert_eq!(subscription(fifo), Subscription { fifo: true, ..Subscription::default() });
+    assert_eq!(subscription(&format!("{fifo}{dialer}")), Subscription { fifo: true, dialer: true, signals: false });
 }
 
 #[test]

@@ -390,11 +390,10 @@ mod tests {
 
     #[test]
     fn a_source_is_subscribed_to_only_where_it_is_wanted() {
-        let all = Subscription { dialer: true, fifo: true };
+        let all = Subscription { dialer: true, fifo: true, signals: true };
         let (callcenters, all) = (wire(&Command::subscribe(Subscription::default())), wire(&Command::subscribe(all)));
         assert!(callcenters.ends_with(" SHUTDOWN CUSTOM callcenter::info\n\n"));
-        let ending =
-            " SHUTDOWN CHANNEL_PROGRESS_MEDIA CUSTOM callcenter::info avmd::beep hookswitch::amd fifo::info\n\n";
+        let ending = " SHUTDOWN CHANNEL_PROGRESS_MEDIA CUSTOM callcenter::info avmd::beep hookswitch::amd fifo::info hookswitch::signal\n\n";
         assert!(all.ends_with(ending), "{all}");
     }
 

@@ -39,7 +39,7 @@ pub struct Departed {
     pub abandoned: Option<Abandoned>,
     /// What was accepted of it, where others told of it: they may tell it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<Told>,
+    pub told: Option<Box<Told>>,
 }
 
 impl Kept {
@@ -88,7 +88,7 @@ impl Departed {
             attempt_id: attempt.attempt_id,
             left_at,
             abandoned,
-            told: attempt.told.as_deref().cloned(),
+            told: attempt.told.clone(),
         })
     }
 }

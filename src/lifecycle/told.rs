@@ -298,7 +298,7 @@ impl Lifecycle {
     /// What was accepted of an attempt, be it over.
     fn told(&self, hash: AttemptHash) -> Option<&Told> {
         let held = self.attempts.held(hash).and_then(|held| held.attempt.told.as_deref());
-        let departed = || self.nodes().find_map(|node| node.memory.departed(hash))?.told.as_ref();
+        let departed = || self.nodes().find_map(|node| node.memory.departed(hash))?.told.as_deref();
         held.or_else(departed)
     }
 
