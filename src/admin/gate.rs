@@ -19,8 +19,9 @@ use super::problem::Problem;
 use super::role::Role;
 use crate::config::{HttpSettings, HttpToken};
 
-/// How many requests a second an address may make whose token is not right: a person's mistake, not a search.
-const WRONG_TOKENS_RATE: u32 = 10;
+/// How many requests a second an address may make whose token is not right: those of a program whose token was replaced, but
+/// no search, which even the shortest token would outlast by far.
+const WRONG_TOKENS_RATE: u32 = 100;
 
 /// Who connects.
 #[derive(Clone, Copy, Debug)]

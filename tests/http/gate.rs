@@ -40,8 +40,6 @@ async fn every_route_refuses_a_missing_a_wrong_and_too_small_a_token() {
             let missing = ask("").send().await.expect("answers");
             assert_eq!(missing.headers()["www-authenticate"], "Bearer");
             problem(missing, 401).await;
-            // Some at a time, because wrong tokens are slowed down.
-            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
             problem(ask("").bearer_auth("nobody-0123456789abcdef").send().await.expect("answers"), 401).await;
             for role in ["read", "operate", "ingest", "admin"] {
                 let answer = ask(role).send().await.expect("answers");

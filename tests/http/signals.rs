@@ -287,3 +287,25 @@ async fn many_tellers_at_once_tell_one_story_each() {
         assert_eq!(events(&stage.story(attempt, 5).await), ["joined", "offering", "answered", "bridged", "leaving"]);
     }
 }
+
+#[tokio::test]
+async fn nothing_is_acknowledged_that_is_not_durable() {
+    let stage = std::sync::Arc::new(Stage::start(&format!("timeout = \"60s\"\n{TOKENS}"), &chat("")).await);
+    let holder = rusqlite::Connection::open(stage.outbox()).expect("opens");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("holds the outbox");
+    let teller = {
+        let stage = stage.clone();
+        tokio::spawn(async move { stage.open("c1", json!({})).await.status() })
+    };
+    let readiness = stage
+        .until("/readyz", |readiness| {
+            let reasons = readiness["reasons"].as_array().expect("a list");
+            reasons.iter().any(|reason| reason["part"] == "outbox")
+        })
+        .await;
+    assert!(readiness.to_string().contains("end the program that holds a transaction open on it"), "{readiness}");
+    assert!(!teller.is_finished());
+    holder.execute_batch("ROLLBACK").expect("lets it go");
+    assert_eq!(teller.await.expect("ends"), 201);
+    stage.until("/readyz", |readiness| !readiness.to_string().contains("outbox")).await;
+}

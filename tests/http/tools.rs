@@ -49,7 +49,7 @@ async fn schemathesis_finds_no_answer_that_is_not_described() {
     let attempts = stage.json("/api/attempts").await;
     let configuration = tempfile::NamedTempFile::with_suffix(".toml").expect("a file");
     let text = format!(
-        "[parameters]\n\"path.queue\" = \"chat\"\n\"path.key\" = [\"k1\", \"k2\", \"k3\"]\n\
+        "[parameters]\n\"path.queue\" = \"chat\"\n\"path.key\" = \"k1\"\n\
          [[operations]]\ninclude-name = \"GET /api/deliveries/{{id}}\"\nparameters = {{ \"path.id\" = {} }}\n\
          [[operations]]\ninclude-name = \"GET /api/attempts/{{id}}\"\nparameters = {{ \"path.id\" = {} }}\n",
         runs[0]["id"], attempts[0]["id"],
