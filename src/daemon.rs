@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::app::{App, Shared};
 use crate::admin::rate::Rates;
-use crate::admin::{self, Server};
+use crate::admin::{Interface, Server};
 use crate::config::{Config, HttpSettings, Problem, Problems};
 use crate::delivery::Client;
 use crate::delivery::limits::Limits;
@@ -91,7 +91,7 @@ pub struct Daemon {
     reception: JoinSet<Result<(), Closed>>,
     runner: JoinSet<()>,
     runner_end: CancellationToken,
-    http: Option<Http>,
+    http: Option<Interface>,
     outbox: Outbox,
     outbox_ending: crate::outbox::store::Ending,
     /// What the daemon was started with, and what holds now.
@@ -118,7 +118,7 @@ impl Daemon {
             paused: config.paused_flows(),
             ..Settings::at(&config.outbox.path)
         };
-        let server = config.http.as_ref().map(listen).transpose()?;
+        let server = config.http.clone().map(listen).transpose()?;
         let opened = Opened::open(&settings)?;
         let (flows, flows_in) = watch::channel(Arc::new(config.flows_of_runs()));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
@@ -162,7 +162,7 @@ impl Daemon {
                 desk,
                 rates: Rates::default(),
             });
-            Http::start(server, app, settings)
+            Interface::start(server, app, settings)
         });
         let fleet = JoinSet::from_iter([Fleet::new(around, left_open, directory).run(end.clone())]);
         Ok(Self {
@@ -207,13 +207,13 @@ impl Daemon {
 
     /// Where the HTTP interface listens, if there is one.
     pub fn http_address(&self) -> Option<SocketAddr> {
-        self.http.as_ref().map(|http| http.address)
+        self.http.as_ref().map(Interface::address)
     }
 
     /// Waits until a part ends by itself, which none should: then the daemon is of no use any more.
     pub async fn failed(&mut self) {
         tokio::select! {
-            () = Http::failed(&mut self.http) => error!("the HTTP interface has ended"),
+            () = Interface::failed(&mut self.http) => error!("the HTTP interface has ended"),
             Some(ended) = self.reception.join_next() => match ended {
                 Ok(_) => error!("nothing that is told is taken any more"),
                 Err(failure) => error!(%failure, "the task that takes what is told failed"),
@@ -251,50 +251,10 @@ impl Daemon {
     }
 }
 
-/// The HTTP interface that runs.
-#[derive(Debug)]
-struct Http {
-    address: SocketAddr,
-    settings: watch::Sender<Arc<HttpSettings>>,
-    end: CancellationToken,
-    task: JoinSet<()>,
-}
-
-impl Http {
-    fn start(server: Server, app: App, settings: watch::Sender<Arc<HttpSettings>>) -> Self {
-        let (address, end) = (server.address(), CancellationToken::new());
-        let task = JoinSet::from_iter([server.run(admin::router(app), end.clone())]);
-        Self { address, settings, end, task }
-    }
-
-    /// Uses other tokens and limits from now on. Where it can be reached from elsewhere, it is never left without tokens:
-    /// another address takes effect later.
-    fn configure(&self, mut settings: HttpSettings) {
-        if settings.tokens.is_empty() && !self.address.ip().is_loopback() {
-            settings.tokens.clone_from(&self.settings.borrow().tokens);
-        }
-        self.settings.send_replace(Arc::new(settings));
-    }
-
-    /// Waits until it ends by itself; for ever where there is none.
-    async fn failed(http: &mut Option<Self>) {
-        match http {
-            Some(http) => drop(http.task.join_next().await),
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Takes no more requests, and answers those that are under way.
-    async fn stop(mut self) {
-        self.end.cancel();
-        while self.task.join_next().await.is_some() {}
-    }
-}
-
-fn listen(settings: &HttpSettings) -> Result<(Server, HttpSettings), StartError> {
+fn listen(settings: HttpSettings) -> Result<(Server, HttpSettings), StartError> {
     let address = settings.listen;
     let server = Server::bind(address).map_err(|source| StartError::Listen { address, source })?;
-    Ok((server, settings.clone()))
+    Ok((server, settings))
 }
 
 /// What was kept of attempts, by node. A state that cannot be read is said and left alone: its attempt stays in the

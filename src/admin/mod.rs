@@ -9,7 +9,7 @@
 //! - [`endpoint`]: the endpoints. What one says of itself (path, role, schemas) makes its route, its guard and its part of
 //!   the description, so these can't disagree.
 //! - [`app`]: what the endpoints see of the daemon.
-//! - [`server`]: connections; [`gate`], [`rate`]: who is let in; [`role`]: what for.
+//! - [`interface`]: all of it at work; [`server`]: connections; [`gate`], [`rate`]: who is let in; [`role`]: what for.
 //! - [`body`]: reading a request; [`problem`]: saying what is wrong with it.
 //! - [`openapi`]: the description, `docs/openapi.json`.
 
@@ -17,6 +17,7 @@ pub mod app;
 pub mod body;
 pub mod endpoint;
 pub mod gate;
+pub mod interface;
 pub mod openapi;
 pub mod problem;
 pub mod rate;
@@ -25,7 +26,7 @@ mod router;
 pub mod server;
 
 pub use app::App;
+pub use interface::Interface;
 pub use problem::Problem;
 pub use role::Role;
-pub use router::router;
 pub use server::Server;

@@ -17,7 +17,7 @@ use super::problem::{self, Problem};
 const ANSWERS_AT_MOST_TIMES: u32 = 2;
 
 /// Everything that is answered.
-pub fn router(app: App) -> Router {
+pub(super) fn router(app: App) -> Router {
     let description = openapi::describe(&endpoint::all()).to_string();
     let describe = move || async move { ([(CONTENT_TYPE, "application/json")], description) };
     let guard = |access| from_fn_with_state((app.clone(), access), gate::admit);

@@ -8,7 +8,7 @@
 //!   what comparing them with FreeSWITCH means.
 //! - [`dialer`], [`dialled`]: what the channels mean that a dialer makes without mod_callcenter; [`fifo`]: what mod_fifo's
 //!   events mean.
-//! - [`told`]: what others tell of queues outside FreeSWITCH.
+//! - [`told`]: what others tell of queues outside FreeSWITCH; [`following`]: what that changes.
 //! - [`joining`]: how an attempt is opened.
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent; [`leg`]: a leg on which
 //!   the agent is called.
@@ -35,6 +35,7 @@ pub mod dialled;
 pub mod early;
 pub mod ending;
 pub mod fifo;
+pub mod following;
 pub mod input;
 pub mod joining;
 pub mod kept;
