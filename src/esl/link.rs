@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::command::Password;
+use super::command::{Password, Subscription};
 use super::commands::{Commands, Request};
 use super::connection::{carry_commands, follow_events};
 use super::exit::Exit;
@@ -43,6 +43,8 @@ pub struct NodeAddress {
     pub connect_timeout: Duration,
     /// How long nothing at all may be heard on the events connection.
     pub silence_timeout: Duration,
+    /// What the events connection asks for beside what it always does.
+    pub subscription: Subscription,
 }
 
 /// A link to one FreeSWITCH.
@@ -114,8 +116,21 @@ pub enum ConnectionState {
     Ended,
 }
 
+impl LinkState {
+    /// Why it is not up; none if both connections are.
+    pub fn trouble(&self) -> Option<String> {
+        let down = [&self.events, &self.commands].into_iter().find(|connection| !connection.is_ready())?;
+        Some(match down {
+            ConnectionState::Waiting { reason, .. } => reason.to_string(),
+            ConnectionState::Ready | ConnectionState::Connecting { .. } => "the connection is being made".into(),
+            ConnectionState::Ended => "the connection was closed by us".into(),
+        })
+    }
+}
+
 impl ConnectionState {
-    const fn is_ready(&self) -> bool {
+    /// Whether it is up.
+    pub const fn is_ready(&self) -> bool {
         matches!(self, Self::Ready)
     }
 }
@@ -141,6 +156,8 @@ pub struct Tally {
     pub unasked: AtomicU64,
     /// Connections that became ready.
     pub connections: AtomicU64,
+    /// How long after it happened the latest event was taken in, in microseconds, by two machines' clocks.
+    pub lag_micros: AtomicU64,
 }
 
 impl Tally {

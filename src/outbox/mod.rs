@@ -21,6 +21,7 @@
 //! - [`store`] opens the file.
 //! - [`deliveries`]: reading and retrying runs, beside the daemon.
 //! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
+//! - `figures`: what is counted.
 //! - [`inspection`]: whether it can be used.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
 //! - `retention`: the way out of it.
@@ -32,6 +33,7 @@ pub mod deliveries;
 mod desk;
 pub mod entry;
 pub mod erasure;
+mod figures;
 pub mod inspection;
 mod lock;
 #[expect(clippy::module_inception, reason = "the handle bears the module's name")]
@@ -48,6 +50,7 @@ mod writer;
 
 pub use deliveries::Deliveries;
 pub use entry::{AttemptChange, Entry, PlannedRun};
+pub use figures::Figures;
 pub use lock::LockError;
 pub use outbox::{Closed, Committed, Health, Outbox, Receipt};
 pub use run::{BeganWith, JournalEntry, Progress, Report, Run, RunState};

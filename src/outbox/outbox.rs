@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::entry::Entry;
+use super::figures::Figures;
 use super::prepared::PreparedEntry;
 use super::run::Report;
 use crate::id::{FlowName, MomentId, RunId};
@@ -17,6 +18,7 @@ pub struct Outbox {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) health: watch::Receiver<Health>,
     pub(super) paused: watch::Sender<Arc<BTreeSet<FlowName>>>,
+    pub(super) figures: Arc<Figures>,
 }
 
 /// What the writer is asked to do.
@@ -94,5 +96,10 @@ impl Outbox {
     /// Whether the outbox can write, now and whenever that changes.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    /// What it has counted since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 }

@@ -15,6 +15,7 @@ use tracing::error;
 
 use super::checkpointer::{self, Checkpointer};
 use super::desk::Desk;
+use super::figures::Figures;
 use super::lock::{Lock, LockError, beside};
 use super::outbox::{Health, Outbox};
 use super::retention::Retention;
@@ -191,10 +192,12 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
     let (paused, paused_in) = watch::channel(paused);
+    let figures = Arc::new(Figures::default());
     let retention = Retention::new(settings.keep, settings.max_bytes);
     let checkpointer = Checkpointer::new(settings.path.clone());
     let ends = Ends { commands: commands_in, runs: runs_out, health: health_out, paused: paused_in };
-    let writer = Writer::new(connection, ends, desk, retention, checkpointer).map_err(SchemaError::from)?;
+    let writer = Writer::new(connection, ends, desk, retention, checkpointer, figures.clone())
+        .map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let path = settings.path.clone();
@@ -208,7 +211,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
         drop(lock);
     };
     let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
-    Ok(Opened { outbox: Outbox { commands, health, paused }, runs, recovered, ending: Ending(thread) })
+    Ok(Opened { outbox: Outbox { commands, health, paused, figures }, runs, recovered, ending: Ending(thread) })
 }
 
 fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {

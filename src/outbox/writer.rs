@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::checkpointer::{self, Checkpointer};
 use super::desk::Desk;
+use super::figures::Figures;
 use super::outbox::{Command, Committed, Health};
 use super::retention::Retention;
 use super::run::Run;
@@ -48,6 +49,7 @@ pub(super) struct Writer {
     stored: Stored,
     retention: Retention,
     checkpointer: Checkpointer,
+    figures: Arc<Figures>,
     /// Changes when another process has written.
     data_version: i64,
     last_tick: Instant,
@@ -79,6 +81,7 @@ impl Writer {
         desk: Desk,
         retention: Retention,
         checkpointer: Checkpointer,
+        figures: Arc<Figures>,
     ) -> rusqlite::Result<Self> {
         let data_version = store::data_version(&connection)?;
         let last_tick = Instant::now();
@@ -89,6 +92,7 @@ impl Writer {
             stored: Stored::default(),
             retention,
             checkpointer,
+            figures,
             data_version,
             last_tick,
             forget_from: last_tick,
@@ -155,8 +159,17 @@ impl Writer {
         for command in batch.drain(..) {
             // Who no longer waits for the answer does not need it.
             match command {
-                Command::Commit { done, .. } => drop(committed.next().map(|committed| done.send(committed))),
-                Command::Record { done, .. } => drop(done.send(())),
+                Command::Commit { entry, done } => {
+                    let Some(committed) = committed.next() else { continue };
+                    for moment in entry.moments.iter().filter(|moment| committed.moments.contains(&moment.id)) {
+                        self.figures.note_moment(moment.event, moment.is_loss);
+                    }
+                    let _ = done.send(committed);
+                }
+                Command::Record { report, done } => {
+                    self.figures.note_progress(report.progress());
+                    let _ = done.send(());
+                }
             }
         }
         Ok(())
@@ -167,7 +180,10 @@ impl Writer {
     fn transact_until_done(&mut self, batch: &[Command]) -> rusqlite::Result<Option<Outcome>> {
         let mut backoff = FIRST_BACKOFF;
         loop {
-            match self.transact(batch) {
+            let began = Instant::now();
+            let done = self.transact(batch);
+            self.figures.commits.observe(began.elapsed());
+            match done {
                 Ok(outcome) => {
                     self.set_health(Health::Writing);
                     return Ok(Some(outcome));
