@@ -61,9 +61,9 @@ pub struct Attempt {
     /// What was accepted of it, where others tell of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Box<Told>>,
-    /// Whether it was told that the member waits longer than promised.
+    /// Whether it is settled that the member waited longer than promised, or did not.
     #[serde(default)]
-    pub sla_missed: bool,
+    pub sla_settled: bool,
     /// How many of the eight moments were told.
     pub sequence: u32,
     /// Whether `leaving` was told: the attempt is over, but for the agent's post-processing.

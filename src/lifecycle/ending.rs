@@ -25,6 +25,10 @@ const OFFERS_END_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// which may be milliseconds behind; and for the end of the agent's leg, which tells who hung up.
 const HANGUP_WAIT: SignedDuration = SignedDuration::from_millis(300);
 
+/// How late an event may be that tells that a wait was over in time: under load FreeSWITCH sends some seconds late, and
+/// `sla_missed` can't be taken back.
+const LATENESS: SignedDuration = SignedDuration::from_secs(2);
+
 impl Attempt {
     /// Draws the conclusions of what is known: offers whose end is clear are closed, and when everything is, the attempt
     /// leaves. To be called after every fact, and when the time it returned has come.
@@ -49,18 +53,23 @@ impl Attempt {
         }
     }
 
-    /// Tells once that the member waits longer than was promised; returns when that is to be seen.
+    /// Tells once that the member waited longer than was promised; returns when that is to be seen. Where events may have
+    /// been missed since before, it is seen when the attempt is next compared with what FreeSWITCH has.
     fn settle_sla(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
-        let may_wait = self.is_waiting() && self.loss.is_none();
-        let sla = self.settings.sla.filter(|_| !self.sla_missed && may_wait)?;
-        if !occasion.world.tells(EventName::SlaMissed, &self.key.queue) {
-            return None;
-        }
+        let sla = self.settings.sla.filter(|_| !self.sla_settled && self.loss.is_none())?;
         let at = self.joined_at + sla;
-        if occasion.now < at {
-            return Some(at);
+        let waited_until = earlier(self.bridge.as_ref().map(|bridge| bridge.at), self.ended_at());
+        let may_have_ended = (self.joined_at..at).contains(&occasion.known_until);
+        match waited_until {
+            None if occasion.now < at + LATENESS => return Some(at + LATENESS),
+            None if may_have_ended => return None,
+            Some(until) if until <= at => {
+                self.sla_settled = true;
+                return None;
+            }
+            None | Some(_) => {}
         }
-        self.sla_missed = true;
+        self.sla_settled = true;
         self.tell_with(occasion, EventName::SlaMissed, None, at, false, |_, payload| {
             payload.sla_sec = Some(Seconds(sla.as_secs_f64()));
         });

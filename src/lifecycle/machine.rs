@@ -281,7 +281,8 @@ impl Lifecycle {
         let Some(held) = self.attempts.held_mut(hash) else { return };
         let Some(home) = home(&mut self.here, &mut self.others, &held.attempt.node) else { return };
         let moments = &mut effects.moments;
-        let mut occasion = Occasion { world: &self.world, hash, at, now: home.now, source, moments };
+        let (now, known_until) = (home.now, home.known_until());
+        let mut occasion = Occasion { world: &self.world, hash, at, now, known_until, source, moments };
         change(&mut held.attempt, &mut occasion);
         let deadline = held.attempt.settle(&mut occasion);
         if held.deadline != deadline {

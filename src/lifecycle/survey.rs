@@ -93,8 +93,11 @@ impl Lifecycle {
         let (known_until, grace) = self.here.compare();
         self.lose(gone, known_until, self.here.now + grace, effects);
         self.lose_legs(gone_legs, known_until, effects);
-        for hash in there.into_iter().filter(|hash| self.attempts.is_latest(*hash)).collect::<Vec<_>>() {
-            self.with_attempt(hash, self.here.now, &Source::default(), effects, |attempt, _| attempt.loss = None);
+        let there: Vec<_> = there.into_iter().filter(|hash| self.attempts.is_latest(*hash)).collect();
+        for hash in &there {
+            if let Some(held) = self.attempts.held_mut(*hash) {
+                held.attempt.loss = None;
+            }
         }
         for row in &snapshot.members {
             if let Some(dump) = snapshot.dumps.get(row.session_uuid.as_str()) {
@@ -104,6 +107,10 @@ impl Lifecycle {
         let members: BTreeSet<_> = snapshot.members.iter().map(|row| row.session_uuid.as_str()).collect();
         let legs = snapshot.dumps.iter().filter(|(uuid, _)| !members.contains(uuid.as_str()));
         self.take_over_legs(legs.map(|(_, dump)| dump).collect(), effects);
+        // Only now all is known that the snapshot tells.
+        for hash in there {
+            self.with_attempt(hash, self.here.now, &Source::default(), effects, |_, _| {});
+        }
         self.tell_queue_counts(effects);
         self.tell_reconciled(comparison, effects);
     }
