@@ -79,8 +79,6 @@ pub(super) const TRANSFER: Scenario = Scenario::new(
         stage.wish("joined", json!({ "do": "transfer", "to": "4006" }));
         stage.caller("4000", seconds(5));
         stage.until("leaving");
-        // He is transferred once: his second queue is entered by the same number.
-        stage.wish("joined", json!({}));
         stage.agent("1000");
         stage.until_over("caller");
     },
