@@ -69,6 +69,21 @@ pub(super) const VARIABLE: Scenario = Scenario {
     )
 };
 
+/// What a caller or a CRM says is on the call as it was said, and nothing that FreeSWITCH would run gets there.
+pub(super) const SPELLING: Scenario =
+    Scenario::new("flow: values that look like more", &["support: joined, abandoned/hangup by member"], |stage| {
+        let text = r#"  O'Brien "x" \n\r\nX-Admin: 1 \' \\ ; | , ^^: {a=b} 'q' $5 ü "#;
+        stage.wish("joined", json!({ "do": "spell", "text": text, "expanding": "${system(false)}" }));
+        stage.caller("4000", seconds(3));
+        let (note, channel) = (stage.until_noted(1), member(stage));
+        let refused = note["refusal"].as_str().is_some_and(|refusal| refusal.contains("FreeSWITCH would expand"));
+        if note["spelt"] != text || !refused {
+            stage.remark(format!("told {note}"));
+        }
+        stage.until_said(&format!("uuid_getvar {channel} expanding"), "_undef_");
+        stage.until_over("caller");
+    });
+
 pub(super) const TRANSFER: Scenario = Scenario::new(
     "flow: a waiting caller is transferred",
     &[

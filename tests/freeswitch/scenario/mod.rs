@@ -65,6 +65,7 @@ pub(crate) const ALL: &[Scenario] = &[
     flow::LOOK_UP,
     flow::LOOK_UP_FAILS,
     flow::VARIABLE,
+    flow::SPELLING,
     flow::TRANSFER,
     flow::ANNOUNCEMENT,
     flow::HANG_UP,
