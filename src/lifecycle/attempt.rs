@@ -179,7 +179,7 @@ impl Attempt {
             loss: None,
             wrap_up: None,
             told: None,
-            sla_missed: false,
+            sla_settled: false,
             sequence: 0,
             left: false,
             dirty: true,
