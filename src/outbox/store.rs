@@ -196,8 +196,8 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let retention = Retention::new(settings.keep, settings.max_bytes);
     let checkpointer = Checkpointer::new(settings.path.clone());
     let ends = Ends { commands: commands_in, runs: runs_out, health: health_out, paused: paused_in };
-    let writer = Writer::new(connection, ends, desk, retention, checkpointer, figures.clone())
-        .map_err(SchemaError::from)?;
+    let writer =
+        Writer::new(connection, ends, desk, retention, checkpointer, figures.clone()).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let path = settings.path.clone();
