@@ -46,6 +46,11 @@ pub struct RunRef {
 }
 
 impl Filter {
+    /// This run alone.
+    pub fn run(run: RunId) -> Self {
+        Self { runs: vec![run], ..Self::default() }
+    }
+
     /// The condition and its values. States and times are compared in the words of the indexes.
     pub(super) fn to_sql(&self) -> (String, Vec<Value>) {
         let mut conditions = vec!["1".to_owned()];
