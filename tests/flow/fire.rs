@@ -166,7 +166,7 @@ async fn a_failure_is_the_exit_code_and_is_not_tried_again() {
     let place = Place::new(&text(&receiver, "127.0.0.1:1"));
     let printed = place.fire("refused").await;
     assert_eq!(printed.code, Some(1));
-    for part in ["< 503", "the daemon would try again, up to 1 times", "failed after 2 steps", "step 1: no"] {
+    for part in ["< 503", "the daemon would go on, with up to 1 more try", "failed after 2 steps", "step 1: no"] {
         assert!(printed.out.contains(part), "{part} in {}", printed.out);
     }
     for (arguments, said) in [

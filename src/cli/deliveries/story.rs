@@ -25,7 +25,7 @@ pub(super) fn write(story: &Story, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "flow       {}, step {}", printable(&run.flow), run.step)?;
     let times = [
         ("committed", Some(run.created_at)),
-        ("next try ", run.due_at),
+        ("due      ", run.due_at),
         ("expires  ", run.expires_at.filter(|_| !run.state.is_over())),
         ("ended    ", run.ended_at),
     ];

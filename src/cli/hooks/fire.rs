@@ -4,7 +4,7 @@
 //! second try; the identifiers are new, and the payload says `test`.
 //!
 //! - [`occasion`]: the moment: a sample, or one of the outbox.
-//! - [`assignment`]: `--set`.
+//! - [`assignment`] reads `--set`.
 //! - [`teller`]: what is printed.
 
 mod assignment;
@@ -211,9 +211,9 @@ impl Trial<'_> {
         };
         let intent = match step.intent(around) {
             Ok(intent) => intent,
-            Err(end) => {
+            Err(reason) => {
                 self.teller.begin_step(step, None)?;
-                return Ok((end, None));
+                return Ok((StepEnd { attempted: None, outcome: Outcome::Failed { reason } }, None));
             }
         };
         self.teller.begin_step(step, Some(&intent))?;

@@ -6,7 +6,7 @@ use crate::flow::action::Action;
 use crate::flow::definition::{Step, StepKind};
 use crate::id::NodeName;
 
-use super::{StepEnd, Surroundings, queue_info};
+use super::{Surroundings, queue_info};
 
 /// What reaches others, filled in with a moment's fields.
 #[derive(Debug)]
@@ -27,19 +27,19 @@ pub enum Intent {
 }
 
 impl Step {
-    /// What the step would do. One that can't be filled in has its end at once.
-    pub fn intent(&self, around: Surroundings<'_>) -> Result<Intent, StepEnd> {
+    /// What the step would do, or why it can't be filled in.
+    pub fn intent(&self, around: Surroundings<'_>) -> Result<Intent, String> {
         let StepKind::Do(action) = &self.kind else { return Ok(Intent::Nothing) };
         let commands = |commands| Intent::Commands { node: around.context.node(), commands };
         match &**action {
-            Action::Http(step) => step.render(around.context).map(Intent::Request).map_err(StepEnd::failed),
-            Action::Log(step) => step.render(around.context).map(Intent::Line).map_err(StepEnd::failed),
+            Action::Http(step) => step.render(around.context).map(Intent::Request).map_err(|error| error.to_string()),
+            Action::Log(step) => step.render(around.context).map(Intent::Line).map_err(|error| error.to_string()),
             Action::Freeswitch(step) => {
-                let command = step.command.fill_in(around).map_err(StepEnd::failed)?;
+                let command = step.command.fill_in(around).map_err(|error| error.to_string())?;
                 Ok(commands(vec![command]))
             }
             Action::QueueInfo(step) => {
-                let queue = queue_info::queue(step, around).map_err(StepEnd::failed)?;
+                let queue = queue_info::queue(step, around).map_err(|error| error.to_string())?;
                 Ok(commands(vec![Command::queue_members(&queue), Command::queue_agents(&queue)]))
             }
             Action::Set(_) | Action::Wait(_) | Action::Stop(_) => Ok(Intent::Nothing),

@@ -149,7 +149,8 @@ impl Teller {
             | Outcome::Refused { reason } => {
                 writeln!(self.out, "   {BAD}failed{BAD:#}: {}", printable(reason))?;
                 if retries > 0 {
-                    writeln!(self.out, "   {DIM}the daemon would try again, up to {retries} times{DIM:#}")?;
+                    let tries = if retries == 1 { "try" } else { "tries" };
+                    writeln!(self.out, "   {DIM}the daemon would go on, with up to {retries} more {tries}{DIM:#}")?;
                 }
             }
             Outcome::Cancelled => writeln!(self.out, "   cancelled")?,
