@@ -14,6 +14,7 @@ use super::verdict::Verdict;
 use crate::failpoint;
 use crate::flow::RenderedRequest;
 use crate::moment::value::Time;
+use crate::telemetry::Histogram;
 
 /// How long a connection may take to come about: a host that is there answers within a second or two, also from far.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +33,18 @@ const BODY_KEPT: usize = 4 * 1_024;
 pub struct Client {
     http: reqwest::Client,
     limits: Limits,
+    figures: Figures,
+}
+
+/// How long tries took, by what they came to.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Those that delivered.
+    pub delivered: Histogram,
+    /// Those that are made again.
+    pub retried: Histogram,
+    /// Those after which none is made any more.
+    pub failed: Histogram,
 }
 
 /// One try to be made.
@@ -84,7 +97,12 @@ impl Client {
             .redirect(Policy::none())
             .no_proxy()
             .build()?;
-        Ok(Self { http, limits })
+        Ok(Self { http, limits, figures: Figures::default() })
+    }
+
+    /// What it has counted since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// Waits until the limits allow the request to be sent.
@@ -102,6 +120,7 @@ impl Client {
         let kept = if keep_answer { BODY_READ } else { BODY_KEPT };
         let (answer, verdict) = self.exchange(request, timeout, kept).await;
         failpoint::after_response();
+        self.figures.note(&verdict, started.elapsed());
         let error = match &verdict {
             Verdict::Delivered => None,
             Verdict::Retry { reason, .. } | Verdict::Failed { reason } => Some(reason.clone()),
@@ -135,6 +154,17 @@ impl Client {
         let body_deadline = deadline.min(tokio::time::Instant::now() + BODY_TIMEOUT);
         let (body, truncated) = read_body(response, body_deadline, kept).await;
         (Some(Answer { status: status.as_u16(), headers, body, truncated }), verdict)
+    }
+}
+
+impl Figures {
+    fn note(&self, verdict: &Verdict, duration: Duration) {
+        let histogram = match verdict {
+            Verdict::Delivered => &self.delivered,
+            Verdict::Retry { .. } => &self.retried,
+            Verdict::Failed { .. } => &self.failed,
+        };
+        histogram.observe(duration);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::RenderedRequest;
@@ -9,7 +10,7 @@ use crate::id::NodeName;
 use crate::moment::value::Time;
 
 /// One try of a step: what was sent, what came back, and what was wrong. Stored as JSON; fields may be added.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TryRecord {
     /// The step's path within its flow.
     pub step: String,
@@ -29,7 +30,7 @@ pub struct TryRecord {
 }
 
 /// A command to FreeSWITCH.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRecord {
     /// The node.
     pub node: NodeName,
@@ -40,7 +41,7 @@ pub struct CommandRecord {
 }
 
 /// A request, its secrets masked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRecord {
     /// The method.
     pub method: String,
@@ -51,7 +52,7 @@ pub struct RequestRecord {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResponseRecord {
     /// The status.
     pub status: u16,

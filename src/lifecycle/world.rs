@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::offer::LegIdentity;
+use super::leg::LegIdentity;
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
 use crate::id::{AgentName, AttemptHash, QueueName};

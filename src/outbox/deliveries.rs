@@ -1,9 +1,11 @@
 //! The delivery log: what became of each run, read beside a daemon or without one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -14,6 +16,7 @@ use super::run::RunState;
 use super::schema::SchemaError;
 use crate::delivery::TryRecord;
 use crate::id::{AttemptHash, MomentId, RunId};
+use crate::moment::Payload;
 use crate::moment::value::Time;
 
 /// The delivery log of one outbox.
@@ -23,7 +26,7 @@ pub struct Deliveries {
 }
 
 /// A run, as a list shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Delivery {
     /// The run.
     pub id: RunId,
@@ -56,11 +59,12 @@ pub struct Delivery {
 }
 
 /// A run with all that is known of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Story {
     /// The run.
     pub run: Delivery,
     /// The moment's payload.
+    #[schemars(with = "Payload")]
     pub payload: Box<RawValue>,
     /// Its steps that are over, of a flow with several: the first one first.
     pub steps: Vec<StepRecord>,
@@ -69,7 +73,7 @@ pub struct Story {
 }
 
 /// A step that is over.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StepRecord {
     /// Its path within the flow.
     pub path: String,
@@ -80,6 +84,7 @@ pub struct StepRecord {
     /// Why it failed, if it did and the run went on all the same.
     pub error: Option<String>,
     /// What it gave to later steps.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub saved: Option<Box<RawValue>>,
 }
 
@@ -138,6 +143,16 @@ impl Deliveries {
         );
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query_map(params_from_iter(values), read_delivery)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many runs are not over, or have failed, by their state. Those alone have indexes, so that a log of any length
+    /// is counted at once.
+    pub fn open_runs(&self) -> Result<BTreeMap<RunState, u32>, DeliveriesError> {
+        let sql = "SELECT state, count(*) FROM run WHERE ended_at_ms IS NULL GROUP BY state \
+                   UNION ALL SELECT 'failed', count(*) FROM run WHERE state = 'failed'";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -8,15 +8,16 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::checkpointer;
 use super::lock::beside;
 use super::schema::{self, SchemaError};
 
 /// How long a transaction waits for another process's to end. The command line's take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The write-ahead log's length, in pages of 4 KiB, at which it is checkpointed although there is work: 32 MiB are read
-/// back quickly after a crash.
-const CHECKPOINT_PAGES: i64 = 8_192;
+/// The write-ahead log's length, in pages, at which commits wait until it is moved: far more than there is where the
+/// checkpointer keeps up, and little for a disk.
+const CHECKPOINT_PAGES: u32 = 8 * checkpointer::LONG;
 
 /// How many statements are kept prepared: more than the writer has.
 const STATEMENTS: usize = 64;

@@ -22,6 +22,7 @@
 //! - [`deliveries`]: reading what became of runs, beside the daemon; [`filter`]: which; [`intervention`]: doing them again, and
 //!   cancelling them; [`cancellations`]: how those hear of it who do them.
 //! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
+//! - `figures`: what is counted.
 //! - [`inspection`]: whether it can be used.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
 //! - `retention`: the way out of it.
@@ -29,10 +30,12 @@
 
 pub mod archive;
 pub mod cancellations;
+mod checkpointer;
 pub mod deliveries;
 mod desk;
 pub mod entry;
 pub mod erasure;
+mod figures;
 mod file;
 pub mod filter;
 pub mod inspection;
@@ -53,6 +56,7 @@ mod writer;
 pub use cancellations::Cancellations;
 pub use deliveries::Deliveries;
 pub use entry::{AttemptChange, Entry, PlannedRun};
+pub use figures::Figures;
 pub use filter::Filter;
 pub use lock::LockError;
 pub use outbox::{Closed, Committed, Health, Outbox, Receipt};

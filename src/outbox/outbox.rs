@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cancellations::Cancellations;
 use super::entry::Entry;
+use super::figures::Figures;
 use super::prepared::PreparedEntry;
 use super::run::{Report, RunState};
 use crate::id::{FlowName, MomentId, RunId};
@@ -19,6 +20,7 @@ pub struct Outbox {
     pub(super) health: watch::Receiver<Health>,
     pub(super) paused: watch::Sender<Arc<BTreeSet<FlowName>>>,
     pub(super) cancellations: Cancellations,
+    pub(super) figures: Arc<Figures>,
 }
 
 /// What the writer is asked to do.
@@ -102,5 +104,10 @@ impl Outbox {
     /// Whether the outbox can write, now and whenever that changes.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    /// What it has counted since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 }

@@ -12,7 +12,9 @@ use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use super::cancellations::Cancellations;
+use super::checkpointer::Checkpointer;
 use super::desk::Desk;
+use super::figures::Figures;
 use super::file;
 use super::lock::{Lock, LockError};
 use super::outbox::{Health, Outbox};
@@ -21,7 +23,7 @@ use super::run::Run;
 use super::salvage;
 use super::schema::SchemaError;
 use super::trouble;
-use super::writer::{Channels, Writer};
+use super::writer::{Ends, Writer};
 use crate::id::{AttemptKey, FlowName};
 
 /// How many commands may wait for the writer. As many as it takes into one transaction: while one is flushed, the next
@@ -178,15 +180,18 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (health_out, health) = watch::channel(Health::Writing);
     let (paused, paused_in) = watch::channel(paused);
     let (cancellations_out, cancellations) = Cancellations::channel();
+    let figures = Arc::new(Figures::default());
     let retention = Retention::new(settings.keep, settings.max_bytes);
-    let channels = Channels {
+    let checkpointer = Checkpointer::new(settings.path.clone());
+    let ends = Ends {
         commands: commands_in,
         runs: runs_out,
         health: health_out,
         paused: paused_in,
         cancellations: cancellations_out,
     };
-    let writer = Writer::new(connection, channels, desk, retention).map_err(SchemaError::from)?;
+    let writer =
+        Writer::new(connection, ends, desk, retention, checkpointer, figures.clone()).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let path = settings.path.clone();
@@ -200,7 +205,12 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
         drop(lock);
     };
     let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
-    Ok(Opened { outbox: Outbox { commands, health, paused, cancellations }, runs, recovered, ending: Ending(thread) })
+    Ok(Opened {
+        outbox: Outbox { commands, health, paused, cancellations, figures },
+        runs,
+        recovered,
+        ending: Ending(thread),
+    })
 }
 
 fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {

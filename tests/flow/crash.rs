@@ -39,7 +39,7 @@ async fn a_daemon() {
     let config = std::fs::read_to_string(directory.join(CONFIG)).expect("is there");
     let stage = Stage::start_in(&directory, &config);
     let link = link(&variable(FREESWITCH));
-    stage.nodes.insert("fs1".into(), link.commands.clone());
+    stage.nodes.insert("fs1".into(), &link);
     if variable(FIRES) == "yes" {
         stage.fire("story", 1, 0).await;
     }

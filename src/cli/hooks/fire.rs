@@ -167,8 +167,8 @@ impl Trial<'_> {
         }
         self.teller.tell_of_node(&payload.node, node.map(|node| node.address.as_str()))?;
         let Some(node) = node else { return Ok(None) };
-        let (commands, tasks) = connect_for_commands(node.link_address()?);
-        self.nodes.insert(node.name.clone(), commands);
+        let (link, tasks) = connect_for_commands(node.link_address()?);
+        self.nodes.insert(node.name.clone(), link);
         Ok(Some(tasks))
     }
 

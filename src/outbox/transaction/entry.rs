@@ -40,7 +40,7 @@ impl Work<'_> {
             moment.id.as_bytes(),
             moment.attempt.as_bytes(),
             moment.queue,
-            moment.event,
+            moment.event.as_str(),
             self.now_ms,
             moment.payload.head,
             variables
