@@ -1,10 +1,15 @@
 //! The examples in the documentation are what they say they are.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::process::Command;
 
 use hookswitch::config::Config;
 use hookswitch::esl::Event;
+use hookswitch::outbox::{Opened, Settings};
 use hookswitch::signal::event::ToldByEvent;
+use tempfile::TempDir;
 
 /// The fenced blocks of that language.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
@@ -106,4 +111,53 @@ fn every_cell_of_the_table_of_queues_names_what_shows_it() {
         assert!(exists, "{proof}");
     }
     assert!(named > 30);
+}
+
+/// An outbox with runs that the examples name.
+const OUTBOX: &[u8] = include_bytes!("outbox/fixture/version_2.db.zst");
+
+#[tokio::test]
+async fn every_command_in_the_operators_guide_does_something() {
+    let directory = TempDir::new().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("outbox.db"), zstd::decode_all(OUTBOX).expect("unpacks")).expect("writes");
+    let Opened { outbox, runs, ending, .. } = Opened::open(&Settings::at(path("outbox.db"))).expect("opens");
+    drop((outbox, runs));
+    ending.ended().await;
+    let flow = |name: &str, receiver: SocketAddr| {
+        format!("[flows.{name}]\nsteps = [{{ http = {{ url = 'http://{receiver}/' }}, save = 'crm' }}]\n")
+    };
+    let receiver = receiver();
+    let [pop, crm] = ["screen-pop", "crm"].map(|name| flow(name, receiver));
+    std::fs::write(path("hookswitch.toml"), format!("[outbox]\npath = {:?}\n{pop}{crm}", path("outbox.db")))
+        .expect("writes");
+    let guide = read("docs/operation.md");
+    let commands = blocks(&guide, "console")
+        .into_iter()
+        .flat_map(str::lines)
+        .filter_map(|line| line.strip_prefix("$ hookswitch "));
+    let mut ran = 0;
+    for arguments in commands {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookswitch"));
+        let output =
+            command.args(arguments.split(' ')).arg("--config").arg(path("hookswitch.toml")).output().expect("runs");
+        let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        assert!(output.status.success() && !out.is_empty(), "{arguments}: {out}{err}");
+        ran += 1;
+    }
+    assert!(ran > 5);
+}
+
+/// A receiver that takes everything.
+fn receiver() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut buffer = [0; 64 * 1_024];
+            let _ = stream.read(&mut buffer);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    address
 }

@@ -37,7 +37,7 @@ pub mod secret;
 mod section;
 mod size;
 mod step;
-mod suggestion;
+pub(crate) mod suggestion;
 mod value;
 pub mod watch;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
-use super::limits::Limits;
+use super::limits::{Limits, Permit};
 use super::network::{NetworkFailure, root_cause};
 use super::record::{RequestRecord, ResponseRecord, TryRecord, millis};
 use super::signature::SigningKeys;
@@ -105,13 +105,17 @@ impl Client {
         &self.figures
     }
 
-    /// Makes the try as soon as the limits allow. Its time runs from then on.
-    pub async fn send(&self, attempted: Attempted<'_>) -> Sent {
-        let _permit = self.limits.permit(attempted.request.url.origin()).await;
+    /// Waits until the limits allow the request to be sent.
+    pub async fn permit(&self, request: &RenderedRequest) -> Permit {
+        self.limits.permit(request.url.origin()).await
+    }
+
+    /// Makes the try, for which there is a permit. Its time runs from now on.
+    pub async fn send(&self, _permit: Permit, attempted: Attempted<'_>) -> Sent {
         let Attempted { step, webhook_id, mut request, keys, timeout, keep_answer } = attempted;
         let (now, started) = (Timestamp::now(), Instant::now());
         sign(&mut request, webhook_id, now, keys);
-        let sent = RequestRecord::new(&request.method, &request.url, &request.headers);
+        let sent = RequestRecord::of(&request);
         failpoint::before_request();
         let kept = if keep_answer { BODY_READ } else { BODY_KEPT };
         let (answer, verdict) = self.exchange(request, timeout, kept).await;

@@ -24,6 +24,7 @@ use super::commands::{Commands, Request};
 use super::connection::{carry_commands, follow_events};
 use super::exit::Exit;
 use super::feed::{EVENT_CAPACITY, EventItem, EventStream, Feed};
+use super::nodes::LinkView;
 use super::session::Purpose;
 use crate::id::NodeName;
 
@@ -66,7 +67,7 @@ pub struct Link {
 #[derive(Debug)]
 pub struct LinkTasks {
     stop: CancellationToken,
-    tasks: [JoinHandle<()>; 2],
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl LinkTasks {
@@ -205,11 +206,32 @@ pub fn connect_with(node: NodeAddress, intake: Intake) -> Link {
         backoff: Backoff::default(),
         ready_since: None,
     };
-    let tasks = [
+    let tasks = vec![
         tokio::spawn(keep_events(keeper(Purpose::Events, stop_events), feed)),
         tokio::spawn(keep_commands(keeper(Purpose::Commands, stop_commands), requests)),
     ];
     Link { events, commands, state, tally, tasks: LinkTasks { stop, tasks } }
+}
+
+/// Connects to a FreeSWITCH for commands alone, for whoever has a few and follows nothing.
+pub fn connect_for_commands(node: NodeAddress) -> (LinkView, LinkTasks) {
+    let stop = CancellationToken::new();
+    let (sender, state) = watch::channel(LinkState::default());
+    let tally = Arc::new(Tally::default());
+    let (commands, requests) = Commands::new(state.clone(), stop.child_token().drop_guard());
+    let keeper = Keeper {
+        node,
+        purpose: Purpose::Commands,
+        state: Arc::new(sender),
+        tally: Arc::clone(&tally),
+        stop: stop.clone(),
+        backoff: Backoff::default(),
+        ready_since: None,
+    };
+    (
+        LinkView { commands, state, tally },
+        LinkTasks { stop, tasks: vec![tokio::spawn(keep_commands(keeper, requests))] },
+    )
 }
 
 async fn keep_events(mut keeper: Keeper, mut feed: Feed) {

@@ -35,7 +35,7 @@ impl From<&Link> for LinkView {
 
 impl Nodes {
     /// A node is followed from now on.
-    pub fn insert(&self, node: NodeName, link: &Link) {
+    pub fn insert(&self, node: NodeName, link: impl Into<LinkView>) {
         self.0.insert(node, link.into());
     }
 

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tracing::warn;
 
-use super::store::BUSY_TIMEOUT;
+use super::file::BUSY_TIMEOUT;
 
 /// The log's length, in pages of 4 KiB, from which it is moved although there is work: 32 MiB are read back quickly after a
 /// crash.
@@ -96,7 +96,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::outbox::store::connect;
+    use crate::outbox::file::connect;
 
     /// A row of about a page.
     fn write(connection: &Connection, rows: u32) {

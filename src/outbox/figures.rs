@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::run::Progress;
+use super::run::RunState;
 use crate::moment::EventName;
 use crate::telemetry::Histogram;
 
@@ -21,6 +21,8 @@ pub struct Figures {
     pub failed: AtomicU64,
     /// The runs that were of no use any more.
     pub expired: AtomicU64,
+    /// The runs that were cancelled while they were being done.
+    pub cancelled: AtomicU64,
 }
 
 impl Figures {
@@ -36,12 +38,13 @@ impl Figures {
         }
     }
 
-    pub(super) fn note_progress(&self, progress: &Progress) {
-        match progress {
-            Progress::Delivered => add_one(&self.delivered),
-            Progress::Failed { .. } => add_one(&self.failed),
-            Progress::Expired { .. } => add_one(&self.expired),
-            Progress::Next { .. } | Progress::Retry { .. } | Progress::Wait { .. } => {}
+    pub(super) fn note_state(&self, state: RunState) {
+        match state {
+            RunState::Delivered => add_one(&self.delivered),
+            RunState::Failed => add_one(&self.failed),
+            RunState::Expired => add_one(&self.expired),
+            RunState::Cancelled => add_one(&self.cancelled),
+            RunState::Waiting | RunState::Pending | RunState::Running | RunState::Cancelling => {}
         }
     }
 }

@@ -11,12 +11,14 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
 
+use super::cancellations::CancellationsSender;
 use super::checkpointer::{self, Checkpointer};
 use super::desk::Desk;
 use super::figures::Figures;
+use super::file;
 use super::outbox::{Command, Committed, Health};
 use super::retention::Retention;
-use super::run::Run;
+use super::run::{Run, RunState};
 use super::store;
 use super::transaction::{Stored, Work};
 use super::trouble;
@@ -65,11 +67,14 @@ pub(super) struct Ends {
     pub(super) runs: mpsc::Sender<Run>,
     pub(super) health: watch::Sender<Health>,
     pub(super) paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
+    pub(super) cancellations: CancellationsSender,
 }
 
 /// What one transaction brought forth.
 struct Outcome {
     committed: Vec<Committed>,
+    /// Where each run that was reported stands.
+    recorded: Vec<RunState>,
     ready: Vec<Run>,
     desk: Desk,
 }
@@ -83,7 +88,7 @@ impl Writer {
         checkpointer: Checkpointer,
         figures: Arc<Figures>,
     ) -> rusqlite::Result<Self> {
-        let data_version = store::data_version(&connection)?;
+        let data_version = file::data_version(&connection)?;
         let last_tick = Instant::now();
         Ok(Self {
             connection,
@@ -156,6 +161,7 @@ impl Writer {
             }
         }
         let mut committed = outcome.committed.into_iter();
+        let mut recorded = outcome.recorded.into_iter();
         for command in batch.drain(..) {
             // Who no longer waits for the answer does not need it.
             match command {
@@ -167,8 +173,12 @@ impl Writer {
                     let _ = done.send(committed);
                 }
                 Command::Record { report, done } => {
-                    self.figures.note_progress(report.progress());
-                    let _ = done.send(());
+                    let Some(state) = recorded.next() else { continue };
+                    self.figures.note_state(state);
+                    if state.is_over() {
+                        self.ends.cancellations.forget(report.run);
+                    }
+                    let _ = done.send(state);
                 }
             }
         }
@@ -211,18 +221,18 @@ impl Writer {
             now_ms: now_ms(),
             ready: Vec::new(),
         };
-        let mut committed = Vec::new();
+        let (mut committed, mut recorded) = (Vec::new(), Vec::new());
         for command in batch {
             match command {
                 Command::Commit { entry, .. } => committed.push(work.commit(entry)?),
-                Command::Record { report, .. } => work.record(report)?,
+                Command::Record { report, .. } => recorded.push(work.record(report)?),
             }
         }
         work.claim()?;
         let ready = work.ready;
         failpoint::before_commit();
         transaction.commit()?;
-        Ok(Outcome { committed, ready, desk })
+        Ok(Outcome { committed, recorded, ready, desk })
     }
 
     fn set_health(&self, health: Health) {
@@ -239,7 +249,7 @@ impl Writer {
         });
     }
 
-    /// Looks for runs that another process has made due, forgets what is old, and has the log moved into the database: when
+    /// Looks for runs that another process has made due or cancelled, forgets what is old, and has the log moved into the database: when
     /// nothing else is to be done, or beside the work when it has grown long.
     fn tick(&mut self, idle: bool) {
         self.last_tick = Instant::now();
@@ -255,9 +265,10 @@ impl Writer {
     }
 
     fn notice_others(&mut self) -> rusqlite::Result<()> {
-        let data_version = store::data_version(&self.connection)?;
+        let data_version = file::data_version(&self.connection)?;
         if data_version != self.data_version {
             store::load_due(&self.connection, &mut self.desk)?;
+            self.ends.cancellations.read(&self.connection)?;
             self.data_version = data_version;
         }
         Ok(())
@@ -270,9 +281,9 @@ impl Writer {
         match self.retention.advance(&mut self.connection, now_ms()) {
             Ok(0) => {}
             Ok(deleted) => {
-                debug!(moments = deleted, "forgot what is old");
+                debug!(rows = deleted, "forgot what is old");
                 self.unsaved = true;
-                // Rows of variables may be gone with it.
+                // Rows of variables and definitions may be gone with it.
                 self.stored.forget_all();
             }
             Err(error) => {

@@ -11,8 +11,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use hookswitch::failpoint;
+use hookswitch::outbox::Filter;
 use hookswitch::outbox::RunState;
-use hookswitch::outbox::deliveries::{Filter, Story};
+use hookswitch::outbox::deliveries::Story;
 use jiff::Timestamp;
 use tempfile::TempDir;
 

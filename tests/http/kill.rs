@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hookswitch::outbox::deliveries::Filter;
+use hookswitch::outbox::Filter;
 use hookswitch::outbox::{Deliveries, RunState};
 use serde_json::{Value, json};
 use tempfile::TempDir;

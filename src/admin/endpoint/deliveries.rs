@@ -13,8 +13,9 @@ use crate::admin::body::Query;
 use crate::admin::problem::Problem;
 use crate::admin::role::Role;
 use crate::id::AttemptHash;
-use crate::outbox::RunState;
-use crate::outbox::deliveries::{AttemptRef, Delivery, Filter};
+use crate::outbox::deliveries::Delivery;
+use crate::outbox::filter::AttemptRef;
+use crate::outbox::{Filter, RunState};
 
 /// How many are listed unless asked for otherwise.
 const LIMIT: u32 = 100;
@@ -36,6 +37,8 @@ struct Wanted {
     state: Option<RunState>,
     /// Those that were committed at or after this time.
     since: Option<Timestamp>,
+    /// Those that were committed before this time.
+    until: Option<Timestamp>,
     /// How many; 100 unless set.
     #[schemars(range(min = 1, max = 1_000))]
     limit: Option<u32>,
@@ -67,7 +70,8 @@ async fn list(State(app): State<App>, Query(wanted): Query<Wanted>) -> Result<Js
     if !(1..=MOST).contains(&limit) {
         return Err(Refused::Limit.into());
     }
-    let Wanted { queue, flow, attempt, state, since, .. } = wanted;
-    let filter = Filter { queue, flow, attempt: attempt.map(AttemptRef::Hash), state, since };
+    let Wanted { queue, flow, attempt, state, since, until, .. } = wanted;
+    let (attempt, states) = (attempt.map(AttemptRef::Hash), state.into_iter().collect());
+    let filter = Filter { runs: Vec::new(), queue, flow, attempt, states, since, until };
     app.deliveries(move |log| log.list(&filter, limit)).await.map(Json)
 }

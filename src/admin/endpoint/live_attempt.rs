@@ -14,7 +14,9 @@ use crate::admin::problem::Problem;
 use crate::admin::role::Role;
 use crate::id::AttemptHash;
 use crate::node::live::LiveAttempt;
-use crate::outbox::deliveries::{AttemptRef, Delivery, Filter};
+use crate::outbox::Filter;
+use crate::outbox::deliveries::Delivery;
+use crate::outbox::filter::AttemptRef;
 
 /// The most deliveries that are listed: an attempt has a dozen moments, and each a few hooks.
 const DELIVERIES: u32 = 1_000;

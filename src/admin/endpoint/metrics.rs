@@ -97,13 +97,14 @@ fn write_outbox(page: &mut Exposition, app: &App, open_runs: &BTreeMap<RunState,
     page.histogram("hookswitch_outbox_commit_seconds", "How long transactions took, their flush included.")
         .measured(&[], &figures.commits.read());
     let mut runs = page.gauge("hookswitch_runs", "Runs that are not over, and those that have failed, by their state.");
-    for state in [RunState::Waiting, RunState::Pending, RunState::Running, RunState::Failed] {
+    for state in [RunState::Waiting, RunState::Pending, RunState::Running, RunState::Cancelling, RunState::Failed] {
         runs.sample(&[("state", state.as_str())], open_runs.get(&state).copied().unwrap_or(0));
     }
     page.counter("hookswitch_runs_ended_total", "Runs that came to their end since the start, by their state.")
         .sample(&[("state", RunState::Delivered.as_str())], figures.delivered.load(Ordering::Relaxed))
         .sample(&[("state", RunState::Failed.as_str())], figures.failed.load(Ordering::Relaxed))
-        .sample(&[("state", RunState::Expired.as_str())], figures.expired.load(Ordering::Relaxed));
+        .sample(&[("state", RunState::Expired.as_str())], figures.expired.load(Ordering::Relaxed))
+        .sample(&[("state", RunState::Cancelled.as_str())], figures.cancelled.load(Ordering::Relaxed));
 }
 
 fn write_delivery(page: &mut Exposition, app: &App) {
