@@ -13,10 +13,22 @@ use crate::id::{AgentName, ChannelUuid, QueueName};
 /// The longest command. FreeSWITCH reads a command into one growing buffer; nothing of ours comes near this.
 pub const MAX_COMMAND: usize = 64 * 1024;
 
-/// The events that the events connection asks for: enough for the story of every call through a queue. `CUSTOM` comes
-/// last, because all that follows it is read as subclasses.
-const SUBSCRIPTION: &str = "event plain CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE \
-     CHANNEL_HANGUP_COMPLETE CHANNEL_HOLD CHANNEL_UNHOLD HEARTBEAT SHUTDOWN CUSTOM callcenter::info";
+/// The events that the events connection always asks for: enough for the story of every call through a mod_callcenter
+/// queue.
+const EVENTS: &str = "CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE \
+     CHANNEL_HANGUP_COMPLETE CHANNEL_HOLD CHANNEL_UNHOLD HEARTBEAT SHUTDOWN";
+
+/// What the events connection asks for beside that: each source of queues costs FreeSWITCH further events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// What a dialer's channels tell by no other event: that a phone rings with early media, and what a detector of
+    /// answering machines found.
+    pub dialer: bool,
+    /// mod_fifo's events.
+    pub fifo: bool,
+    /// What is told of queues outside FreeSWITCH.
+    pub signals: bool,
+}
 
 /// One command, without its end.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,7 +43,9 @@ pub enum InvalidCommand {
     #[error("a command cannot hold the control character {0:?}")]
     ControlCharacter(char),
     /// An argument that FreeSWITCH would read as none, as two, or as an option.
-    #[error("{0:?} cannot be one argument: it is empty, begins with a dash, or holds a space, a quote or a backslash")]
+    #[error(
+        "{0:?} cannot be one argument: it is empty, begins with `-` or `^^`, or holds a space, a quote or a backslash"
+    )]
     NotOneWord(String),
     /// A value that is quoted on the wire and holds the quote.
     #[error("{0:?} cannot be quoted: it holds a quote or a backslash")]
@@ -72,9 +86,15 @@ impl Command {
         Line::new("api").rest(text).finish()
     }
 
-    /// Asks for the events that the lifecycle needs.
-    pub fn subscribe() -> Self {
-        Self { line: SUBSCRIPTION.into() }
+    /// Asks for the events that the lifecycle needs. `CUSTOM` comes last, because all that follows it is read as
+    /// subclasses.
+    pub fn subscribe(subscription: Subscription) -> Self {
+        let early_media = if subscription.dialer { " CHANNEL_PROGRESS_MEDIA" } else { "" };
+        let detectors = if subscription.dialer { " avmd::beep hookswitch::amd" } else { "" };
+        let fifo = if subscription.fifo { " fifo::info" } else { "" };
+        let signals = if subscription.signals { " hookswitch::signal" } else { "" };
+        let line = format!("event plain {EVENTS}{early_media} CUSTOM callcenter::info{detectors}{fifo}{signals}");
+        Self { line: line.into() }
     }
 
     /// FreeSWITCH's state in words.
@@ -149,12 +169,12 @@ impl Command {
         Line::new("api uuid_exists").word(channel.as_str())?.finish()
     }
 
-    /// Sets a variable of a channel; an empty value unsets it.
+    /// Sets a variable of a channel, to exactly that value; an empty one unsets it.
     ///
     /// Some variables make FreeSWITCH run what they hold (`api_hangup_hook`, `execute_on_answer`): the name must never
     /// come from call data.
     pub fn uuid_setvar(channel: &ChannelUuid, name: &str, value: &str) -> Result<Self, InvalidCommand> {
-        Line::new("api uuid_setvar").word(channel.as_str())?.word(name)?.rest(value).finish()
+        Line::new("api uuid_setvar").word(channel.as_str())?.word(name)?.value(value).finish()
     }
 
     /// Asks for a variable of a channel: the answer is its value, or `_undef_`.
@@ -249,10 +269,10 @@ impl Line {
         Self(verb.to_owned())
     }
 
-    /// One argument that FreeSWITCH reads as one.
+    /// One argument that FreeSWITCH reads as one. A first argument that begins with `^^` would say what separates the others.
     fn word(self, word: &str) -> Result<Self, InvalidCommand> {
         let splits = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '\\');
-        if word.is_empty() || word.starts_with('-') || word.contains(splits) {
+        if word.is_empty() || word.starts_with('-') || word.starts_with("^^") || word.contains(splits) {
             return Err(InvalidCommand::NotOneWord(word.to_owned()));
         }
         Ok(self.rest(word))
@@ -266,7 +286,18 @@ impl Line {
         Ok(self.rest(&format!("'{value}'")))
     }
 
-    /// The last argument, which goes to the end of the line.
+    /// The last argument, which FreeSWITCH reads to the end of the line: it takes quotes away, makes control characters of
+    /// `\\n` and its like, and drops spaces at either end, unless they are escaped.
+    fn value(self, text: &str) -> Self {
+        let inner = text.trim_matches(' ');
+        let spaces = |count: usize| "\\s".repeat(count);
+        let leading = text.len() - text.trim_start_matches(' ').len();
+        let trailing = text.len() - inner.len() - leading;
+        let escaped = inner.replace('\\', "\\\\").replace('\'', "\\'");
+        self.rest(&format!("{}{escaped}{}", spaces(leading), spaces(trailing)))
+    }
+
+    /// The last argument, as it is.
     fn rest(mut self, text: &str) -> Self {
         self.0.push(' ');
         self.0.push_str(text);
@@ -319,6 +350,34 @@ mod tests {
         ]
     }
 
+    /// What FreeSWITCH makes of the last of arguments that spaces separate.
+    fn as_freeswitch_reads(argument: &str) -> String {
+        let (mut read, mut end, mut quoted) = (String::new(), 0, false);
+        let mut rest = argument.trim_start_matches(' ').chars().peekable();
+        while let Some(c) = rest.next() {
+            let escaped = match (c, rest.peek()) {
+                ('\\', Some('n')) => Some('\n'),
+                ('\\', Some('r')) => Some('\r'),
+                ('\\', Some('t')) => Some('\t'),
+                ('\\', Some('s')) => Some(' '),
+                ('\\', Some(c @ ('\'' | '"' | '\\'))) => Some(*c),
+                _ => None,
+            };
+            if escaped.is_some() {
+                rest.next();
+            } else if c == '\'' && (quoted || rest.clone().any(|c| c == '\'')) {
+                quoted = !quoted;
+                continue;
+            }
+            read.push(escaped.unwrap_or(c));
+            if escaped.is_some() || c != ' ' || quoted {
+                end = read.len();
+            }
+        }
+        read.truncate(end);
+        read
+    }
+
     proptest! {
         #[test]
         fn whatever_the_arguments_exactly_one_command_goes_out(text in "(?s).{0,40}|[\\x00-\\x20'\"a\\x7f]{0,8}") {
@@ -326,6 +385,15 @@ mod tests {
                 let wire = wire(&command);
                 prop_assert!(!wire[..wire.len() - 2].contains(|c: char| c.is_ascii_control()), "{wire:?}");
                 prop_assert!(wire.ends_with("\n\n"));
+            }
+        }
+
+        #[test]
+        fn a_variables_value_is_read_back_as_it_was(value in "(?s).{0,40}|[ '\"\\\\nrst]{0,12}") {
+            if let Ok(command) = Command::uuid_setvar(&"u-1".into(), "name", &value) {
+                let wire = wire(&command);
+                let argument = wire.strip_prefix("api uuid_setvar u-1 name ").expect("the value is last");
+                prop_assert_eq!(as_freeswitch_reads(argument.trim_end()), value);
             }
         }
 
@@ -350,6 +418,10 @@ mod tests {
         let spelt = |command: Result<Command, InvalidCommand>| wire(&command.expect("can be sent"));
         assert_eq!(spelt(Command::uuid_dump(&channel)), "api uuid_dump u-1 json\n\n");
         assert_eq!(spelt(Command::uuid_setvar(&channel, "n", "a b")), "api uuid_setvar u-1 n a b\n\n");
+        assert_eq!(
+            spelt(Command::uuid_setvar(&channel, "n", r" O'B\n ")),
+            "api uuid_setvar u-1 n \\sO\\'B\\\\n\\s\n\n"
+        );
         assert_eq!(spelt(Command::uuid_kill(&channel, None)), "api uuid_kill u-1\n\n");
         assert_eq!(
             spelt(Command::agent_set_status(&"1000@default".into(), "On Break")),
@@ -365,9 +437,21 @@ mod tests {
             Command::uuid_broadcast(&channel, "system::reboot", Leg::A),
             Err(InvalidCommand::RunsApplication(_))
         ));
-        assert!(matches!(Command::uuid_transfer(&channel, "-both", "c"), Err(InvalidCommand::NotOneWord(_))));
+        for word in ["-both", "^^;a;b", "a b", ""] {
+            assert!(matches!(Command::uuid_transfer(&channel, word, "c"), Err(InvalidCommand::NotOneWord(_))));
+            assert!(matches!(Command::uuid_setvar(&word.into(), "n", "v"), Err(InvalidCommand::NotOneWord(_))));
+        }
         assert!(matches!(Command::agent_set_status(&"a".into(), "it's"), Err(InvalidCommand::NotQuotable(_))));
         assert!(matches!(Command::api(&"x".repeat(MAX_COMMAND)), Err(InvalidCommand::TooLong(_))));
+    }
+
+    #[test]
+    fn a_source_is_subscribed_to_only_where_it_is_wanted() {
+        let all = Subscription { dialer: true, fifo: true, signals: true };
+        let (callcenters, all) = (wire(&Command::subscribe(Subscription::default())), wire(&Command::subscribe(all)));
+        assert!(callcenters.ends_with(" SHUTDOWN CUSTOM callcenter::info\n\n"));
+        let ending = " SHUTDOWN CHANNEL_PROGRESS_MEDIA CUSTOM callcenter::info avmd::beep hookswitch::amd fifo::info hookswitch::signal\n\n";
+        assert!(all.ends_with(ending), "{all}");
     }
 
     #[test]

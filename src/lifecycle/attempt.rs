@@ -13,13 +13,14 @@ use super::bridge::Bridge;
 use super::leg::{LegEnd, UnclaimedLeg};
 use super::memory::Abandoned;
 use super::offer::Offer;
+use super::told::Told;
 use super::variables;
 use super::world::Occasion;
 use super::wrap_up::WrapUp;
-use crate::config::queue::QueueSettings;
+use crate::config::queue::{QueueSettings, QueueSource};
 use crate::freeswitch::channel::{AnswerState, ChannelData};
 use crate::freeswitch::header as h;
-use crate::id::{AttemptHash, AttemptKey, NodeName};
+use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::EventName;
 use crate::moment::value::{AmdResult, CancelReason, Variables};
 
@@ -30,6 +31,9 @@ pub struct Attempt {
     pub key: AttemptKey,
     /// The node that it is on.
     pub node: NodeName,
+    /// Where its facts come from.
+    #[serde(default)]
+    pub source: QueueSource,
     /// The settings of its queue, as they were when it joined.
     #[serde(skip)]
     pub settings: Arc<QueueSettings>,
@@ -54,6 +58,9 @@ pub struct Attempt {
     /// The agent's post-processing, while somebody waits to hear of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up: Option<WrapUp>,
+    /// What was accepted of it, where others tell of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Told>>,
     /// Whether it is settled that the member waited longer than promised, or did not.
     #[serde(default)]
     pub sla_settled: bool,
@@ -86,6 +93,15 @@ pub struct Member {
 /// The member's call.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Call {
+    /// The member's channel, where it is none of the key: a dialer's attempt can begin before the member is called.
+    #[serde(default)]
+    pub channel: Option<ChannelUuid>,
+    /// When the member's phone began to ring, where that is an event.
+    #[serde(default)]
+    pub rang_at: Option<Timestamp>,
+    /// When the member was connected with what is played, where no agent takes part.
+    #[serde(default)]
+    pub connected_at: Option<Timestamp>,
     /// The number called.
     pub destination: Option<String>,
     /// When the channel was made.
@@ -128,6 +144,13 @@ pub struct Loss {
     pub over_by: Option<Timestamp>,
 }
 
+impl Loss {
+    /// A loss of which it is not known by when it was one.
+    pub fn new(at: Timestamp, grace_until: Timestamp) -> Self {
+        Self { at, grace_until, over_by: None }
+    }
+}
+
 /// What `member-queue-end` said.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct QueueEnd {
@@ -147,6 +170,38 @@ pub struct QueueEnd {
 }
 
 impl Attempt {
+    /// One that has just begun, and of which nothing else is known.
+    pub fn begin(
+        key: AttemptKey,
+        node: NodeName,
+        source: QueueSource,
+        settings: Arc<QueueSettings>,
+        joined_at: Timestamp,
+    ) -> Self {
+        Self {
+            attempt_id: key.hash().attempt_id(),
+            key,
+            node,
+            source,
+            settings,
+            member: Member::default(),
+            call: Call::default(),
+            joined_at,
+            // Most are offered once; a vector that grows by itself would begin with room for four.
+            offers: Vec::with_capacity(1),
+            unclaimed_legs: Vec::new(),
+            bridge: None,
+            queue_end: None,
+            loss: None,
+            wrap_up: None,
+            told: None,
+            sla_settled: false,
+            sequence: 0,
+            left: false,
+            dirty: true,
+        }
+    }
+
     /// Its name in the outbox.
     pub fn hash(&self) -> AttemptHash {
         self.key.hash()
@@ -157,16 +212,18 @@ impl Attempt {
     pub fn absorb(&mut self, data: ChannelData<'_>) {
         self.call.created_at = self.call.created_at.or_else(|| data.created_at());
         self.call.answered_at = self.call.answered_at.or_else(|| data.answered_at());
-        // A joining that was not seen is known to the second only; the call was answered before it.
-        self.joined_at = self.call.answered_at.map_or(self.joined_at, |at| at.max(self.joined_at));
         if let Some(mark) = data.header(h::TRANSFER_SOURCE) {
             self.call.transfer_mark = Some(mark.into_owned());
         }
-        let is_of_another = |name, own: &str| data.header(name).is_some_and(|value| value != own);
-        if is_of_another(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
-            || is_of_another(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
-        {
-            return;
+        if self.source == QueueSource::Callcenter {
+            // A joining that was not seen is known to the second only; the call was answered before it.
+            self.joined_at = self.call.answered_at.map_or(self.joined_at, |at| at.max(self.joined_at));
+            let is_of_another = |name, own: &str| data.header(name).is_some_and(|value| value != own);
+            if is_of_another(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
+                || is_of_another(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
+            {
+                return;
+            }
         }
         self.call.amd_result = variables::amd_result(data).or(self.call.amd_result);
         self.call.exit_key = data.header(h::CC_EXIT_KEY).map(|key| key.into_owned()).or(self.call.exit_key.take());
@@ -184,6 +241,17 @@ impl Attempt {
 
     /// FreeSWITCH says that the member has left the queue. The first such word stands.
     pub fn end_queue(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
+        let reason = data.header(h::CC_CANCEL_REASON).map(|word| cancel_reason(&word));
+        self.end_queue_for(occasion, reason, data);
+    }
+
+    /// The same, with the reason where no agent was connected.
+    pub(super) fn end_queue_for(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        reason: Option<CancelReason>,
+        data: ChannelData<'_>,
+    ) {
         self.infer_bridge(occasion, data);
         if self.queue_end.is_some() {
             return;
@@ -193,7 +261,7 @@ impl Attempt {
             at: occasion.at,
             seen_at: occasion.now,
             call_goes_on: answer_state == AnswerState::Answered,
-            reason: data.header(h::CC_CANCEL_REASON).map(|word| cancel_reason(&word)),
+            reason,
             call_end: (answer_state == AnswerState::Hangup).then(|| LegEnd::read(occasion.at, data)),
             inferred: false,
         });
@@ -209,7 +277,8 @@ impl Attempt {
         let left_queue = self.read_queue_end(occasion, data, end.at);
         let may_be_over = self.loss.is_some() || occasion.may_have_missed(self.joined_at);
         let was_over = self.loss.as_ref().and_then(|loss| loss.over_by).is_some_and(|over_by| over_by < end.at);
-        if self.queue_end.is_none() && (was_over || (may_be_over && is_in_next_queue)) {
+        let outlives = self.source == QueueSource::Callcenter && (was_over || (may_be_over && is_in_next_queue));
+        if self.queue_end.is_none() && outlives {
             // The call has outlived the stay. How that ended was not seen; the call may remember it.
             if left_queue.is_some() {
                 (self.queue_end, self.loss, self.dirty) = (left_queue, None, true);
@@ -225,6 +294,9 @@ impl Attempt {
         self.call.end_seen_at = Some(occasion.now);
         self.loss = None;
         self.dirty = true;
+        if self.is_dialled() {
+            self.end_with_call(occasion, data);
+        }
     }
 
     /// What mod_callcenter has left on a call, which ended at that time, of an earlier end of the stay. It sets the time in

@@ -139,6 +139,14 @@ impl Attempts {
         }
     }
 
+    /// Remembers that the member was called on a channel.
+    pub fn note_session(&mut self, channel: ChannelUuid, hash: AttemptHash) {
+        let on_channel = self.by_session.entry(channel).or_default();
+        if !on_channel.contains(&hash) {
+            on_channel.push(hash);
+        }
+    }
+
     /// Takes a new attempt.
     pub fn insert(&mut self, attempt: Attempt) -> AttemptHash {
         let hash = attempt.hash();
@@ -146,7 +154,9 @@ impl Attempts {
             self.note_offer(offer.agent.as_str(), hash);
         }
         if !attempt.left {
-            self.by_session.entry(attempt.key.session.clone()).or_default().push(hash);
+            for session in attempt.sessions() {
+                self.by_session.entry(session.clone()).or_default().push(hash);
+            }
         }
         self.live.insert(hash, Held { attempt: Box::new(attempt), deadline: None, counted: None });
         hash
@@ -155,14 +165,14 @@ impl Attempts {
     /// Keeps an attempt aside that has left: it is live no more.
     pub fn set_aside(&mut self, hash: AttemptHash) {
         let Some(held) = self.live.remove(&hash) else { return };
-        remove_from(&mut self.by_session, &held.attempt.key.session, hash);
+        held.attempt.sessions().for_each(|session| remove_from(&mut self.by_session, session, hash));
         self.wrapping.insert(hash, held);
     }
 
     /// Takes an attempt out.
     pub fn remove(&mut self, hash: AttemptHash) -> Option<Held> {
         let held = self.live.remove(&hash).or_else(|| self.wrapping.remove(&hash))?;
-        remove_from(&mut self.by_session, &held.attempt.key.session, hash);
+        held.attempt.sessions().for_each(|session| remove_from(&mut self.by_session, session, hash));
         for offer in &held.attempt.offers {
             remove_from(&mut self.by_agent, &offer.agent, hash);
         }

@@ -6,6 +6,7 @@ use super::input::Input;
 use super::machine::{Effects, Lifecycle};
 use super::result::TransferMark;
 use super::wrap_up::AgentMove;
+use crate::config::queue::QueueSource;
 use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::fact::{ChannelStep, FactKind, MemberRef, MemberStep, OfferStep};
 use crate::freeswitch::header as h;
@@ -14,6 +15,11 @@ use crate::id::{AttemptHash, ChannelUuid};
 impl Lifecycle {
     pub(super) fn apply(&mut self, input: &Input<'_>, kind: FactKind<'_>, effects: &mut Effects) {
         match kind {
+            FactKind::Member(_, member, _) | FactKind::Offer(_, member, _, _)
+                if !self.is_callcenters(&member.queue) =>
+            {
+                self.anomalies.count(Anomaly::OtherSource);
+            }
             FactKind::Channel(step, data) => self.channel_step(input, step, data, effects),
             FactKind::Member(step @ (MemberStep::Start | MemberStep::Resume), member, data) => {
                 self.member_joined(input, step, &member, data, effects);
@@ -34,19 +40,30 @@ impl Lifecycle {
             }
             FactKind::Offer(step, member, agent, data) => self.offer_step(input, step, &member, &agent, data, effects),
             FactKind::Agent(step, agent) => self.agent_step(input, &step, &agent, effects),
+            FactKind::Fifo(step, name, data) => self.fifo_step(input, &step, &name, data, effects),
+            FactKind::Told(told, data) => self.tell_by_event(input, &told, data, effects),
             FactKind::Other => {}
         }
     }
 
+    /// Whether mod_callcenter's events are what tells of the queue: each has one source.
+    pub(super) fn is_callcenters(&self, queue: &str) -> bool {
+        self.world.config.source(queue) == QueueSource::Callcenter
+    }
+
     fn channel_step(&mut self, input: &Input<'_>, step: ChannelStep, data: ChannelData<'_>, effects: &mut Effects) {
         let Some(uuid) = data.uuid() else { return };
+        if step == ChannelStep::Create && !input.again {
+            self.here.channels.create(&uuid, data, &mut self.anomalies);
+        }
+        if let Some(hash) = self.marked_leg(input, step, &uuid, data, effects) {
+            self.leg_step(input, hash, step, &uuid, data, effects);
+        }
         match step {
             ChannelStep::Create => {
-                if !input.again {
-                    self.here.channels.create(&uuid, data, &mut self.anomalies);
-                }
                 self.agent_leg(input, &uuid, data, effects);
             }
+            ChannelStep::Ring | ChannelStep::Judge | ChannelStep::Beep => {}
             ChannelStep::Answer => {
                 if let Some(hash) = self.agent_leg(input, &uuid, data, effects) {
                     self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
@@ -110,6 +127,7 @@ impl Lifecycle {
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
                 attempt.infer_bridge(occasion, data);
                 attempt.end_leg(uuid, input.at, data);
+                attempt.end_offer_with_leg(occasion, uuid);
             });
         }
         self.here.channels.end(uuid);
@@ -132,6 +150,9 @@ impl Lifecycle {
             member: data.header(h::CC_MEMBER_UUID_VARIABLE)?,
             session: data.header(h::CC_MEMBER_SESSION_UUID_VARIABLE)?,
         };
+        if !self.is_callcenters(&member.queue) {
+            return None;
+        }
         let known = self.here.channels.get(uuid).and_then(|channel| channel.serves);
         let known = known.filter(|hash| self.attempt(*hash).is_some());
         let hash = known.or_else(|| self.attempt_of(input, &member, effects))?;
@@ -192,7 +213,7 @@ impl Lifecycle {
     }
 
     /// Where an attended transfer led, the other channel names the person; it may be gone when `leaving` is told.
-    fn note_transfer_target(&mut self, hash: AttemptHash, data: ChannelData<'_>) {
+    pub(super) fn note_transfer_target(&mut self, hash: AttemptHash, data: ChannelData<'_>) {
         let Some(live) = self.attempt(hash) else { return };
         let Some(mark) = data.header(h::TRANSFER_SOURCE) else { return };
         let Some(TransferMark::Attended(uuid)) = live.transfer_mark_in(&mark) else { return };

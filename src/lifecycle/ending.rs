@@ -42,6 +42,8 @@ impl Attempt {
         for index in 0..self.offers.len() {
             next = earlier(next, self.settle_offer(occasion, index));
         }
+        next = earlier(next, self.settle_idle(occasion.now));
+        next = earlier(next, self.settle_told(occasion.now));
         match self.leaving_readiness(occasion.now) {
             None => next,
             Some(Readiness::Until(at)) => earlier(next, Some(at)),
@@ -76,7 +78,7 @@ impl Attempt {
 
     /// Whether the member waits: in the queue and not connected with an agent. Who was found gone may still be there.
     pub fn is_waiting(&self) -> bool {
-        self.bridge.is_none() && self.ended_at().is_none() && !self.left
+        self.connected_at().is_none() && self.ended_at().is_none() && !self.left
     }
 
     fn settle_offer(&mut self, occasion: &mut Occasion<'_>, index: usize) -> Option<Timestamp> {
@@ -159,7 +161,9 @@ impl Attempt {
         };
         let mut waits = Vec::with_capacity(3);
         match (&self.queue_end, call_end) {
-            (Some(end), None) if !end.call_goes_on => waits.push(end.seen_at + CALL_END_WAIT),
+            (Some(end), None) if !end.call_goes_on && self.channel().is_some() => {
+                waits.push(end.seen_at + CALL_END_WAIT);
+            }
             (Some(end), None) if self.bridge.is_some() && self.transfer_mark().is_none() => {
                 waits.push(end.seen_at + HANGUP_WAIT);
             }
@@ -207,7 +211,7 @@ impl Attempt {
     }
 
     /// Closes the offers whose end did not come, by what is known of their legs.
-    fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
+    pub(super) fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
         let (fate, was_lost) = (self.member_fate(), self.was_lost());
         for index in 0..self.offers.len() {
             if self.offers[index].is_open() {
@@ -269,9 +273,10 @@ impl Attempt {
     /// When the conversation ended: with the agent's part, or markedly before it where the two were parted by a transfer
     /// while the agent's call went on.
     pub fn voice_ended_at(&self) -> Option<Timestamp> {
-        let bridge = self.bridge.as_ref()?;
-        let end = earlier(self.left_at(), bridge.agent_done_at);
-        match (bridge.disconnected_at, end) {
+        let agent_done_at = self.bridge.as_ref().and_then(|bridge| bridge.agent_done_at);
+        let disconnected_at = self.bridge.as_ref().and_then(|bridge| bridge.disconnected_at);
+        let end = earlier(self.left_at(), agent_done_at);
+        match (disconnected_at, end) {
             (Some(parted), Some(end)) if parted + HANGUP_WAIT < end => Some(parted),
             (_, end) => end,
         }

@@ -19,6 +19,15 @@ pub(super) struct Input<'a> {
     pub(super) again: bool,
     /// Whether it has waited for its attempt in vain.
     pub(super) waited: bool,
+    /// Whether it is a channel as a survey has found it.
+    pub(super) is_snapshot: bool,
+}
+
+impl<'a> Input<'a> {
+    /// A channel as a survey has found it: nothing that explains it is on its way.
+    pub(super) fn of_snapshot(event: &'a Event, at: Timestamp, source: Source) -> Self {
+        Self { event, at, source, again: false, waited: true, is_snapshot: true }
+    }
 }
 
 impl Lifecycle {
@@ -57,7 +66,7 @@ impl Lifecycle {
         self.here.now = self.here.now.max(at);
         self.here.connected_at.get_or_insert(at);
         self.here.followed_since.get_or_insert(at);
-        Some(Input { event, at, source: self.source(stamp), again: false, waited: false })
+        Some(Input { event, at, source: self.source(stamp), again: false, waited: false, is_snapshot: false })
     }
 
     pub(super) fn source(&self, stamp: &Stamp<'_>) -> Source {
@@ -104,7 +113,7 @@ impl Lifecycle {
         if let FactKind::Member(_, member, _) | FactKind::Offer(_, member, _, _) = kind {
             let at = stamp.at.unwrap_or(self.here.now);
             self.attempt_of(
-                &Input { event, at, source: self.source(&stamp), again: true, waited: true },
+                &Input { event, at, source: self.source(&stamp), again: true, waited: true, is_snapshot: false },
                 &member,
                 effects,
             );
@@ -114,7 +123,7 @@ impl Lifecycle {
     fn apply_kept(&mut self, event: &Event, waited: bool, effects: &mut Effects) {
         let Ok(fact) = Fact::read(event) else { return };
         let at = fact.stamp.at.unwrap_or(self.here.now);
-        let input = Input { event, at, source: self.source(&fact.stamp), again: true, waited };
+        let input = Input { event, at, source: self.source(&fact.stamp), again: true, waited, is_snapshot: false };
         self.apply(&input, fact.kind, effects);
     }
 }

@@ -9,6 +9,7 @@ use super::attempt::{Attempt, Call, Loss, Member};
 use super::input::Input;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
+use crate::config::queue::QueueSource;
 use crate::esl::Event;
 use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::fact::{MemberRef, MemberStep};
@@ -19,6 +20,9 @@ use crate::moment::value::Variables;
 /// A member for whom an attempt is to be opened.
 pub(super) struct Newcomer<'a> {
     pub(super) member: &'a MemberRef<'a>,
+    pub(super) source: QueueSource,
+    /// Whether the data are those of a leg on which a dialer calls the member.
+    pub(super) brings_call: bool,
     pub(super) name: Option<String>,
     pub(super) number: Option<String>,
     pub(super) data: ChannelData<'a>,
@@ -36,7 +40,8 @@ impl<'a> Newcomer<'a> {
         let resumed = data.header(h::CC_ACTION).is_some_and(|action| action == "member-queue-resume");
         // What is made up of a later event may have been connected since.
         let bridged_before = data.bridged_at().filter(|_| !synthetic);
-        Self { member, name, number, data, joined_at, bridged_before, resumed, synthetic }
+        let (source, brings_call) = (QueueSource::Callcenter, false);
+        Self { member, source, brings_call, name, number, data, joined_at, bridged_before, resumed, synthetic }
     }
 }
 
@@ -60,7 +65,7 @@ impl Lifecycle {
             }
             // Nobody resumes who has not left: the end is on its way, or is lost.
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-                attempt.lose(Loss { at: occasion.at, grace_until: occasion.now + LOSS_GRACE, over_by: None });
+                attempt.lose(Loss::new(occasion.at, occasion.now + LOSS_GRACE));
             });
         }
         if self.left_before(member).is_some_and(|left_at| input.at < left_at) {
@@ -74,7 +79,7 @@ impl Lifecycle {
         if let Some(hung_up_at) = hung_up_at.filter(|hung_up_at| input.at <= *hung_up_at) {
             // Whatever told how the stay ended has come and gone.
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
-                attempt.lose(Loss { at: hung_up_at, grace_until: occasion.now + LOSS_GRACE, over_by: None });
+                attempt.lose(Loss::new(hung_up_at, occasion.now + LOSS_GRACE));
             });
         }
     }
@@ -136,12 +141,16 @@ impl Lifecycle {
         let mut attempt = self.new_attempt(&newcomer)?;
         let Newcomer { member, data, resumed, synthetic, .. } = newcomer;
         let of_member = data.uuid().is_some_and(|uuid| uuid == member.session);
-        if of_member {
+        if newcomer.brings_call {
+            attempt.take_call(data);
+        } else if of_member {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
             attempt.call.bridged_before = newcomer.bridged_before.max(self.bridged_on(&member.session));
         }
-        if let Some(channel) = self.here.channels.entry(&member.session, &mut self.anomalies) {
+        if let Some(channel) = attempt.channel()
+            && let Some(channel) = self.here.channels.entry(channel.as_str(), &mut self.anomalies)
+        {
             channel.latest_attempt_id = Some(attempt.attempt_id);
         }
         let hash = self.attempts.insert(attempt);
@@ -175,11 +184,14 @@ impl Lifecycle {
         let settings = self.world.config.queue(&key.queue).settings.clone();
         let channel = self.here.channels.get(&member.session);
         let before = earlier.map(Attempt::for_a_resume).or_else(|| self.abandoned(&key.member).cloned());
+        // Only mod_callcenter lets a member take its place again.
+        let before = before.filter(|_| newcomer.source == QueueSource::Callcenter);
         let on_channel = channel.and_then(|channel| channel.latest_attempt_id);
         let integer = |name| data.header(name)?.parse::<u64>().ok();
         let dialers = integer(h::CC_ATTEMPT_ID).filter(|_| on_channel.is_none());
+        let begun = Attempt::begin(key, self.here.name.clone(), newcomer.source, settings, *joined_at);
         Some(Attempt {
-            attempt_id: dialers.unwrap_or_else(|| key.hash().attempt_id()),
+            attempt_id: dialers.unwrap_or(begun.attempt_id),
             member: Member {
                 name: newcomer.name.clone(),
                 number: newcomer.number.clone(),
@@ -192,25 +204,11 @@ impl Lifecycle {
             call: Call {
                 destination: channel
                     .and_then(|channel| channel.destination.as_deref().map(str::to_owned))
-                    .or_else(|| destination(*data)),
-                variables: Variables::from_object(&settings.variables),
+                    .or_else(|| destination(*data).filter(|_| newcomer.source != QueueSource::Channel)),
+                variables: Variables::from_object(&begun.settings.variables),
                 ..Call::default()
             },
-            settings,
-            key,
-            node: self.here.name.clone(),
-            joined_at: *joined_at,
-            // Most are offered once; a vector that grows by itself would begin with room for four.
-            offers: Vec::with_capacity(1),
-            unclaimed_legs: Vec::new(),
-            bridge: None,
-            queue_end: None,
-            loss: None,
-            wrap_up: None,
-            sla_settled: false,
-            sequence: 0,
-            left: false,
-            dirty: true,
+            ..begun
         })
     }
 }

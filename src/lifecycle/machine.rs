@@ -217,7 +217,7 @@ impl Lifecycle {
     /// Nothing more will come from the node at hand: attempts whose end was seen are settled, all others stay open.
     pub fn finish(&mut self, effects: &mut Effects) {
         let mut ended: Vec<_> = self.here.deadlines.iter().copied().collect();
-        ended.retain(|(_, hash)| self.attempt(*hash).is_some_and(|attempt| attempt.left_at().is_some()));
+        ended.retain(|(_, hash)| self.attempt(*hash).is_some_and(Attempt::is_ending));
         for (_, hash) in ended {
             while let Some(at) = self.attempts.held(hash).and_then(|held| held.deadline) {
                 self.here.now = self.here.now.max(at);
@@ -319,8 +319,8 @@ impl Lifecycle {
         let Some(Node { now, memory, channels, .. }) = home(&mut self.here, &mut self.others, &attempt.node) else {
             return Vec::new();
         };
-        if let Some(bridge) = &attempt.bridge {
-            channels.note_bridge(&attempt.key.session, bridge.at);
+        if let (Some(bridge), Some(channel)) = (&attempt.bridge, attempt.channel()) {
+            channels.note_bridge(channel, bridge.at);
         }
         let left_at = attempt.left_at().unwrap_or(*now);
         memory.settle(*now, Stay::of(&attempt.key), Settled { ordinal: attempt.key.ordinal, left_at });

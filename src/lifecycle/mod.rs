@@ -6,6 +6,9 @@
 //!   [`node`]: what is known of one of the nodes.
 //! - [`input`]: an event on its way through; [`callcenter`]: what mod_callcenter's events mean for attempts; [`survey`]:
 //!   what comparing them with FreeSWITCH means.
+//! - [`dialer`], [`dialled`]: what the channels mean that a dialer makes without mod_callcenter; [`fifo`]: what mod_fifo's
+//!   events mean.
+//! - [`told`]: what others tell of queues outside FreeSWITCH; [`following`]: what that changes.
 //! - [`joining`]: how an attempt is opened.
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent; [`leg`]: a leg on which
 //!   the agent is called.
@@ -27,8 +30,12 @@ pub mod attempts;
 pub mod bridge;
 pub mod callcenter;
 pub mod channels;
+pub mod dialer;
+pub mod dialled;
 pub mod early;
 pub mod ending;
+pub mod fifo;
+pub mod following;
 pub mod input;
 pub mod joining;
 pub mod kept;
@@ -43,6 +50,7 @@ pub mod result;
 pub mod seen;
 pub mod survey;
 pub mod telling;
+pub mod told;
 pub mod variables;
 pub mod verdict;
 pub mod world;

@@ -118,7 +118,7 @@ impl Node {
         let (now, last) = (self.now, std::mem::replace(&mut self.compared_at, self.now));
         match self.gap_since.take() {
             Some(since) => Loss { at: since, grace_until: now + LOSS_GRACE, over_by: Some(now) },
-            None => Loss { at: last, grace_until: now + DOUBT, over_by: None },
+            None => Loss::new(last, now + DOUBT),
         }
     }
 

@@ -27,7 +27,7 @@ impl Attempt {
 
     /// What a mark on the member's channel says, if it means something.
     pub fn transfer_mark_in<'a>(&self, mark: &'a str) -> Option<TransferMark<'a>> {
-        if self.call.transfer_mark_at_join.as_deref() == Some(mark) {
+        if self.call.transfer_mark_at_join.as_deref() == Some(mark) || self.is_of_dialer(mark) {
             return None;
         }
         if let Some((_, target)) = mark.split_once(":bl_xfer:") {
@@ -35,6 +35,13 @@ impl Attempt {
         }
         let (_, uuid) = mark.split_once(":uuid_br:")?;
         (!self.offers.iter().any(|offer| offer.has_leg(uuid))).then_some(TransferMark::Attended(uuid))
+    }
+
+    /// Whether a mark is that of a dialer who sent the member to where agents are called: it begins with its second.
+    fn is_of_dialer(&self, mark: &str) -> bool {
+        let made_at: Option<i64> = mark.split(':').next().and_then(|second| second.parse().ok());
+        let talks_since = self.bridge.as_ref().map_or(i64::MAX, |bridge| bridge.at.as_second());
+        self.is_dialled() && made_at.is_some_and(|made_at| made_at < talks_since)
     }
 
     /// Result and reason.
@@ -59,11 +66,15 @@ impl Attempt {
     }
 
     fn plain_result(&self) -> (CcResult, Option<CancelReason>) {
-        if self.bridge.is_some() {
+        if self.connected_at().is_some() {
             return (CcResult::Success, self.was_lost().then_some(CancelReason::Lost));
         }
         if self.was_lost() {
             return (CcResult::Cancel, Some(CancelReason::Lost));
+        }
+        if self.is_dialled() {
+            let is_uncalled = self.channel().is_none();
+            return self.dialled_result(is_uncalled || self.member_fate() == MemberFate::TakenAway);
         }
         if let Some(reason @ (CancelReason::Timeout | CancelReason::NoAgentTimeout | CancelReason::ExitWithKey)) =
             self.queue_end.as_ref().and_then(|end| end.reason)

@@ -10,6 +10,7 @@ use super::joining::Newcomer;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
 use crate::config::WaitingAtStart;
+use crate::config::queue::QueueSource;
 use crate::esl::Event;
 use crate::freeswitch::Snapshot;
 use crate::freeswitch::channel::ChannelData;
@@ -29,17 +30,34 @@ pub struct KnownStay {
     pub is_bridged: bool,
 }
 
+/// What is known of a node: a survey asks for the rest.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The stays in mod_callcenter's queues.
+    pub stays: OpenStays,
+    /// The channels of which everything was heard; others may be a dialer's legs. None where no dialer is followed.
+    pub legs: Option<BTreeSet<ChannelUuid>>,
+}
+
 impl Lifecycle {
-    /// The live attempts of the node at hand: those that a snapshot, asked for now, is to be compared with.
+    /// The live attempts of the node at hand: those that a snapshot, asked for now, is to be compared with. FreeSWITCH does
+    /// not know those that others tell of.
     pub fn open_attempts(&self) -> BTreeSet<AttemptHash> {
-        self.attempts_here().map(|(hash, _)| hash).collect()
+        self.attempts_here().filter(|(_, attempt)| !attempt.is_told()).map(|(hash, _)| hash).collect()
     }
 
     /// What a survey of the node at hand needs not ask FreeSWITCH again.
     pub fn open_stays(&self) -> OpenStays {
         let known =
             |(_, attempt): (_, &Attempt)| (Stay::of(&attempt.key), KnownStay { is_bridged: attempt.bridge.is_some() });
-        self.attempts_here().map(known).collect()
+        let of_callcenter = self.attempts_here().filter(|(_, attempt)| attempt.source == QueueSource::Callcenter);
+        of_callcenter.map(known).collect()
+    }
+
+    /// All that a survey needs to know before it asks.
+    pub fn known(&self) -> Known {
+        let asks_for_legs = self.world.config.has_source(QueueSource::Channel);
+        Known { stays: self.open_stays(), legs: asks_for_legs.then(|| self.here.channels.heard()) }
     }
 
     fn attempts_here(&self) -> impl Iterator<Item = (AttemptHash, &Attempt)> {
@@ -60,12 +78,16 @@ impl Lifecycle {
         self.find_agents(snapshot, effects);
         let gone_legs = self.here.channels.prune(|uuid| snapshot.channels.contains(uuid));
         let waiting: BTreeSet<_> = snapshot.members.iter().map(MemberRow::identity).collect();
-        let is_there = |key: &AttemptKey| {
-            snapshot.channels.contains(&key.session)
-                && waiting.contains(&(key.queue.as_str(), key.member.as_str(), key.session.as_str()))
+        let is_listed =
+            |key: &AttemptKey| waiting.contains(&(key.queue.as_str(), key.member.as_str(), key.session.as_str()));
+        let lives = |channel: &ChannelUuid| snapshot.channels.contains(channel);
+        let is_there = |attempt: &Attempt| match attempt.channel() {
+            Some(channel) => lives(channel) && (attempt.source != QueueSource::Callcenter || is_listed(&attempt.key)),
+            // The member is not called yet; an agent is, or was a moment ago.
+            None => attempt.is_ending() || attempt.live_legs().any(lives),
         };
         let judged = self.attempts_here().filter(|(hash, _)| open.contains(hash));
-        let (there, gone): (Vec<_>, Vec<_>) = judged.partition(|(_, attempt)| is_there(&attempt.key));
+        let (there, gone): (Vec<_>, Vec<_>) = judged.partition(|(_, attempt)| is_there(attempt));
         let hashes = |found: Vec<(AttemptHash, &Attempt)>| found.into_iter().map(|(hash, _)| hash).collect::<Vec<_>>();
         let (there, gone) = (hashes(there), hashes(gone));
         let loss = self.here.compare();
@@ -82,6 +104,9 @@ impl Lifecycle {
                 self.take_over(row, dump, effects);
             }
         }
+        let members: BTreeSet<_> = snapshot.members.iter().map(|row| row.session_uuid.as_str()).collect();
+        let legs = snapshot.dumps.iter().filter(|(uuid, _)| !members.contains(uuid.as_str()));
+        self.take_over_legs(legs.map(|(_, dump)| dump).collect(), effects);
         // Only now all is known that the snapshot tells.
         for hash in there {
             self.with_attempt(hash, self.here.now, &Source::default(), effects, |_, _| {});
@@ -94,7 +119,7 @@ impl Lifecycle {
     pub(super) fn change_core(&mut self, core: CoreUuid, effects: &mut Effects) {
         let gone = self.attempts_here().filter(|(_, attempt)| attempt.key.core != core).map(|(hash, _)| hash).collect();
         let known_until = self.here.known_until();
-        self.lose(gone, &Loss { at: known_until, grace_until: known_until, over_by: None }, effects);
+        self.lose(gone, &Loss::new(known_until, known_until), effects);
         self.here.change_core(core);
     }
 
@@ -113,7 +138,7 @@ impl Lifecycle {
         let (now, source) = (self.here.now, Source { core_uuid: self.here.core.clone(), event_sequence: None });
         for (leg, hash) in gone {
             self.with_attempt(hash, now, &source, effects, |attempt, occasion| {
-                attempt.lose_leg(leg.as_str(), Loss { at, grace_until: occasion.now + LOSS_GRACE, over_by: None });
+                attempt.lose_leg(leg.as_str(), Loss::new(at, occasion.now + LOSS_GRACE));
             });
         }
     }
@@ -121,6 +146,9 @@ impl Lifecycle {
     /// Takes over a member that a snapshot shows, and its connection with an agent, as far as they are not known: nobody
     /// saw them begin.
     fn take_over(&mut self, row: &MemberRow, dump: &Event, effects: &mut Effects) {
+        if !self.is_callcenters(&row.queue) {
+            return;
+        }
         let (queue, member, session) = row.identity();
         let member = MemberRef { queue: queue.into(), member: member.into(), session: session.into() };
         let data = ChannelData(dump);
@@ -131,9 +159,9 @@ impl Lifecycle {
         let at = Stamp::read(dump).at.unwrap_or(self.here.now);
         self.here.now = self.here.now.max(at);
         let source = Source { core_uuid: self.here.core.clone(), event_sequence: None };
-        let input = Input { event: dump, at, source, again: false, waited: true };
+        let input = Input::of_snapshot(dump, at, source);
         let known = self.attempts.find(&member.queue, &member.member, &member.session);
-        if known.is_none() && self.is_left_alone(row) {
+        if known.is_none() && self.was_there_at_start(row.joined_at()) {
             return;
         }
         let opened = known.or_else(|| {
@@ -143,8 +171,20 @@ impl Lifecycle {
             let is_before = |at: &Timestamp| !row.is_answered() && at.as_second() <= joined_at.as_second();
             let bridged_before = data.bridged_at().filter(is_before);
             let resumed = row.is_resumed();
-            let newcomer =
-                Newcomer { member: &member, name, number, data, joined_at, bridged_before, resumed, synthetic: true };
+            let (source, brings_call, synthetic) = (QueueSource::Callcenter, false, true);
+            let member = &member;
+            let newcomer = Newcomer {
+                member,
+                source,
+                brings_call,
+                name,
+                number,
+                data,
+                joined_at,
+                bridged_before,
+                resumed,
+                synthetic,
+            };
             let opened = self.open(&input, newcomer, effects)?;
             self.apply_early(&member.session, effects);
             Some(opened)
@@ -165,11 +205,11 @@ impl Lifecycle {
         });
     }
 
-    /// Whether the member waited at the start already, and the configuration leaves those alone. Where no event has come yet,
-    /// whoever is there did.
-    fn is_left_alone(&self, row: &MemberRow) -> bool {
-        let joined_before = |start| row.joined_at().is_none_or(|joined_at| joined_at <= start);
+    /// Whether what began then was there at the start already, and the configuration leaves that alone. Where no event has
+    /// come yet, whatever is there was.
+    pub(super) fn was_there_at_start(&self, began_at: Option<Timestamp>) -> bool {
+        let began_before = |start| began_at.is_none_or(|began_at| began_at <= start);
         self.world.config.daemon.waiting_at_start == WaitingAtStart::Ignore
-            && self.here.followed_since.is_none_or(joined_before)
+            && self.here.followed_since.is_none_or(began_before)
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookswitch::esl::command::Password;
+use hookswitch::esl::command::{Password, Subscription};
 use hookswitch::esl::link::connect;
 use hookswitch::esl::{Link, NodeAddress};
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ impl Switchboard {
         Self { address, commands, accepting }
     }
 
-    /// The `api` commands that came, each with its time.
+    /// The `api` commands that came, each with its time; what else came, but for signing in, stands among them as it is.
     pub(crate) fn commands(&self) -> Vec<(Timestamp, String)> {
         self.commands.lock().expect("is not poisoned").clone()
     }
@@ -58,6 +58,7 @@ pub(crate) fn link(address: &str) -> Link {
         password: Password::new("ClueCon").expect("can be sent"),
         connect_timeout: Duration::from_secs(30),
         silence_timeout: Duration::from_secs(600),
+        subscription: Subscription::default(),
     })
 }
 
@@ -79,7 +80,12 @@ async fn serve<A: Fn(&str) -> String>(
         };
         let line = String::from_utf8(buffer.drain(..end + 2).collect()).ok()?;
         let reply = match line.trim_end().strip_prefix("api ") {
-            None => "Content-Type: command/reply\nReply-Text: +OK accepted\n\n".to_owned(),
+            None => {
+                if !line.starts_with("auth ") && !line.starts_with("event ") {
+                    commands.lock().expect("is not poisoned").push((Timestamp::now(), line.clone()));
+                }
+                "Content-Type: command/reply\nReply-Text: +OK accepted\n\n".to_owned()
+            }
             Some(command) => {
                 commands.lock().expect("is not poisoned").push((Timestamp::now(), command.to_owned()));
                 let answer = answer(command);

@@ -25,7 +25,7 @@ pub(crate) fn differences(place: &Place) -> Vec<String> {
         }
     };
     let here = place.event_socket;
-    expect("all is well", check(place, here, PASSWORD), 0, &["FreeSWITCH Version 1.", "6 queues", "support@default"]);
+    expect("all is well", check(place, here, PASSWORD), 0, &["FreeSWITCH Version 1.", "7 queues", "support@default"]);
     expect("another password", check(place, here, "ClueCon"), 1, &["refused the password", "`password`"]);
     expect("nobody listens", check(place, nobody_listens.port(), PASSWORD), 1, &["was refused", "mod_event_socket"]);
     switch.api("unload mod_callcenter");

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -79,6 +79,25 @@ impl Drop for Daemon {
 /// The program to run: the one that `HOOKSWITCH_BIN` names, such as a release build, else that of this build.
 pub(crate) fn program() -> OsString {
     std::env::var_os("HOOKSWITCH_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_hookswitch").into())
+}
+
+/// Adds the flows of the scenarios, and an example whose effects they judge, to every configuration in the place.
+pub(crate) fn write_flows(place: &Place, receiver: &Receiver) {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(project.join(name)).expect("the project's files");
+    let flows = read("tests/freeswitch/flows.toml").replace("URL", &receiver.root());
+    let example = read("conf/examples/crm-lookup.toml")
+        .replace("https://crm.example", &receiver.root())
+        .replace("{ env = \"CRM_AUTHORIZATION\" }", "\"Bearer of-this-run\"");
+    let mut example: toml::Table = example.parse().expect("the example is TOML");
+    for place in ["freeswitch", "outbox"] {
+        example.remove(place).expect("the example is whole");
+    }
+    let directory = place.directory().join("conf.d");
+    fs::create_dir_all(&directory).expect("a directory");
+    for (name, text) in [("flows.toml", flows), ("example.toml", example.to_string())] {
+        fs::write(directory.join(name), text).expect("writes");
+    }
 }
 
 /// Writes the daemon's configuration: all queues of the FreeSWITCH behind a port, all events to one receiver.

@@ -12,6 +12,7 @@ use crate::place::{Place, free_udp_port};
 pub(crate) struct Phone {
     process: Child,
     log: PathBuf,
+    messages: PathBuf,
     /// Whose it is: an agent's extension, or `caller`.
     pub(crate) who: String,
 }
@@ -70,6 +71,8 @@ impl Phone {
             .arg(file("log"))
             .args(["-trace_err", "-error_file"])
             .arg(file("err"))
+            .arg("-message_file")
+            .arg(file("messages"))
             .args(more)
             .current_dir(&directory)
             .stdin(Stdio::null())
@@ -77,7 +80,7 @@ impl Phone {
             .stderr(fs::File::create(file("out")).expect("a log"))
             .spawn()
             .expect("SIPp can be run (Debian: sip-tester)");
-        Self { process, log: file("log"), who: who.to_owned() }
+        Self { process, log: file("log"), messages: file("messages"), who: who.to_owned() }
     }
 
     /// Waits until its calls are over.
@@ -96,6 +99,13 @@ impl Phone {
     pub(crate) fn end(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+
+    /// The messages so far, whole, if it was started with `-trace_msg`.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let messages = fs::read(&self.messages).unwrap_or_default();
+        // SIPp writes a line of dashes before each.
+        String::from_utf8_lossy(&messages).split("-----------------------").map(str::to_owned).collect()
     }
 
     /// What it saw so far.

@@ -1,14 +1,16 @@
-//! The receiver: checks each webhook's signature and keeps what it says.
+//! The receiver: checks each webhook's signature and keeps what it says. It is the customer database too, which flows ask who
+//! calls and what to do, and tell what they have found.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde_json::Value;
 use standardwebhooks::{HEADER_WEBHOOK_ID, Webhook};
 use tokio::runtime::Runtime;
@@ -29,6 +31,18 @@ struct Shelf {
     /// By `webhook-id`: a repeat is the same webhook.
     moments: Mutex<BTreeMap<String, Value>>,
     refused: Mutex<Vec<String>>,
+    /// By the caller's number and, of what is to be done, the event.
+    answers: Mutex<BTreeMap<String, Answer>>,
+    notes: Mutex<Vec<Value>>,
+}
+
+/// What the customer database says.
+#[derive(Clone)]
+pub(crate) struct Answer {
+    /// The answer's body.
+    pub(crate) body: Value,
+    /// How long it thinks.
+    pub(crate) after: Duration,
 }
 
 impl Receiver {
@@ -39,17 +53,39 @@ impl Receiver {
             key: Webhook::new(SECRET).expect("a secret"),
             moments: Mutex::default(),
             refused: Mutex::default(),
+            answers: Mutex::default(),
+            notes: Mutex::default(),
         });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let router = Router::new().route("/hooks", post(take)).with_state(Arc::clone(&shelf));
+        let router = Router::new()
+            .route("/hooks", post(take))
+            .route("/contacts", get(answer))
+            .route("/wishes", get(answer))
+            .route("/notes", post(note))
+            .with_state(Arc::clone(&shelf));
         runtime.spawn(async move { axum::serve(listener, router).await });
         Self { _runtime: runtime, address, shelf }
     }
 
     /// Where webhooks go to.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/hooks", self.address)
+        format!("{}/hooks", self.root())
+    }
+
+    /// Where flows ask and tell.
+    pub(crate) fn root(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers a question from now on; to all others it knows nothing.
+    pub(crate) fn answer(&self, query: &str, answer: Answer) {
+        lock(&self.shelf.answers).insert(query.to_owned(), answer);
+    }
+
+    /// What flows have told of a caller.
+    pub(crate) fn notes(&self, number: &str) -> Vec<Value> {
+        lock(&self.shelf.notes).iter().filter(|note| note["phone"] == number).cloned().collect()
     }
 
     /// The moments of one caller, each once.
@@ -84,6 +120,18 @@ async fn take(State(shelf): State<Arc<Shelf>>, headers: HeaderMap, body: Bytes) 
             return StatusCode::UNPROCESSABLE_ENTITY;
         }
     };
+    StatusCode::NO_CONTENT
+}
+
+async fn answer(State(shelf): State<Arc<Shelf>>, RawQuery(query): RawQuery) -> String {
+    let answer = lock(&shelf.answers).get(&query.unwrap_or_default()).cloned();
+    let Some(Answer { body, after }) = answer else { return "{}".into() };
+    tokio::time::sleep(after).await;
+    body.to_string()
+}
+
+async fn note(State(shelf): State<Arc<Shelf>>, body: Bytes) -> StatusCode {
+    lock(&shelf.notes).extend(serde_json::from_slice::<Value>(&body));
     StatusCode::NO_CONTENT
 }
 

@@ -1,12 +1,15 @@
 //! What scenarios are played on: FreeSWITCH, hookswitch, the receiver, and the phones of the scenario under way.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::daemon::Daemon;
+use serde_json::Value;
+
+use crate::daemon::{Daemon, write_flows};
 use crate::phone::{Call, Phone};
 use crate::place::{Place, free_udp_port};
-use crate::receiver::Receiver;
+use crate::receiver::{Answer, Receiver};
 use crate::scenario::Scenario;
 use crate::story::Story;
 use crate::switch::Switch;
@@ -54,6 +57,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn open(place: &'a Place) -> Self {
         let switch = Switch::start(place, "ALL");
         let receiver = Receiver::start();
+        write_flows(place, &receiver);
         let mut daemon = Daemon::start(place, &receiver);
         daemon.connected(1);
         Self { phones: vec![], daemon, switch, receiver, place, starts: 1, played: 0, remarks: vec![] }
@@ -89,6 +93,63 @@ impl<'a> Stage<'a> {
     /// What has arrived.
     pub(crate) fn receiver(&self) -> &Receiver {
         &self.receiver
+    }
+
+    /// What flows are to do when an event of this scenario happens, by the cases of `flows.toml`.
+    pub(crate) fn wish(&self, event: &str, body: Value) {
+        let query = format!("event={event}&phone={}", self.number());
+        self.receiver.answer(&query, Answer { body, after: Duration::ZERO });
+    }
+
+    /// What the customer database says of this scenario's caller, after so long.
+    pub(crate) fn contact(&self, body: Value, after: Duration) {
+        self.receiver.answer(&format!("phone={}", self.number()), Answer { body, after });
+    }
+
+    /// Waits until flows have told so many things of this scenario's caller, and gives the last one.
+    pub(crate) fn until_noted(&mut self, count: usize) -> Value {
+        self.eventually("too few notes came", |stage| {
+            let mut notes = stage.receiver.notes(&stage.number());
+            if notes.len() < count { None } else { notes.pop() }
+        })
+    }
+
+    /// Waits until FreeSWITCH answers a command so.
+    pub(crate) fn until_said(&mut self, command: &str, wanted: &str) {
+        self.eventually(&format!("`{command}` is not {wanted}"), |stage| {
+            (stage.api(command) == wanted).then_some(Value::Null)
+        });
+    }
+
+    /// Waits until FreeSWITCH has told of something of this scenario, in the events that only listen.
+    pub(crate) fn until_event(&mut self, name: &str, parts: &[&str]) {
+        let (file, name) = (self.place.directory().join("events.esl"), format!("Event-Name: {name}\n"));
+        self.eventually(&format!("no {name:?} with {parts:?}"), |_| {
+            let events = fs::read(&file).expect("is recorded");
+            let events = String::from_utf8_lossy(&events);
+            let is_it = |event: &str| event.contains(&name) && parts.iter().all(|part| event.contains(part));
+            events.split("\n\n").any(is_it).then_some(Value::Null)
+        });
+    }
+
+    /// Whether an agent's phone has got all of this in one message, such as an INVITE; it must log its messages.
+    pub(crate) fn heard(&self, extension: &str, parts: &[&str]) -> bool {
+        let phones = self.phones.iter().filter(|phone| phone.who == extension);
+        phones.flat_map(Phone::messages).any(|message| parts.iter().all(|part| message.contains(part)))
+    }
+
+    fn eventually(&mut self, otherwise: &str, mut found: impl FnMut(&mut Self) -> Option<Value>) -> Value {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = found(self) {
+                return found;
+            }
+            if begun.elapsed() > LIMIT {
+                self.remark(otherwise.to_owned());
+                return Value::Null;
+            }
+            sleep(Duration::from_millis(20));
+        }
     }
 
     /// The caller's number in this scenario.
@@ -186,19 +247,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Waits for a webhook of this scenario, and gives it.
-    pub(crate) fn until(&mut self, event: &str) -> serde_json::Value {
-        let begun = Instant::now();
-        loop {
-            let moments = self.receiver.of(&self.number());
-            if let Some(moment) = moments.into_iter().find(|moment| moment["event"] == event) {
-                return moment;
-            }
-            if begun.elapsed() > LIMIT {
-                self.remark(format!("no `{event}` came"));
-                return serde_json::Value::Null;
-            }
-            sleep(Duration::from_millis(20));
-        }
+    pub(crate) fn until(&mut self, event: &str) -> Value {
+        self.eventually(&format!("no `{event}` came"), |stage| {
+            stage.receiver.of(&stage.number()).into_iter().find(|moment| moment["event"] == event)
+        })
     }
 
     /// Waits until all calls of a phone are over.

@@ -67,6 +67,35 @@ const TEXTS: &[&str] = &[
     "ARRAY::a|:b",
 ];
 
+/// What is more than it seems where FreeSWITCH reads it.
+const OF_COMMANDS: &[&str] = &[
+    "^^;x;api_hangup_hook;system reboot",
+    "^^:a:b",
+    "-both",
+    "x XML default",
+    "x inline",
+    "system::reboot",
+    "shell_stream:///tmp/x",
+    "a\\nb",
+    "x\\r\\nX-Admin: 1",
+    "O'Brien",
+    "'q' 'r",
+    "\\'",
+    "\\",
+    "$\\{uuid}",
+    "${${x}}",
+    "a_word-1",
+    "{a=b}x",
+    "[a=b]x",
+    " two  spaces ",
+    "On Break",
+];
+
+/// Names for commands beside the others.
+pub(crate) fn of_commands() -> impl Iterator<Item = Name> {
+    OF_COMMANDS.iter().map(|text| Name(text.as_bytes().to_vec()))
+}
+
 /// Every name.
 pub(crate) fn all() -> impl Iterator<Item = Name> {
     let texts = TEXTS.iter().map(|text| Name(text.as_bytes().to_vec()));

@@ -8,6 +8,7 @@ use crate::name::Name;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
     Url,
+    Get,
     Host,
     Header,
     Json,
@@ -17,12 +18,16 @@ pub(crate) enum Position {
     Standard,
     CloudEvents,
     Webitel,
+    Set,
+    If,
+    Switch,
     Log,
 }
 
 impl Position {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Url,
+        Self::Get,
         Self::Host,
         Self::Header,
         Self::Json,
@@ -32,6 +37,9 @@ impl Position {
         Self::Standard,
         Self::CloudEvents,
         Self::Webitel,
+        Self::Set,
+        Self::If,
+        Self::Switch,
         Self::Log,
     ];
 
@@ -45,14 +53,18 @@ impl Position {
         Self::ALL.into_iter().find(|position| position.flow() == name).expect("a position")
     }
 
-    /// The flow's one step, for a receiver at `address`.
-    pub(crate) fn step(self, address: &str) -> String {
+    /// The flow's steps, for a receiver at `address`.
+    pub(crate) fn steps(self, address: &str) -> String {
         let port = address.rsplit(':').next().expect("a port");
         let http = |keys: &str| format!("{{ http = {{ url = 'http://{address}/{self:?}', retry = [], {keys} }} }}");
         match self {
             Self::Url => format!(
                 "{{ http = {{ url = 'http://{address}/{self:?}/{{{{ member_name }}}}/end?q={{{{ member_name|safe }}}}&last=1', \
                  retry = [], json = {{}} }} }}"
+            ),
+            Self::Get => format!(
+                "{{ http = {{ method = 'GET', url = 'http://{address}/{self:?}/{{{{ member_name|safe }}}}/end?q={{{{ member_name }}}}', \
+                 retry = [] }}, save = 'answer' }}"
             ),
             Self::Host => format!(
                 "{{ http = {{ url = 'http://{{{{ member_name }}}}:{port}/{self:?}', allowed_hosts = ['{address}'], retry = [], \
@@ -70,6 +82,19 @@ impl Position {
             Self::Standard => http("format = 'standard'"),
             Self::CloudEvents => http("format = 'cloudevents'"),
             Self::Webitel => http("format = 'webitel'"),
+            Self::Set => format!(
+                "{{ set = {{ a = '{{{{ member_name }}}}', b = {{ c = ['<{{{{ member_name|safe }}}}>'] }} }} }}, {}",
+                http("json = { name = '{{ a }}', text = '{{ b.c[0] }}', length = '{{ a|length }}' }")
+            ),
+            Self::If => format!(
+                "{{ if = \"member_name == variables.note or member_name ~ 'x' != member_name\", then = [{}], else = [] }}",
+                http("json = { held = true }")
+            ),
+            Self::Switch => format!(
+                "{{ switch = 'member_name', cases = {{ '127.0.0.1' = [{}] }}, default = [{}] }}",
+                http("json = { case = 'listed' }"),
+                http("json = { case = 'default' }")
+            ),
             Self::Log => "{ log = { message = 'caller {{ member_name|safe }}' } }".to_owned(),
         }
     }
@@ -78,11 +103,15 @@ impl Position {
     pub(crate) fn takes(self, name: &Name) -> bool {
         let (text, bytes) = (name.text(), name.text().len());
         match self {
-            Self::Url => bytes < 8 * 1024 && text != "." && text != "..",
+            Self::Url | Self::Get => bytes < 8 * 1024 && text != "." && text != "..",
             Self::Host => text == "127.0.0.1",
             Self::Header => bytes < 4 * 1024,
             Self::Log => bytes < 16 * 1024,
-            Self::Json
+            // A step's result has an end.
+            Self::Set => bytes < 16 * 1024,
+            Self::If
+            | Self::Switch
+            | Self::Json
             | Self::Form
             | Self::Plain
             | Self::Markup
@@ -96,11 +125,12 @@ impl Position {
     pub(crate) fn reading(self, name: &Name) -> Json {
         let text = name.text();
         let path = match self {
-            Self::Url => json!([self.flow(), text, "end"]),
+            Self::Url | Self::Get => json!([self.flow(), text, "end"]),
             _ => json!([self.flow()]),
         };
         let query = match self {
             Self::Url => json!([["q", text], ["last", "1"]]),
+            Self::Get => json!([["q", text]]),
             _ => json!([]),
         };
         let header = match self {
@@ -113,6 +143,10 @@ impl Position {
     fn body(self, text: &str) -> Json {
         match self {
             Self::Url | Self::Host | Self::Header => json!({}),
+            Self::Get => Json::Null,
+            Self::Set => json!({ "name": text, "text": format!("<{text}>"), "length": text.chars().count() }),
+            Self::If => json!({ "held": true }),
+            Self::Switch => json!({ "case": if text == "127.0.0.1" { "listed" } else { "default" } }),
             Self::Json => json!({ "name": text, "text": format!("<{text}>"), "list": [note(text)] }),
             Self::Form => json!([["a", text], ["b", format!("<{}>", note_text(text))], ["c", "1"]]),
             Self::Plain => json!([format!("name: {}", on_one_line(text))]),

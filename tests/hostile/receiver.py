@@ -52,16 +52,23 @@ printing = threading.Lock()
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self):
+        assert "Content-Length" not in self.headers and "Transfer-Encoding" not in self.headers, self.headers
+        self.read(lambda flow: None)
+
     def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.read(lambda flow: read_body(flow, self.headers.get_content_type(), body))
+
+    def read(self, body):
         url = urlsplit(self.path)
         path = [unquote(part, errors="strict") for part in url.path.split("/")[1:]]
-        body = self.rfile.read(int(self.headers["Content-Length"]))
         names = self.headers.get_all("x-name", [])
         line = json.dumps({
             "path": path,
             "query": parse_qsl(url.query, keep_blank_values=True, errors="strict"),
             "x-name": [unquote(name, errors="strict") for name in names],
-            "body": read_body(path[0], self.headers.get_content_type(), body),
+            "body": body(path[0]),
         })
         with printing:
             print(line, flush=True)

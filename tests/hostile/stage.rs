@@ -23,7 +23,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::name::Name;
-use crate::position::Position;
 
 const RECORDING: &str = "tests/recordings/30_answered.sub.esl.zst";
 
@@ -36,27 +35,29 @@ pub(crate) struct Stage {
     events: Vec<String>,
     outbox: Outbox,
     path: PathBuf,
+    /// How many flows a call starts.
+    flows: usize,
     calls: AtomicU32,
     _directory: TempDir,
 }
 
 impl Stage {
-    /// A stage whose flows send to `address`.
-    pub(crate) fn open(address: &str) -> Self {
+    /// A stage with these flows, each with its steps, and a FreeSWITCH that takes their commands.
+    pub(crate) fn open(flows: &[(String, String)], nodes: Nodes) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let config = Arc::new(configuration(address));
+        let (config, count) = (Arc::new(configuration(flows)), flows.len());
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("outbox.db");
         let Opened { outbox, runs, .. } = Opened::open(&Settings::at(&path)).expect("opens");
         let client = Arc::new(Client::new(Limits::default()).expect("a client"));
         let (_, flows) = watch::channel(Arc::<Flows>::default());
-        let runner = Runner { outbox: outbox.clone(), client, nodes: Nodes::default(), flows };
+        let runner = Runner { outbox: outbox.clone(), client, nodes, flows };
         tokio::spawn(runner.run(runs, CancellationToken::new(), Duration::ZERO));
-        Self { config, events: events(), outbox, path, calls: AtomicU32::new(1), _directory: directory }
+        Self { config, events: events(), outbox, path, flows: count, calls: AtomicU32::new(1), _directory: directory }
     }
 
-    /// Makes the recorded call under another name, and tells what became of each position's run.
-    pub(crate) async fn call(&self, name: &Name) -> Vec<(Position, Story)> {
+    /// Makes the recorded call under another name, and tells what became of each flow's run.
+    pub(crate) async fn call(&self, name: &Name) -> Vec<(String, Story)> {
         let mut lifecycle = Lifecycle::new("fs1".into(), self.config.clone());
         let (mut effects, mut runs) = (Effects::default(), Vec::new());
         // Another process of FreeSWITCH, so that each call is one of its own.
@@ -70,13 +71,13 @@ impl Stage {
         for moment in effects.moments {
             let moments = hook::start(&self.config, moment);
             let planned = moments.iter().flat_map(|(_, planned)| planned);
-            runs.extend(planned.map(|run| (Position::of_flow(run.flow.name.as_str()), run.id)));
+            runs.extend(planned.map(|run| (run.flow.name.to_string(), run.id)));
             self.outbox.commit(Entry { moments, attempts: Vec::new() }).await.expect("commits");
         }
-        assert_eq!(runs.len(), Position::ALL.len(), "one run for each position");
+        assert_eq!(runs.len(), self.flows, "one run of each flow");
         let mut stories = Vec::new();
-        for (position, run) in runs {
-            stories.push((position, self.over(run).await));
+        for (flow, run) in runs {
+            stories.push((flow, self.over(run).await));
         }
         stories
     }
@@ -95,14 +96,13 @@ impl Stage {
     }
 }
 
-fn configuration(address: &str) -> Config {
-    let mut text = String::new();
-    for position in Position::ALL {
-        text.push_str(&format!("[flows.{}]\nsteps = [{}]\n", position.flow(), position.step(address)));
+fn configuration(flows: &[(String, String)]) -> Config {
+    let (mut text, mut hooks) = (String::new(), String::new());
+    for (flow, steps) in flows {
+        text.push_str(&format!("[flows.{flow}]\nsteps = [{steps}]\n"));
+        hooks.push_str(&format!("{{ event = 'offering', flow = '{flow}' }},\n"));
     }
-    text.push_str("[queues.\"*\"]\nhooks = [\n");
-    text.extend(Position::ALL.map(|position| format!("{{ event = 'offering', flow = '{}' }},\n", position.flow())));
-    text.push_str("]\n");
+    text.push_str(&format!("[queues.\"*\"]\nhooks = [\n{hooks}]\n"));
     Config::from_toml("hostile.toml", &text).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
 

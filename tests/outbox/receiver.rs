@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 /// A request that came.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -152,7 +153,8 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
     };
     let head = String::from_utf8(buffer[..end].to_vec()).ok()?;
     let mut lines = head.split("\r\n");
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let (method, rest) = lines.next()?.split_once(' ')?;
+    let (method, path) = (method.to_owned(), rest.split(' ').next()?.to_owned());
     let headers = HeaderMap::from_iter(lines.filter_map(|line| {
         let (name, value) = line.split_once(": ")?;
         Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?))
@@ -167,5 +169,5 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
         }
     }
     *buffer = body.split_off(length);
-    Some(Received { path, headers, body })
+    Some(Received { method, path, headers, body })
 }

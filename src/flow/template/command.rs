@@ -1,7 +1,7 @@
 //! Arguments of commands to FreeSWITCH.
 //!
 //! What an argument may hold is the command's to say: [`Command`](crate::esl::command::Command) refuses what would end it
-//! or become another argument. So these are filled in as they are.
+//! or become another argument. So these are filled in as they are, but for what the dialplan would run later.
 
 use std::sync::LazyLock;
 
@@ -39,7 +39,9 @@ impl CommandTemplate {
 
     /// Fills in the argument.
     pub fn render(&self, fields: &Value) -> Result<String, RenderError> {
-        self.0.render(fields, MAX_COMMAND)
+        let argument = self.0.render(fields, MAX_COMMAND)?;
+        let is_filled_in = self.literal().is_none();
+        if is_filled_in && expands(&argument) { Err(RenderError::Expands) } else { Ok(argument) }
     }
 
     /// The argument itself, where nothing is filled in.
@@ -59,6 +61,12 @@ impl FileTemplate {
         let name = self.0.render(fields, MAX_COMMAND)?;
         if name.contains(REFUSED) { Err(RenderError::FileName) } else { Ok(name) }
     }
+}
+
+/// Whether FreeSWITCH would take a part of the text for a variable, or for a command to be run (`${system(…)}`), where a
+/// dialplan uses it. FreeSWITCH refuses to set such values itself, but not those that come from the Event Socket.
+fn expands(text: &str) -> bool {
+    text.split('$').skip(1).any(|rest| rest.trim_start_matches('\\').starts_with('{'))
 }
 
 fn word_or_refusal(text: &str) -> String {
@@ -85,7 +93,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_value_cannot_be_what_a_dialplan_would_run() {
+        let render = |source: &str, member_name: &str| {
+            let template = CommandTemplate::compile(source, &SavedNames::none()).expect("compiles");
+            template.render(&minijinja::context! { member_name })
+        };
+        for (source, name) in [
+            ("{{ member_name }}", "x${system(reboot)}"),
+            ("{{ member_name }}", "$\\{uuid}"),
+            ("${{ member_name }}", "{uuid}"),
+            ("$\\{{ member_name|safe }}", "{uuid}"),
+        ] {
+            assert!(matches!(render(source, name), Err(RenderError::Expands)), "{source} {name}");
+        }
+        assert_eq!(render("{{ member_name }}", "5 $ {x} $x").expect("renders"), "5 $ {x} $x");
+        assert_eq!(render("ring ${caller_id_number}", "").expect("is the operator's own"), "ring ${caller_id_number}");
+    }
+
     proptest! {
+        #[test]
+        fn whatever_a_caller_is_called_no_argument_expands(name in any::<String>(), few in "[$\\\\{}a]{0,8}") {
+            for name in [name, few] {
+                let template = CommandTemplate::compile("{{ member_name|safe }}", &SavedNames::none()).expect("compiles");
+                if let Ok(argument) = template.render(&minijinja::context! { member_name => &name }) {
+                    let opens = argument.replace('\\', "").contains("${");
+                    prop_assert!(!opens);
+                    prop_assert_eq!(argument, name);
+                }
+            }
+        }
+
         #[test]
         fn whatever_a_caller_is_called_is_a_word_of_the_name_or_refused(name in any::<String>()) {
             if let Ok(file) = file(&name) {

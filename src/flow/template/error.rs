@@ -29,6 +29,9 @@ pub enum RenderError {
     /// A value would choose another file.
     #[error("what is inserted into a file's name can hold letters, digits, `_` and `-` only")]
     FileName,
+    /// A value would become a variable or a command of the dialplan's.
+    #[error("what is inserted into a command can hold no `${{…}}`, which FreeSWITCH would expand")]
+    Expands,
     /// A value cannot be written as JSON.
     #[error("the value is not JSON")]
     Json(#[from] serde_json::Error),

@@ -1,6 +1,7 @@
 //! The scenarios, in the order in which they are played: what happens, and the story that must be told.
 
 mod dialer;
+mod flow;
 mod node;
 mod offer;
 mod talk;
@@ -55,13 +56,21 @@ pub(crate) const ALL: &[Scenario] = &[
     waiting::RESUMED,
     waiting::TWO_QUEUES,
     waiting::MENU,
-    waiting::VARIABLE_OF_A_FLOW,
     talk::WHISPER_CALLER_LEAVES,
     talk::WHISPER_AGENT_LEAVES,
     dialer::HUMAN,
     dialer::MACHINE,
     dialer::JUDGED,
     dialer::NOT_REACHED,
+    flow::LOOK_UP,
+    flow::LOOK_UP_FAILS,
+    flow::VARIABLE,
+    flow::SPELLING,
+    flow::TRANSFER,
+    flow::ANNOUNCEMENT,
+    flow::HANG_UP,
+    flow::REST,
+    flow::QUESTIONS,
     node::RELOAD,
     node::RELOAD_FORCED,
     node::SHUTDOWN,
@@ -70,6 +79,15 @@ pub(crate) const ALL: &[Scenario] = &[
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
+}
+
+/// A caller who talks with 1000, and a second one who waits; they hang up after so long, if at all.
+fn one_talks_one_waits(stage: &mut Stage<'_>, stays: Option<Duration>) {
+    stage.agent("1000");
+    stage.calling("caller", "4000", "caller", stays, &[]);
+    stage.until("bridged");
+    stage.calling("caller", "4000", "caller", stays, &[]);
+    std::thread::sleep(seconds(2));
 }
 
 /// That the last attempt's payload carries a value, named by its path.

@@ -1,6 +1,6 @@
 //! What happens to calls when FreeSWITCH ends.
 
-use super::{Scenario, seconds};
+use super::{Scenario, one_talks_one_waits, seconds};
 use crate::stage::Stage;
 
 pub(super) const SHUTDOWN: Scenario = Scenario::new(
@@ -10,7 +10,7 @@ pub(super) const SHUTDOWN: Scenario = Scenario::new(
         "support: joined, cancel/killed by system",
     ],
     |stage| {
-        one_talks_one_waits(stage);
+        one_talks_one_waits(stage, None);
         stage.shut_down();
     },
 );
@@ -24,7 +24,7 @@ pub(super) const CRASH: Scenario = Scenario {
             "support: joined, cancel/lost (synthetic)",
         ],
         |stage| {
-            one_talks_one_waits(stage);
+            one_talks_one_waits(stage, None);
             stage.crash();
         },
     )
@@ -57,12 +57,4 @@ fn reload(stage: &mut Stage<'_>, command: &str) {
     std::thread::sleep(seconds(2));
     stage.api(command);
     stage.until_over("caller");
-}
-
-fn one_talks_one_waits(stage: &mut Stage<'_>) {
-    stage.agent("1000");
-    stage.patient_caller("4000");
-    stage.until("bridged");
-    stage.patient_caller("4000");
-    std::thread::sleep(seconds(2));
 }

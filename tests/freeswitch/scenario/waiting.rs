@@ -92,23 +92,3 @@ pub(super) const MENU: Scenario = Scenario {
         },
     )
 };
-
-pub(super) const VARIABLE_OF_A_FLOW: Scenario = Scenario {
-    also: |stories| carries(stories, &["variables", "crm_vip"], json!("true")),
-    ..Scenario::new(
-        "variable that a flow set",
-        &[
-            "frontdesk: joined, cancel/timeout",
-            "sales: joined, success by member | 1000: offering answered bridged processing",
-        ],
-        |stage| {
-            stage.agent("1000");
-            stage.caller("4008", seconds(7));
-            // What the flow's receiver does.
-            let joined = stage.until("joined");
-            let channel = joined["member_channel_id"].as_str().unwrap_or_default();
-            stage.api(&format!("uuid_setvar {channel} crm_vip true"));
-            stage.until_over("caller");
-        },
-    )
-};
