@@ -183,7 +183,7 @@ impl Attempt {
     }
 
     /// Whether only the end of the agent's leg can tell who hung up.
-    fn awaits_agents_leg(&self) -> bool {
+    pub(super) fn awaits_agents_leg(&self) -> bool {
         let ended_by_member = self.call.end.as_ref().is_some_and(|end| end.hangup.disposition == Disposition::ByFarEnd);
         self.bridge.as_ref().is_some_and(|bridge| {
             let offer = &self.offers[bridge.offer];

@@ -122,6 +122,11 @@ impl Attempt {
     /// Who ended the member's call; none while it goes on, or where that was not seen.
     pub fn hangup_side(&self) -> Option<Side> {
         let end = self.call.end.as_ref()?;
+        let by_bridge = end.hangup.by_bridge && end.hangup.disposition == Disposition::ByFreeSwitch;
+        if by_bridge && self.awaits_agents_leg() {
+            // The agent's call ended first; whether the agent ended it was not seen.
+            return None;
+        }
         Some(match (end.hangup.disposition, self.bridged_leg_end()) {
             (Disposition::ByFarEnd, _) => Side::Member,
             (_, Some(agent)) if agent.hangup.disposition == Disposition::ByFarEnd => Side::Agent,
@@ -137,8 +142,8 @@ impl Attempt {
         if self.was_lost() {
             return None;
         }
-        if let Some(side) = self.hangup_side() {
-            return Some(side);
+        if self.call.end.is_some() {
+            return self.hangup_side();
         }
         Some(match self.bridged_leg_end() {
             Some(agent) if agent.hangup.disposition == Disposition::ByFarEnd || agent.hangup.by_own_transfer => {

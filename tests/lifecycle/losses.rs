@@ -59,6 +59,20 @@ fn any_one_lost_event_of_the_queue_changes_no_hook_but_its_own() {
 }
 
 #[test]
+fn who_hung_up_is_not_told_where_the_end_of_the_agents_leg_was_lost() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.talk(&stay, "agent1");
+    story.lost(|story| story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByPhone));
+    story.set(stay.leg, "last_bridge_hangup_cause", "NORMAL_CLEARING");
+    story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    story.leave(&stay, None);
+    let told = story.told();
+    let leaving = told.leaving();
+    assert_eq!((leaving.cc_result, leaving.hangup_side, leaving.talk_ended_by), (Some(CcResult::Success), None, None));
+}
+
+#[test]
 fn an_end_that_nobody_heard_is_read_off_the_calls_later_end() {
     let mut story = Story::new();
     let stay = story.caller();
