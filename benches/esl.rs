@@ -20,7 +20,7 @@ use freeswitch_esl_tokio::{EslClient, EslConnectOptions, EventFormat, EventOverf
 use hookswitch::cli::replay::{Format, Output, Replay};
 use hookswitch::config::Config;
 use hookswitch::esl::codec::{Decoded, FrameCodec, READ_BUFFER, make_room};
-use hookswitch::esl::command::Password;
+use hookswitch::esl::command::{Password, Subscription};
 use hookswitch::esl::link;
 use hookswitch::esl::recording::{self, Item};
 use hookswitch::esl::{Event, EventItem, NodeAddress};
@@ -258,6 +258,7 @@ fn our_link(corpus: &Arc<Corpus>) -> usize {
             password,
             connect_timeout: std::time::Duration::from_secs(10),
             silence_timeout: std::time::Duration::from_secs(60),
+            subscription: Subscription::default(),
         });
         let (mut items, mut events) = (Vec::new(), 0);
         while events < corpus.events {

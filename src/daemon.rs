@@ -6,9 +6,12 @@
 //!              │ 2 for each    8,192 items    1 for each       │   1,024    1 thread  4,096   1 task for each
 //!              │ node                         cluster of nodes │              ^               run under way
 //!              └───────────────────────────────────────────────┘              └───── Report ─────┘
+//! tellers ──> admin::Server ── Word ──> node::Reception ── Entry ──> outbox
+//!             256 connections   1,024   1 task
 //! ```
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +20,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Problem, Problems};
+use crate::admin::app::{App, Shared};
+use crate::admin::rate::Rates;
+use crate::admin::{Interface, Server};
+use crate::config::{Config, HttpSettings, Problem, Problems};
 use crate::delivery::Client;
 use crate::delivery::limits::Limits;
 use crate::esl::Nodes;
@@ -26,11 +32,11 @@ use crate::esl::feed::EVENT_CAPACITY;
 use crate::flow::{Flows, Runner};
 use crate::id::{AttemptKey, NodeName};
 use crate::lifecycle::kept::Kept;
+use crate::lifecycle::told::API_NODE;
 use crate::node::fleet::LeftOpen;
-use crate::node::follower::Surroundings;
-use crate::node::{Fleet, LiveAttempts};
-use crate::outbox::Outbox;
+use crate::node::{Fleet, LiveAttempts, Reception, Surroundings};
 use crate::outbox::store::{OpenError, Opened, Settings};
+use crate::outbox::{Closed, Outbox};
 use crate::recording::Directory;
 
 /// Requests that may be under way to all receivers together: each takes an open file, of which a process usually may have
@@ -62,6 +68,14 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The HTTP interface has no place.
+    #[error("the HTTP interface cannot listen at {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
     Client(#[from] reqwest::Error),
@@ -74,8 +88,10 @@ pub struct Daemon {
     pub live: LiveAttempts,
     end: CancellationToken,
     fleet: JoinSet<()>,
+    reception: JoinSet<Result<(), Closed>>,
     runner: JoinSet<()>,
     runner_end: CancellationToken,
+    http: Option<Interface>,
     outbox: Outbox,
     outbox_ending: crate::outbox::store::Ending,
     /// What the daemon was started with, and what holds now.
@@ -102,15 +118,17 @@ impl Daemon {
             paused: config.paused_flows(),
             ..Settings::at(&config.outbox.path)
         };
+        let server = config.http.clone().map(listen).transpose()?;
         let opened = Opened::open(&settings)?;
         let (flows, flows_in) = watch::channel(Arc::new(config.flows_of_runs()));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
         let client = Arc::new(Client::new(limits)?);
         let nodes = Nodes::default();
-        let runner = Runner { outbox: opened.outbox.clone(), client, nodes: nodes.clone(), flows: flows_in };
+        let runner =
+            Runner { outbox: opened.outbox.clone(), client: client.clone(), nodes: nodes.clone(), flows: flows_in };
         let runner_end = CancellationToken::new();
         let runner = JoinSet::from_iter([runner.run(opened.runs, runner_end.clone(), config.daemon.drain)]);
-        let left_open = left_open(opened.recovered.attempts);
+        let mut left_open = left_open(opened.recovered.attempts);
         info!(
             outbox = %config.outbox.path.display(),
             open_attempts = left_open.values().flatten().filter_map(Kept::open).count(),
@@ -128,8 +146,39 @@ impl Daemon {
             nodes,
             event_capacity: EVENT_CAPACITY,
         };
+        let told = left_open.remove(API_NODE).unwrap_or_default();
+        let (reception, desk) = Reception::new(around.clone(), told);
+        let reception = JoinSet::from_iter([reception.run(end.clone())]);
+        let http = server.map(|(server, settings)| {
+            let (settings, settings_in) = watch::channel(Arc::new(settings));
+            let app = App::new(Shared {
+                config: around.config.clone(),
+                settings: settings_in,
+                outbox: outbox.clone(),
+                outbox_path: started_with.outbox.path.clone(),
+                live: live.clone(),
+                nodes: around.nodes.clone(),
+                client,
+                desk,
+                rates: Rates::default(),
+            });
+            Interface::start(server, app, settings)
+        });
         let fleet = JoinSet::from_iter([Fleet::new(around, left_open, directory).run(end.clone())]);
-        Ok(Self { live, end, fleet, runner, runner_end, outbox, outbox_ending, started_with, config, flows })
+        Ok(Self {
+            live,
+            end,
+            fleet,
+            reception,
+            runner,
+            runner_end,
+            http,
+            outbox,
+            outbox_ending,
+            started_with,
+            config,
+            flows,
+        })
     }
 
     /// Uses another configuration from now on. Nodes are added, left and connected anew as it says; attempts that are under
@@ -149,13 +198,26 @@ impl Daemon {
         // Flows first: a hook's flow is there when the hook is.
         self.flows.send_replace(Arc::new(config.flows_of_runs()));
         self.outbox.pause(config.paused_flows());
+        if let (Some(http), Some(settings)) = (&self.http, &config.http) {
+            http.configure(settings.clone());
+        }
         self.config.send_replace(Arc::new(config));
         Ok(())
+    }
+
+    /// Where the HTTP interface listens, if there is one.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(Interface::address)
     }
 
     /// Waits until a part ends by itself, which none should: then the daemon is of no use any more.
     pub async fn failed(&mut self) {
         tokio::select! {
+            () = Interface::failed(&mut self.http) => error!("the HTTP interface has ended"),
+            Some(ended) = self.reception.join_next() => match ended {
+                Ok(_) => error!("nothing that is told is taken any more"),
+                Err(failure) => error!(%failure, "the task that takes what is told failed"),
+            },
             Some(ended) = self.fleet.join_next() => match ended {
                 Ok(()) => error!("no node is followed any more"),
                 Err(failure) => error!(%failure, "the task that follows all nodes failed"),
@@ -169,9 +231,15 @@ impl Daemon {
 
     /// Ends in order: first nothing new comes in, then runs under way are finished, then the outbox is closed.
     pub async fn stop(mut self) {
+        if let Some(http) = self.http.take() {
+            http.stop().await;
+        }
         self.end.cancel();
         if let Some(Err(failure)) = self.fleet.join_next().await {
             error!(%failure, "the task that follows all nodes failed");
+        }
+        if let Some(Err(failure)) = self.reception.join_next().await {
+            error!(%failure, "the task that takes what is told failed");
         }
         self.runner_end.cancel();
         if let Some(Err(failure)) = self.runner.join_next().await {
@@ -181,6 +249,12 @@ impl Daemon {
         drop(self.outbox);
         self.outbox_ending.ended().await;
     }
+}
+
+fn listen(settings: HttpSettings) -> Result<(Server, HttpSettings), StartError> {
+    let address = settings.listen;
+    let server = Server::bind(address).map_err(|source| StartError::Listen { address, source })?;
+    Ok((server, settings))
 }
 
 /// What was kept of attempts, by node. A state that cannot be read is said and left alone: its attempt stays in the

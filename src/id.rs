@@ -200,10 +200,19 @@ hash_id! {
     RunId;
     /// The hash of what a flow says.
     DefinitionHash;
+    /// The hash of something that was told.
+    ContentHash;
 }
 
 impl DefinitionHash {
     /// The hash of a definition's text.
+    pub fn of(text: &str) -> Self {
+        Self(digest([text.as_bytes()]))
+    }
+}
+
+impl ContentHash {
+    /// The hash of a text.
     pub fn of(text: &str) -> Self {
         Self(digest([text.as_bytes()]))
     }

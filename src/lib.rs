@@ -29,10 +29,11 @@
 //!
 //! # Beside the line
 //!
-//! [`config`] reads the one TOML file; [`cli`] has a file for each command; [`simulator`] is a FreeSWITCH that never was, for
+//! [`admin`] is what is asked and told over HTTP. [`config`] reads the one TOML file; [`cli`] has a file for each command; [`simulator`] is a FreeSWITCH that never was, for
 //! the demonstration and for tests; [`recording`] keeps what a node's follower was fed, to be replayed; [`telemetry`] is what the daemon says of itself, and
 //! [`service`] what it says to systemd; [`failpoint`] is where tests end it.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod daemon;
@@ -49,5 +50,6 @@ pub mod node;
 pub mod outbox;
 pub mod recording;
 pub mod service;
+pub mod signal;
 pub mod simulator;
 pub mod telemetry;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hookswitch::config::problem::Drawing;
 use hookswitch::config::{Config, Problems};
+use hookswitch::esl::command::Subscription;
 use hookswitch::id::QueueName;
 use hookswitch::moment::value::QueueType;
 use proptest::prelude::*;
@@ -87,6 +88,20 @@ fn files_beside_are_merged() {
     let queue = config.queue(&"q".into());
     assert_eq!(queue.settings.queue_type, QueueType::Task);
     assert_eq!(serde_json::Value::Object(queue.settings.variables.clone()), serde_json::json!({ "x": 1, "y": 2 }));
+}
+
+#[test]
+fn a_node_is_asked_for_what_the_sources_of_the_queues_need() {
+    let node = "[[freeswitch]]\nname = \"fs1\"\naddress = \"127.0.0.1\"\npassword = \"x\"\n";
+    let subscription = |queues: &str| {
+        let config = Config::from_toml("test", &format!("{node}{queues}")).expect("is good");
+        config.freeswitch[0].subscription
+    };
+    let fifo = "[queues.desk]\nsource = \"fifo\"\n";
+    let dialer = "[queues.sales]\ntype = \"progressive\"\nsource = \"channel\"\n";
+    assert_eq!(subscription("[queues.\"*\"]\n"), Subscription::default());
+    assert_eq!(subscription(fifo), Subscription { fifo: true, ..Subscription::default() });
+    assert_eq!(subscription(&format!("{fifo}{dialer}")), Subscription { fifo: true, dialer: true, signals: false });
 }
 
 #[test]

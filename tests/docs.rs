@@ -1,8 +1,15 @@
 //! The examples in the documentation are what they say they are.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::process::Command;
 
 use hookswitch::config::Config;
+use hookswitch::esl::Event;
+use hookswitch::outbox::{Opened, Settings};
+use hookswitch::signal::event::ToldByEvent;
+use tempfile::TempDir;
 
 /// The fenced blocks of that language.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
@@ -17,7 +24,7 @@ fn read(name: &str) -> String {
 #[test]
 fn every_configuration_in_the_documents_is_good() {
     let mut checked = 0;
-    for name in ["README.md", "docs/configuration.md", "docs/operation.md"] {
+    for name in ["README.md", "docs/api.md", "docs/configuration.md", "docs/operation.md", "docs/queues.md"] {
         let text = read(name);
         for block in blocks(&text, "toml") {
             checked += 1;
@@ -41,7 +48,15 @@ fn every_json_in_the_documents_can_be_read() {
 
 #[test]
 fn every_link_to_a_file_leads_to_one() {
-    for name in ["README.md", "conf/README.md", "docs/configuration.md", "docs/hooks.md", "docs/operation.md"] {
+    for name in [
+        "README.md",
+        "conf/README.md",
+        "docs/api.md",
+        "docs/configuration.md",
+        "docs/hooks.md",
+        "docs/operation.md",
+        "docs/queues.md",
+    ] {
         let text = read(name);
         let base = Path::new(name).parent().expect("a directory");
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
@@ -52,4 +67,97 @@ fn every_link_to_a_file_leads_to_one() {
             assert!(path.exists(), "{name} links to {target}");
         }
     }
+}
+
+/// What a dialplan gives to the application `event`, as the event that FreeSWITCH makes of it.
+fn event(data: &str) -> Event {
+    let headers: String =
+        data.split(',').filter_map(|pair| pair.split_once('=')).map(|(n, v)| format!("{n}: {v}\n")).collect();
+    Event::from_plain(format!("{headers}Unique-ID: c1\nEvent-Sequence: 7\n").into_bytes().into())
+}
+
+#[test]
+fn what_the_example_dialplan_tells_can_be_read() {
+    let text = read("dialplan/told.xml");
+    let quoted = text.split("data=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let told: Vec<_> = quoted
+        .filter_map(|data| Some(&data[data.find("Event-Name=CUSTOM")?..]))
+        .map(|data| ToldByEvent::read(&event(data)).unwrap_or_else(|malformed| panic!("{data}: {malformed}")))
+        .collect();
+    assert_eq!(told.len(), 8);
+    assert!(told.iter().all(|told| (told.queue.as_str(), told.key.as_str()) == ("desks", "c1")));
+}
+
+/// The tests that a document names, each as `TARGET::NAME`, or a recording that `tests/recordings.rs` replays.
+fn evidence(text: &str) -> impl Iterator<Item = &str> {
+    let table = text.split("## Which test shows it").nth(1).expect("the table is there");
+    table.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_cell_of_the_table_of_queues_names_what_shows_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let text = read("docs/queues.md");
+    let mut named = 0;
+    for proof in evidence(&text) {
+        named += 1;
+        let exists = match proof.split_once("::") {
+            None => root.join(format!("recordings/{proof}.truth.json")).exists(),
+            Some((file, name)) => {
+                let source = std::fs::read_to_string(root.join("lifecycle").join(format!("{file}.rs")));
+                source.is_ok_and(|source| source.contains(&format!("fn {name}()")))
+            }
+        };
+        assert!(exists, "{proof}");
+    }
+    assert!(named > 30);
+}
+
+/// An outbox with runs that the examples name.
+const OUTBOX: &[u8] = include_bytes!("outbox/fixture/version_2.db.zst");
+
+#[tokio::test]
+async fn every_command_in_the_operators_guide_does_something() {
+    let directory = TempDir::new().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("outbox.db"), zstd::decode_all(OUTBOX).expect("unpacks")).expect("writes");
+    let Opened { outbox, runs, ending, .. } = Opened::open(&Settings::at(path("outbox.db"))).expect("opens");
+    drop((outbox, runs));
+    ending.ended().await;
+    let flow = |name: &str, receiver: SocketAddr| {
+        format!("[flows.{name}]\nsteps = [{{ http = {{ url = 'http://{receiver}/' }}, save = 'crm' }}]\n")
+    };
+    let receiver = receiver();
+    let [pop, crm] = ["screen-pop", "crm"].map(|name| flow(name, receiver));
+    std::fs::write(path("hookswitch.toml"), format!("[outbox]\npath = {:?}\n{pop}{crm}", path("outbox.db")))
+        .expect("writes");
+    let guide = read("docs/operation.md");
+    let commands = blocks(&guide, "console")
+        .into_iter()
+        .flat_map(str::lines)
+        .filter_map(|line| line.strip_prefix("$ hookswitch "));
+    let mut ran = 0;
+    for arguments in commands {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookswitch"));
+        let output =
+            command.args(arguments.split(' ')).arg("--config").arg(path("hookswitch.toml")).output().expect("runs");
+        let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        assert!(output.status.success() && !out.is_empty(), "{arguments}: {out}{err}");
+        ran += 1;
+    }
+    assert!(ran > 5);
+}
+
+/// A receiver that takes everything.
+fn receiver() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut buffer = [0; 64 * 1_024];
+            let _ = stream.read(&mut buffer);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    address
 }

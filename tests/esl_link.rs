@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hookswitch::esl::command::Password;
+use hookswitch::esl::command::{Password, Subscription};
 use hookswitch::esl::link::{ConnectionState, Intake, connect, connect_with};
 use hookswitch::esl::{Command, CommandError, EventItem, Exit, Link, NodeAddress};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -100,6 +100,7 @@ async fn listener() -> (TcpListener, NodeAddress) {
             password: Password::new("ClueCon").expect("can be sent"),
             connect_timeout: Duration::from_secs(10),
             silence_timeout: Duration::from_secs(60),
+            subscription: Subscription::default(),
         },
     )
 }

@@ -25,6 +25,7 @@ use truth::beyond::Beyond;
 const SUBSCRIBED: &[&str] = &[
     "CHANNEL_CREATE",
     "CHANNEL_PROGRESS",
+    "CHANNEL_PROGRESS_MEDIA",
     "CHANNEL_ANSWER",
     "CHANNEL_BRIDGE",
     "CHANNEL_UNBRIDGE",
@@ -34,6 +35,14 @@ const SUBSCRIBED: &[&str] = &[
     "HEARTBEAT",
     "SHUTDOWN",
 ];
+
+/// The subclasses of `CUSTOM` to which it does, for every source of queues.
+const SUBCLASSES: &[&str] = &["callcenter::info", "avmd::beep", "hookswitch::amd", "fifo::info"];
+
+fn is_subscribed(event: &Event) -> bool {
+    let is_among = |header: &str, known: &[&str]| event.header(header).is_some_and(|text| known.contains(&&*text));
+    is_among("Event-Name", SUBSCRIBED) || is_among("Event-Subclass", SUBCLASSES)
+}
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
@@ -63,6 +72,14 @@ fn with_processing() -> Arc<Config> {
     Arc::new(config.expect("a good configuration"))
 }
 
+/// The configuration with which a recording is to be replayed.
+fn configuration(truth: &Truth) -> Arc<Config> {
+    truth.config.as_ref().map_or_else(with_processing, |name| {
+        let text = std::fs::read_to_string(directory().join(name)).expect("a readable configuration");
+        Arc::new(Config::from_toml(name, &text).expect("a good configuration"))
+    })
+}
+
 /// The moments of all events, those beyond the eight too.
 fn replay_all<'a>(beyond: &Beyond, events: impl IntoIterator<Item = &'a Event>) -> Vec<Payload> {
     let config = Config::from_toml("test", &beyond.configuration()).expect("a good configuration");
@@ -88,7 +105,11 @@ fn beyonds() -> Vec<Beyond> {
 }
 
 fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Payload> {
-    let mut lifecycle = Lifecycle::new("fs1".into(), with_processing());
+    replay_with(with_processing(), events)
+}
+
+fn replay_with<'a>(config: Arc<Config>, events: impl IntoIterator<Item = &'a Event>) -> Vec<Payload> {
+    let mut lifecycle = Lifecycle::new("fs1".into(), config);
     let mut effects = Effects::default();
     for event in events {
         lifecycle.handle_event(event, &mut effects);
@@ -105,7 +126,7 @@ fn every_recording_gives_the_hooks_that_truly_happened() {
         for form in ["plain", "json", "sub"] {
             if let Some(events) = events_of(&truth.recording, form) {
                 compared += 1;
-                let differences = truth.compare(&replay(&events));
+                let differences = truth.compare(&replay_with(configuration(&truth), &events));
                 wrong.extend(differences.into_iter().map(|text| format!("{}.{form}: {text}", truth.recording)));
             }
         }
@@ -143,13 +164,10 @@ fn events_beyond_the_eight_change_nothing_of_these_and_have_ids_of_their_own() {
 fn all_events_and_the_daemons_own_subscription_give_the_same() {
     for truth in truths() {
         let Some(events) = events_of(&truth.recording, "plain") else { continue };
-        let is_subscribed = |event: &&Event| {
-            event.header("Event-Name").is_some_and(|name| SUBSCRIBED.contains(&&*name))
-                || event.header("Event-Subclass").is_some_and(|class| class == "callcenter::info")
-        };
-        let subscribed: Vec<_> = events.iter().filter(is_subscribed).collect();
+        let subscribed: Vec<_> = events.iter().filter(|event| is_subscribed(event)).collect();
         assert!(subscribed.len() < events.len(), "{}", truth.recording);
-        assert_eq!(replay(&events), replay(subscribed), "{}", truth.recording);
+        let replay = |events: Vec<&Event>| replay_with(configuration(&truth), events);
+        assert_eq!(replay(events.iter().collect()), replay(subscribed), "{}", truth.recording);
     }
 }
 
@@ -183,7 +201,8 @@ fn moments_have_unlike_ids_and_a_replay_repeats_them() {
         let Some(events) = events_of(&truth.recording, "plain").or_else(|| events_of(&truth.recording, "sub")) else {
             continue;
         };
-        let (first, second) = (replay(&events), replay(&events));
+        let replay = || replay_with(configuration(&truth), &events);
+        let (first, second) = (replay(), replay());
         assert_eq!(first, second, "{}", truth.recording);
         let ids: BTreeSet<_> = first.iter().map(|payload| payload.id).collect();
         assert_eq!(ids.len(), first.len(), "{}", truth.recording);
@@ -195,7 +214,32 @@ fn doubled_events_change_nothing() {
     for truth in truths() {
         let Some(events) = events_of(&truth.recording, "plain") else { continue };
         let doubled: Vec<_> = events.iter().flat_map(|event| [event, event]).collect();
-        assert_eq!(replay(&events), replay(doubled), "{}", truth.recording);
+        let replay = |events: Vec<&Event>| replay_with(configuration(&truth), events);
+        assert_eq!(replay(events.iter().collect()), replay(doubled), "{}", truth.recording);
+    }
+}
+
+#[test]
+fn no_channel_and_no_fifo_is_followed_whose_queue_has_no_such_source() {
+    for truth in truths().iter().filter(|truth| truth.config.is_some() || truth.attempts.is_empty()) {
+        let Some(events) = events_of(&truth.recording, "plain") else { continue };
+        assert_eq!(replay(&events), [], "{}", truth.recording);
+    }
+}
+
+#[test]
+fn no_queue_of_mod_callcenter_is_followed_twice_whatever_its_source_is_said_to_be() {
+    for source in ["channel", "fifo"] {
+        for truth in truths().iter().filter(|truth| truth.config.is_none()) {
+            let Some(events) = events_of(&truth.recording, "plain") else { continue };
+            let queue = |attempt: &truth::Attempt| {
+                format!("[queues.{:?}]\nsource = \"{source}\"\ntype = \"progressive\"\n", attempt.queue)
+            };
+            let queues: BTreeSet<_> = truth.attempts.iter().map(queue).collect();
+            let config =
+                Config::from_toml("test", &queues.into_iter().collect::<String>()).expect("a good configuration");
+            assert_eq!(replay_with(Arc::new(config), &events), [], "{} by {source}", truth.recording);
+        }
     }
 }
 

@@ -28,28 +28,30 @@ use times::Times;
 /// Runs a second at which latency is measured.
 const PACE: u32 = 500;
 
-/// How long one round of each measurement takes.
-const ROUND: Duration = Duration::from_secs(4);
+/// How long one round of each measurement takes, and the number of rounds, of which the median counts.
+const MEASURED: (Duration, usize) = (Duration::from_secs(4), 5);
 
-/// Rounds, of which the median counts.
-const ROUNDS: usize = 5;
+/// The same where nothing is measured: without `--bench`, as `cargo test --bench pipeline` starts it, it only shows that
+/// all goes through.
+const TRIED: (Duration, usize) = (Duration::from_millis(200), 1);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> io::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let (round, rounds) = if std::env::args().any(|argument| argument == "--bench") { MEASURED } else { TRIED };
     // One for each, because what is on its way is known by how many requests have come.
     let (receiver, bare_receiver) = (Receiver::start()?, Receiver::start()?);
     let mut daemon = Daemon::start(&receiver)?;
     // Once without measuring, so that every connection and file is as it stays.
-    daemon.rush(ROUND, &receiver).await;
+    daemon.rush(round, &receiver).await;
     let mut commits = Commits::open(daemon.rows()?)?;
 
     let (mut rushes, mut whole, mut commit, mut request) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        whole.push(daemon.pace(PACE, ROUND, &receiver).await);
-        commit.push(tokio::task::block_in_place(|| commits.pace(PACE, ROUND)).map_err(io::Error::other)?);
-        request.push(bare::requests(&daemon.body, PACE, ROUND, &bare_receiver).await);
-        rushes.push(daemon.rush(ROUND, &receiver).await);
+    for _ in 0..rounds {
+        whole.push(daemon.pace(PACE, round, &receiver).await);
+        commit.push(tokio::task::block_in_place(|| commits.pace(PACE, round)).map_err(io::Error::other)?);
+        request.push(bare::requests(&daemon.body, PACE, round, &bare_receiver).await);
+        rushes.push(daemon.rush(round, &receiver).await);
     }
     print_rushes(rushes);
     print_times(Times::median(whole), Times::median(commit), Times::median(request));
@@ -58,10 +60,11 @@ async fn main() -> io::Result<()> {
 
 fn print_rushes(mut rushes: Vec<Rush>) {
     rushes.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    let (least, median, most) = (rushes[0].rate, rushes[ROUNDS / 2].rate, rushes[ROUNDS - 1].rate);
-    println!("sustained: {median:.0} runs a second (from {least:.0} to {most:.0} in {ROUNDS} rounds)");
+    let rounds = rushes.len();
+    let (least, median, most) = (rushes[0].rate, rushes[rounds / 2].rate, rushes[rounds - 1].rate);
+    println!("sustained: {median:.0} runs a second (from {least:.0} to {most:.0} in {rounds} rounds)");
     rushes.sort_by(|a, b| a.cpu_micros.total_cmp(&b.cpu_micros));
-    let micros = rushes[ROUNDS / 2].cpu_micros;
+    let micros = rushes[rounds / 2].cpu_micros;
     println!("a run takes {micros:.0} µs of CPU time, so two cores to themselves do {:.0} a second\n", 2e6 / micros);
 }
 

@@ -11,7 +11,7 @@ pub(crate) struct Times {
 
 impl Times {
     pub(crate) fn of(mut latencies: Vec<Duration>) -> Self {
-        assert!(latencies.len() >= 100, "only {} latencies", latencies.len());
+        assert!(!latencies.is_empty(), "nothing was measured");
         latencies.sort();
         let at = |percent: usize| latencies[latencies.len() * percent / 100].as_secs_f64();
         Self { p50: at(50), p99: at(99) }

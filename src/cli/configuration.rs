@@ -12,7 +12,7 @@ use crate::config::{Config, Problems};
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConfigFile {
     /// The configuration; conf.d/*.toml beside it belongs to it.
-    #[arg(long, short, value_name = "FILE", default_value_os_t = paths::configuration())]
+    #[arg(long, short, global = true, value_name = "FILE", default_value_os_t = paths::configuration())]
     pub config: PathBuf,
 }
 
@@ -34,7 +34,7 @@ pub struct OutboxFile {
     #[command(flatten)]
     file: ConfigFile,
     /// The outbox, if it is not the configuration's.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     outbox: Option<PathBuf>,
 }
 

@@ -1,10 +1,13 @@
-//! `hookswitch hooks`: what can be subscribed to, and what is.
+//! `hookswitch hooks`: what can be subscribed to, what is, and [`fire`]: trying a flow.
+
+pub mod fire;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
 
+use self::fire::FireError;
 use super::configuration::ConfigFile;
 use crate::config::Config;
 use crate::moment::event::EventSet;
@@ -23,6 +26,8 @@ pub struct Args {
 pub enum Command {
     /// Lists the configured hooks.
     List(ConfigFile),
+    /// Runs a flow for a sample moment, or a past one, and shows what each step does.
+    Fire(fire::Args),
     /// Prints the JSON schema of the payload, or of what is sent.
     Schema {
         /// Of this event alone; else of each, by its name.
@@ -36,20 +41,32 @@ pub enum Command {
     Reference,
 }
 
-/// Prints what was asked for.
-pub fn run(args: &Args) -> io::Result<ExitCode> {
-    let mut out = io::stdout().lock();
+/// Why the command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HooksCommandError {
+    /// A flow can't be tried.
+    #[error(transparent)]
+    Fire(#[from] Box<FireError>),
+    /// The output could not be written.
+    #[error("can't print: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Does what was asked for.
+pub async fn run(args: &Args) -> Result<ExitCode, HooksCommandError> {
+    let out = || io::stdout().lock();
     match &args.command {
         Command::List(file) => match file.load_without_secrets() {
-            Ok(config) => list(&config, &mut out)?,
+            Ok(config) => list(&config, &mut out())?,
             Err(code) => return Ok(code),
         },
-        Command::Schema { event: Some(event), format } => writeln!(out, "{:#}", schema(*event, *format))?,
+        Command::Fire(args) => return fire::run(args).await.map_err(|error| Box::new(error).into()),
+        Command::Schema { event: Some(event), format } => writeln!(out(), "{:#}", schema(*event, *format))?,
         Command::Schema { event: None, format } => {
             let schemas = EventName::ALL.map(|event| (event.as_str().to_owned(), schema(event, *format)));
-            writeln!(out, "{:#}", Json::Object(schemas.into_iter().collect()))?;
+            writeln!(out(), "{:#}", Json::Object(schemas.into_iter().collect()))?;
         }
-        Command::Reference => out.write_all(reference().as_bytes())?,
+        Command::Reference => out().write_all(reference().as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
 }

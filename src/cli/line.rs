@@ -1,8 +1,8 @@
 //! A moment as one line for people, with nothing raw from outside in it.
 
 use anstyle::{AnsiColor, Style};
-use unicode_width::UnicodeWidthChar as _;
 
+use super::printable::column;
 use crate::id::QueueName;
 use crate::moment::value::{CancelReason, CcResult, MissedReason, Seconds, Side, Time};
 use crate::moment::{EventName, Payload};
@@ -152,55 +152,12 @@ pub(super) fn span(seconds: f64) -> String {
     format!("{} min {} s", whole / 60, whole % 60)
 }
 
-/// A text in so many columns, cut or padded; 0 takes it whole. Whatever could move the cursor, hide or turn text is spelled
-/// out: names and numbers come from outside.
-pub(super) fn column(text: &str, width: usize) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut used = 0;
-    for piece in text.chars().map(spelled) {
-        let wide: usize = piece.chars().map(columns_of).sum();
-        if width > 0 && used + wide > width {
-            // The last column says that there was more.
-            while used + 1 > width {
-                used -= shown.pop().map_or(0, columns_of);
-            }
-            shown.push('…');
-            used += 1;
-            break;
-        }
-        shown += &piece;
-        used += wide;
-    }
-    shown.extend(std::iter::repeat_n(' ', width.saturating_sub(used)));
-    shown
-}
-
-fn spelled(c: char) -> String {
-    let is_format =
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    if c.is_control() || is_format { c.escape_default().to_string() } else { c.to_string() }
-}
-
-/// How many columns a terminal gives a character.
-fn columns_of(c: char) -> usize {
-    c.width().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_column_is_as_wide_as_it_should_be() {
-        assert_eq!(column("Zoë", 5), "Zoë  ");
-        assert_eq!(column("Zoë Müller", 5), "Zoë …");
-        assert_eq!(column("山田太郎", 6), "山田… ");
-        assert_eq!(column("whole", 0), "whole");
-    }
-
-    #[test]
     fn nothing_from_outside_reaches_the_terminal_raw() {
-        assert_eq!(column("a\u{1b}[31mb\n\u{202e}c", 0), "a\\u{1b}[31mb\\n\\u{202e}c");
         let mut moment = Payload::sample(EventName::Leaving);
         moment.member_name = Some("\u{1b}]0;x\u{7}".into());
         moment.transferred_to = Some("\r\n\u{1b}[2J".into());

@@ -11,6 +11,7 @@ mod interrupt;
 mod line;
 pub mod outbox;
 mod paths;
+mod printable;
 pub mod record;
 pub mod replay;
 pub mod run;
@@ -48,9 +49,9 @@ enum Command {
     Replay(replay::Args),
     /// Runs a simulated FreeSWITCH alone, to test flows without phones.
     Simulate(simulate::Args),
-    /// Tells what hooks there are and what they carry.
+    /// Tells what hooks there are and what they carry, and tries a flow.
     Hooks(hooks::Args),
-    /// Shows what became of hooks, and sends them again.
+    /// Shows what became of hooks, sends them again and cancels them.
     Deliveries(deliveries::Args),
     /// Backs up and restores what is stored, and erases a person from it.
     Outbox(outbox::Args),
@@ -79,7 +80,10 @@ pub fn main() -> ExitCode {
         Command::Init(args) => ended(init::run(args)),
         Command::Check(args) => blocking(check::run(&args)),
         Command::Replay(args) => ended(replay::run(&args)),
-        Command::Hooks(args) => ended(hooks::run(&args)),
+        Command::Hooks(args) => {
+            telemetry::log::begin("warn");
+            blocking(hooks::run(&args))
+        }
         Command::Deliveries(args) => ended(deliveries::run(args)),
         Command::Outbox(args) => ended(outbox::run(args)),
     };

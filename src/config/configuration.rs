@@ -17,14 +17,16 @@ use super::file::{self, SourceFile};
 use super::flow;
 use super::freeswitch::{self, FreeswitchNode};
 use super::hook;
+use super::http::HttpSettings;
 use super::outbox::OutboxSettings;
 use super::problem::{Problem, Problems};
-use super::queue::ResolvedQueue;
+use super::queue::{QueueSource, ResolvedQueue};
 use super::queues::Queues;
 use super::report::Report;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::Value;
+use crate::esl::command::Subscription;
 use crate::flow::{Flow, Flows};
 use crate::hook::Hook;
 use crate::id::{AgentName, FlowName, NodeName, QueueName};
@@ -46,6 +48,8 @@ pub struct Config {
     pub outbox: OutboxSettings,
     /// How requests are sent.
     pub delivery: DeliverySettings,
+    /// The HTTP interface, if there is to be one.
+    pub http: Option<HttpSettings>,
     agents: Agents,
     flows: BTreeMap<FlowName, Arc<Flow>>,
     stored_flows: Arc<StoredFlows>,
@@ -99,6 +103,21 @@ impl Config {
             self.resolved.insert(name.clone(), Arc::clone(&queue));
         }
         queue
+    }
+
+    /// Where the facts about a queue's attempts come from.
+    pub fn source(&self, queue: &str) -> QueueSource {
+        self.queues.source(queue)
+    }
+
+    /// Whether any queue has another source than mod_callcenter.
+    pub fn has_sources(&self) -> bool {
+        self.queues.sources().next().is_some()
+    }
+
+    /// Whether a queue has that source, which is not mod_callcenter.
+    pub fn has_source(&self, wanted: QueueSource) -> bool {
+        self.queues.sources().any(|source| source == wanted)
     }
 
     /// What is configured of an agent.
@@ -163,12 +182,14 @@ impl Config {
 
     /// The keys that a daemon started with this configuration takes from `later` only when it is started again.
     pub fn keys_for_restart(&self, later: &Self) -> Vec<&'static str> {
+        let listen = |config: &Self| config.http.as_ref().map(|http| http.listen);
         let differs = [
             ("daemon.drain", self.daemon.drain != later.daemon.drain),
             ("outbox.path", self.outbox.path != later.outbox.path),
             ("outbox.keep", self.outbox.keep != later.outbox.keep),
             ("outbox.max_size", self.outbox.max_size != later.outbox.max_size),
             ("delivery.concurrency", self.delivery.concurrency != later.delivery.concurrency),
+            ("http.listen", listen(self) != listen(later)),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
@@ -189,17 +210,21 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
     let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
     let delivery = delivery.unwrap_or_default();
+    let http = root.optional("http", |value| value.section(|section| HttpSettings::read(section, lookup)));
     let mut literals = Literals::new();
     let flows = root.optional("flows", |value| flow::read_all(value, false, &delivery, lookup, &mut literals));
     let flows = flows.unwrap_or_default();
     let queues = root.optional("queues", |value| Queues::read(value, &flows)).unwrap_or_default();
+    let subscription = subscription(&queues);
+    let freeswitch = freeswitch.unwrap_or_default().into_iter().map(|node| FreeswitchNode { subscription, ..node });
     let agents = root.optional("agents", |value| Agents::read(value, &flows)).unwrap_or_default();
     Some(Config {
         daemon: daemon.unwrap_or_default(),
-        freeswitch: freeswitch.unwrap_or_default(),
+        freeswitch: freeswitch.collect(),
         outbox: outbox.unwrap_or_default(),
         stored_flows: Arc::new(StoredFlows::new(delivery.clone(), lookup.clone(), literals)),
         delivery,
+        http,
         heard: hook::heard(queues.hooks().chain(agents.hooks())),
         agents,
         flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),
@@ -208,6 +233,12 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         files_with_secrets: BTreeSet::new(),
         secret_files: BTreeSet::new(),
     })
+}
+
+/// What the sources of the queues need to hear of.
+fn subscription(queues: &Queues) -> Subscription {
+    let has = |wanted| queues.sources().any(|source| source == wanted);
+    Subscription { dialer: has(QueueSource::Channel), fifo: has(QueueSource::Fifo), signals: has(QueueSource::Api) }
 }
 
 fn nodes(value: Value<'_>, lookup: &Lookup) -> Option<Vec<FreeswitchNode>> {

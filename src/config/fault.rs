@@ -104,6 +104,17 @@ pub enum Fault {
         /// File and line of the other's value.
         other: String,
     },
+    /// A pattern that would turn a source on.
+    #[error("a pattern can't set `source`")]
+    SourceOfPattern,
+    /// A type of queue of which its source knows nothing.
+    #[error("`source = \"{source_name}\"` is for {types}")]
+    SourceOfType {
+        /// The source.
+        source_name: &'static str,
+        /// The types that it has.
+        types: &'static str,
+    },
     /// A secret in an environment variable that is not set.
     #[error("the environment variable `{0}` is not set")]
     NoVariable(String),
@@ -191,6 +202,21 @@ pub enum Fault {
     /// A stored definition that can't be used.
     #[error("{0}")]
     Definition(String),
+    /// A node's name that is taken.
+    #[error("the name `{0}` stands for what is told over HTTP")]
+    ReservedNode(&'static str),
+    /// An address to listen at that is none.
+    #[error("`{0}` is not an address to listen at")]
+    ListenAddress(String),
+    /// A listener that others reach, without tokens.
+    #[error("{0} can be reached from other machines, and there are no tokens")]
+    OpenToAll(String),
+    /// A list of tokens without any.
+    #[error("there are no tokens in this list")]
+    NoTokens,
+    /// A token that can be guessed, or not be sent.
+    #[error("a token has {0} or more characters, all of them visible ASCII")]
+    Token(usize),
     /// No FreeSWITCH to follow.
     #[error("no FreeSWITCH is configured")]
     NoFreeswitch,
@@ -219,6 +245,8 @@ impl Fault {
             Self::Tie { other, .. } => {
                 format!("the other is at {other}; let only one of them set it, or make one pattern longer")
             }
+            Self::SourceOfPattern => "write it under the queue's own name: `[queues.\"NAME\"]`".into(),
+            Self::SourceOfType { .. } => "set `type` to what the queue is".into(),
             Self::NoVariable(name) => format!("set {name} in hookswitch's environment (systemd: `EnvironmentFile=`)"),
             Self::NoSecretFile { .. } => "check that the file is there and that hookswitch may read it".into(),
             Self::NotOne { choices, .. } => format!("write one of {choices}, and one record for each"),
@@ -250,6 +278,13 @@ impl Fault {
             Self::NotAWord => "write it literally, without blanks and quotes".into(),
             Self::RunsValue(_) => "write its value literally, without call data".into(),
             Self::Definition(_) => "retry the run with `--latest`".into(),
+            Self::ReservedNode(_) => "choose another name".into(),
+            Self::ListenAddress(_) => {
+                "write IP address and port: `127.0.0.1:8060`, `[::1]:8060`, `0.0.0.0:8060`".into()
+            }
+            Self::OpenToAll(_) => "listen on 127.0.0.1, or add `[[http.tokens]]` with name, role and token".into(),
+            Self::NoTokens => "add a token with name, role and token, or leave `tokens` out".into(),
+            Self::Token(_) => "make one with: head -c 32 /dev/urandom | base64".into(),
             Self::NoFreeswitch => "add [[freeswitch]] with name, address and password".into(),
         }
     }

@@ -7,8 +7,9 @@ use super::secret::{Lookup, Secret};
 use super::section::Section;
 use super::value::{Value, is_name};
 use crate::esl::NodeAddress;
-use crate::esl::command::{InvalidCommand, Password};
+use crate::esl::command::{InvalidCommand, Password, Subscription};
 use crate::id::{ClusterName, NodeName};
+use crate::lifecycle::told::API_NODE;
 
 /// The Event Socket's port, where the address names none.
 const DEFAULT_PORT: u16 = 8021;
@@ -33,6 +34,8 @@ pub struct FreeswitchNode {
     pub connect_timeout: Duration,
     /// How long nothing at all may be heard of it before the connection counts as lost.
     pub silence_timeout: Duration,
+    /// What it is asked for beside what every node is: what the sources of the configured queues need.
+    pub subscription: Subscription,
     /// The nodes that it shares its callcenter database with.
     pub cluster: Cluster,
 }
@@ -63,6 +66,7 @@ impl FreeswitchNode {
             password: password?,
             connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
             silence_timeout: silence_timeout.unwrap_or(SILENCE_TIMEOUT),
+            subscription: Subscription::default(),
             cluster: cluster.map_or_else(|| Cluster::Alone(name.clone()), |text| Cluster::Shared(text.into())),
             name,
         })
@@ -76,13 +80,19 @@ impl FreeswitchNode {
             password: Password::new(self.password.expose())?,
             connect_timeout: self.connect_timeout,
             silence_timeout: self.silence_timeout,
+            subscription: self.subscription,
         })
     }
 }
 
 /// Reads a node's name.
 pub(super) fn name(value: Value<'_>) -> Option<NodeName> {
-    name_of("FreeSWITCH node", value).map(NodeName::from)
+    let name = name_of("FreeSWITCH node", value)?;
+    if name == API_NODE {
+        value.refuse(Fault::ReservedNode(API_NODE));
+        return None;
+    }
+    Some(NodeName::from(name))
 }
 
 fn name_of<'a>(what: &'static str, value: Value<'a>) -> Option<&'a str> {

@@ -10,7 +10,7 @@ use super::document::{Kind, Member, Table};
 use super::fault::Fault;
 use super::hook::{self, Flows};
 use super::pattern;
-use super::queue::{PartialSettings, QueueSettings, ResolvedQueue, too_long};
+use super::queue::{PartialSettings, QueueSettings, QueueSource, ResolvedQueue, too_long};
 use super::value::Value;
 use crate::hook::Hook;
 
@@ -26,6 +26,8 @@ pub(super) struct Queues {
     /// The most general first.
     globs: Vec<(String, Entry)>,
     exact: BTreeMap<String, Entry>,
+    /// The queues that have another source than mod_callcenter.
+    sources: BTreeMap<String, QueueSource>,
 }
 
 /// What one pattern sets.
@@ -38,21 +40,25 @@ struct Entry {
 impl Queues {
     pub(super) fn read(value: Value<'_>, flows: &Flows) -> Option<Self> {
         let mut queues = Self::default();
-        let mut globs = Vec::new();
+        let (mut globs, mut exact) = (Vec::new(), Vec::new());
         for (name, value) in value.entries()? {
             if name.text.is_empty() || name.text.chars().count() > pattern::MAX_CHARS {
                 name.refuse(too_long("a queue's name or pattern"));
                 continue;
             }
+            let is_exact = pattern::is_exact(name.text);
             let entry = value.section(|section| {
-                let settings = PartialSettings::read(section);
+                let settings = PartialSettings::read(section, is_exact);
                 let hooks =
                     section.optional(ADDING_UP, |value| hook::read_all(name.text, value, flows, hook::Owner::Queue));
                 Some(Entry { settings, hooks: hooks.unwrap_or_default() })
             });
             let entry = entry.unwrap_or_default();
-            if pattern::is_exact(name.text) {
+            if is_exact {
+                let source = entry.settings.source();
+                queues.sources.extend((source != QueueSource::Callcenter).then(|| (name.text.to_owned(), source)));
                 queues.exact.insert(name.text.to_owned(), entry);
+                exact.push((name.text, value));
             } else {
                 globs.push((name.text, value));
                 queues.globs.push((name.text.to_owned(), entry));
@@ -60,7 +66,31 @@ impl Queues {
         }
         refuse_ties(&globs);
         queues.globs.sort_by_key(|(glob, _)| pattern::literals(glob));
+        for (name, value) in exact {
+            queues.refuse_foreign_type(name, value);
+        }
         Some(queues)
+    }
+
+    /// Records that a queue is of a type of which its source knows nothing; patterns may have set the type.
+    fn refuse_foreign_type(&self, name: &str, value: Value<'_>) {
+        let settings = self.resolve(name).settings;
+        let (Some(types), Kind::Table(table)) = (settings.source.lacks(settings.queue_type), &value.node().kind) else {
+            return;
+        };
+        if let Some(member) = table.get("source") {
+            value.refuse_at(Fault::SourceOfType { source_name: settings.source.as_str(), types }, &member.key);
+        }
+    }
+
+    /// The source of the queue `name`.
+    pub(super) fn source(&self, name: &str) -> QueueSource {
+        self.sources.get(name).copied().unwrap_or_default()
+    }
+
+    /// The sources other than mod_callcenter, one for each queue that has one.
+    pub(super) fn sources(&self) -> impl Iterator<Item = QueueSource> {
+        self.sources.values().copied()
     }
 
     /// What is said of the queue `name`.

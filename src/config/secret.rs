@@ -39,6 +39,11 @@ impl Secret {
     pub fn expose(&self) -> &str {
         self.text.as_deref().unwrap_or_default()
     }
+
+    /// Whether it was looked up.
+    pub(super) fn is_known(&self) -> bool {
+        self.text.is_some()
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -7,7 +7,7 @@ const MAX_WORDS: usize = 12;
 const MAX_WORD_BYTES: usize = 64;
 
 /// The remedy for an unknown `word`: the nearest of the known ones, or else all of them.
-pub(super) fn among<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn among<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
     match nearest(word, &known) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
-use super::limits::Limits;
+use super::limits::{Limits, Permit};
 use super::network::{NetworkFailure, root_cause};
 use super::record::{RequestRecord, ResponseRecord, TryRecord, millis};
 use super::signature::SigningKeys;
@@ -14,6 +14,7 @@ use super::verdict::Verdict;
 use crate::failpoint;
 use crate::flow::RenderedRequest;
 use crate::moment::value::Time;
+use crate::telemetry::Histogram;
 
 /// How long a connection may take to come about: a host that is there answers within a second or two, also from far.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +33,18 @@ const BODY_KEPT: usize = 4 * 1_024;
 pub struct Client {
     http: reqwest::Client,
     limits: Limits,
+    figures: Figures,
+}
+
+/// How long tries took, by what they came to.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Those that delivered.
+    pub delivered: Histogram,
+    /// Those that are made again.
+    pub retried: Histogram,
+    /// Those after which none is made any more.
+    pub failed: Histogram,
 }
 
 /// One try to be made.
@@ -84,20 +97,30 @@ impl Client {
             .redirect(Policy::none())
             .no_proxy()
             .build()?;
-        Ok(Self { http, limits })
+        Ok(Self { http, limits, figures: Figures::default() })
     }
 
-    /// Makes the try as soon as the limits allow. Its time runs from then on.
-    pub async fn send(&self, attempted: Attempted<'_>) -> Sent {
-        let _permit = self.limits.permit(attempted.request.url.origin()).await;
+    /// What it has counted since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Waits until the limits allow the request to be sent.
+    pub async fn permit(&self, request: &RenderedRequest) -> Permit {
+        self.limits.permit(request.url.origin()).await
+    }
+
+    /// Makes the try, for which there is a permit. Its time runs from now on.
+    pub async fn send(&self, _permit: Permit, attempted: Attempted<'_>) -> Sent {
         let Attempted { step, webhook_id, mut request, keys, timeout, keep_answer } = attempted;
         let (now, started) = (Timestamp::now(), Instant::now());
         sign(&mut request, webhook_id, now, keys);
-        let sent = RequestRecord::new(&request.method, &request.url, &request.headers);
+        let sent = RequestRecord::of(&request);
         failpoint::before_request();
         let kept = if keep_answer { BODY_READ } else { BODY_KEPT };
         let (answer, verdict) = self.exchange(request, timeout, kept).await;
         failpoint::after_response();
+        self.figures.note(&verdict, started.elapsed());
         let error = match &verdict {
             Verdict::Delivered => None,
             Verdict::Retry { reason, .. } | Verdict::Failed { reason } => Some(reason.clone()),
@@ -131,6 +154,17 @@ impl Client {
         let body_deadline = deadline.min(tokio::time::Instant::now() + BODY_TIMEOUT);
         let (body, truncated) = read_body(response, body_deadline, kept).await;
         (Some(Answer { status: status.as_u16(), headers, body, truncated }), verdict)
+    }
+}
+
+impl Figures {
+    fn note(&self, verdict: &Verdict, duration: Duration) {
+        let histogram = match verdict {
+            Verdict::Delivered => &self.delivered,
+            Verdict::Retry { .. } => &self.retried,
+            Verdict::Failed { .. } => &self.failed,
+        };
+        histogram.observe(duration);
     }
 }
 

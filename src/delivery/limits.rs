@@ -18,7 +18,7 @@ pub struct Limits {
 
 /// The right to send one request.
 #[derive(Debug)]
-pub(super) struct Permit {
+pub struct Permit {
     _destination: OwnedSemaphorePermit,
     _total: OwnedSemaphorePermit,
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::RenderedRequest;
 use crate::id::NodeName;
 use crate::moment::value::Time;
 
 /// One try of a step: what was sent, what came back, and what was wrong. Stored as JSON; fields may be added.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TryRecord {
     /// The step's path within its flow.
     pub step: String,
@@ -29,7 +30,7 @@ pub struct TryRecord {
 }
 
 /// A command to FreeSWITCH.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRecord {
     /// The node.
     pub node: NodeName,
@@ -40,7 +41,7 @@ pub struct CommandRecord {
 }
 
 /// A request, its secrets masked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRecord {
     /// The method.
     pub method: String,
@@ -51,7 +52,7 @@ pub struct RequestRecord {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResponseRecord {
     /// The status.
     pub status: u16,
@@ -77,14 +78,14 @@ impl TryRecord {
 
 impl RequestRecord {
     /// The record of a request, with its secrets masked.
-    pub(super) fn new(method: &reqwest::Method, url: &url::Url, headers: &HeaderMap) -> Self {
+    pub fn of(request: &RenderedRequest) -> Self {
         let header = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
             let secret = value.is_sensitive() || is_secret(name.as_str());
             let value = if secret { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
             (name.to_string(), value)
         };
-        let headers = headers.iter().map(header).collect();
-        Self { method: method.to_string(), url: mask_url(url), headers }
+        let headers = request.headers.iter().map(header).collect();
+        Self { method: request.method.to_string(), url: mask_url(&request.url), headers }
     }
 }
 
@@ -117,6 +118,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use reqwest::Method;
+    use reqwest::header::HeaderMap;
 
     use super::*;
 
@@ -125,7 +127,8 @@ mod tests {
         let url = "https://me:hidden@crm.example/pop?phone=1&access_token=hidden".parse().expect("a URL");
         let headers = [("authorization", "Bearer hidden"), ("x-api-key", "hidden"), ("webhook-id", "whr_1_0")];
         let headers = headers.map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
-        let record = RequestRecord::new(&Method::POST, &url, &HeaderMap::from_iter(headers));
+        let headers = HeaderMap::from_iter(headers);
+        let record = RequestRecord::of(&RenderedRequest { method: Method::POST, url, headers, body: Vec::new() });
         let json = serde_json::to_string(&record).expect("serializes");
         assert!(!json.contains("hidden"), "{json}");
         assert!(json.contains("phone=1") && json.contains("whr_1_0"), "{json}");

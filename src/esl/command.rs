@@ -13,10 +13,22 @@ use crate::id::{AgentName, ChannelUuid, QueueName};
 /// The longest command. FreeSWITCH reads a command into one growing buffer; nothing of ours comes near this.
 pub const MAX_COMMAND: usize = 64 * 1024;
 
-/// The events that the events connection asks for: enough for the story of every call through a queue. `CUSTOM` comes
-/// last, because all that follows it is read as subclasses.
-const SUBSCRIPTION: &str = "event plain CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE \
-     CHANNEL_HANGUP_COMPLETE CHANNEL_HOLD CHANNEL_UNHOLD HEARTBEAT SHUTDOWN CUSTOM callcenter::info";
+/// The events that the events connection always asks for: enough for the story of every call through a mod_callcenter
+/// queue.
+const EVENTS: &str = "CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE \
+     CHANNEL_HANGUP_COMPLETE CHANNEL_HOLD CHANNEL_UNHOLD HEARTBEAT SHUTDOWN";
+
+/// What the events connection asks for beside that: each source of queues costs FreeSWITCH further events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// What a dialer's channels tell by no other event: that a phone rings with early media, and what a detector of
+    /// answering machines found.
+    pub dialer: bool,
+    /// mod_fifo's events.
+    pub fifo: bool,
+    /// What is told of queues outside FreeSWITCH.
+    pub signals: bool,
+}
 
 /// One command, without its end.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,9 +86,15 @@ impl Command {
         Line::new("api").rest(text).finish()
     }
 
-    /// Asks for the events that the lifecycle needs.
-    pub fn subscribe() -> Self {
-        Self { line: SUBSCRIPTION.into() }
+    /// Asks for the events that the lifecycle needs. `CUSTOM` comes last, because all that follows it is read as
+    /// subclasses.
+    pub fn subscribe(subscription: Subscription) -> Self {
+        let early_media = if subscription.dialer { " CHANNEL_PROGRESS_MEDIA" } else { "" };
+        let detectors = if subscription.dialer { " avmd::beep hookswitch::amd" } else { "" };
+        let fifo = if subscription.fifo { " fifo::info" } else { "" };
+        let signals = if subscription.signals { " hookswitch::signal" } else { "" };
+        let line = format!("event plain {EVENTS}{early_media} CUSTOM callcenter::info{detectors}{fifo}{signals}");
+        Self { line: line.into() }
     }
 
     /// FreeSWITCH's state in words.
@@ -425,6 +443,15 @@ mod tests {
         }
         assert!(matches!(Command::agent_set_status(&"a".into(), "it's"), Err(InvalidCommand::NotQuotable(_))));
         assert!(matches!(Command::api(&"x".repeat(MAX_COMMAND)), Err(InvalidCommand::TooLong(_))));
+    }
+
+    #[test]
+    fn a_source_is_subscribed_to_only_where_it_is_wanted() {
+        let all = Subscription { dialer: true, fifo: true, signals: true };
+        let (callcenters, all) = (wire(&Command::subscribe(Subscription::default())), wire(&Command::subscribe(all)));
+        assert!(callcenters.ends_with(" SHUTDOWN CUSTOM callcenter::info\n\n"));
+        let ending = " SHUTDOWN CHANNEL_PROGRESS_MEDIA CUSTOM callcenter::info avmd::beep hookswitch::amd fifo::info hookswitch::signal\n\n";
+        assert!(all.ends_with(ending), "{all}");
     }
 
     #[test]

@@ -19,11 +19,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::command::Password;
+use super::command::{Password, Subscription};
 use super::commands::{Commands, Request};
 use super::connection::{carry_commands, follow_events};
 use super::exit::Exit;
 use super::feed::{EVENT_CAPACITY, EventItem, EventStream, Feed};
+use super::nodes::LinkView;
 use super::session::Purpose;
 use crate::id::NodeName;
 
@@ -43,6 +44,8 @@ pub struct NodeAddress {
     pub connect_timeout: Duration,
     /// How long nothing at all may be heard on the events connection.
     pub silence_timeout: Duration,
+    /// What the events connection asks for beside what it always does.
+    pub subscription: Subscription,
 }
 
 /// A link to one FreeSWITCH.
@@ -64,7 +67,7 @@ pub struct Link {
 #[derive(Debug)]
 pub struct LinkTasks {
     stop: CancellationToken,
-    tasks: [JoinHandle<()>; 2],
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl LinkTasks {
@@ -114,8 +117,21 @@ pub enum ConnectionState {
     Ended,
 }
 
+impl LinkState {
+    /// Why it is not up; none if both connections are.
+    pub fn trouble(&self) -> Option<String> {
+        let down = [&self.events, &self.commands].into_iter().find(|connection| !connection.is_ready())?;
+        Some(match down {
+            ConnectionState::Waiting { reason, .. } => reason.to_string(),
+            ConnectionState::Ready | ConnectionState::Connecting { .. } => "the connection is being made".into(),
+            ConnectionState::Ended => "the connection was closed by us".into(),
+        })
+    }
+}
+
 impl ConnectionState {
-    const fn is_ready(&self) -> bool {
+    /// Whether it is up.
+    pub const fn is_ready(&self) -> bool {
         matches!(self, Self::Ready)
     }
 }
@@ -141,6 +157,8 @@ pub struct Tally {
     pub unasked: AtomicU64,
     /// Connections that became ready.
     pub connections: AtomicU64,
+    /// How long after it happened the latest event was taken in, in microseconds, by two machines' clocks.
+    pub lag_micros: AtomicU64,
 }
 
 impl Tally {
@@ -188,11 +206,32 @@ pub fn connect_with(node: NodeAddress, intake: Intake) -> Link {
         backoff: Backoff::default(),
         ready_since: None,
     };
-    let tasks = [
+    let tasks = vec![
         tokio::spawn(keep_events(keeper(Purpose::Events, stop_events), feed)),
         tokio::spawn(keep_commands(keeper(Purpose::Commands, stop_commands), requests)),
     ];
     Link { events, commands, state, tally, tasks: LinkTasks { stop, tasks } }
+}
+
+/// Connects to a FreeSWITCH for commands alone, for whoever has a few and follows nothing.
+pub fn connect_for_commands(node: NodeAddress) -> (LinkView, LinkTasks) {
+    let stop = CancellationToken::new();
+    let (sender, state) = watch::channel(LinkState::default());
+    let tally = Arc::new(Tally::default());
+    let (commands, requests) = Commands::new(state.clone(), stop.child_token().drop_guard());
+    let keeper = Keeper {
+        node,
+        purpose: Purpose::Commands,
+        state: Arc::new(sender),
+        tally: Arc::clone(&tally),
+        stop: stop.clone(),
+        backoff: Backoff::default(),
+        ready_since: None,
+    };
+    (
+        LinkView { commands, state, tally },
+        LinkTasks { stop, tasks: vec![tokio::spawn(keep_commands(keeper, requests))] },
+    )
 }
 
 async fn keep_events(mut keeper: Keeper, mut feed: Feed) {

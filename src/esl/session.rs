@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::codec::{Decoded, Skipped};
-use super::command::{Command, Password};
+use super::command::{Command, Password, Subscription};
 use super::event::{Event, MalformedEvent};
 use super::exit::Exit;
 use super::frame::{Frame, FrameKind};
@@ -30,6 +30,7 @@ pub enum Purpose {
 pub struct Session<W> {
     purpose: Purpose,
     password: Password,
+    subscription: Subscription,
     phase: Phase,
     sign_in_limit: Duration,
     silence_limit: Duration,
@@ -99,6 +100,7 @@ impl<W> Session<W> {
         Self {
             purpose,
             password: node.password.clone(),
+            subscription: node.subscription,
             phase: Phase::Greeting,
             sign_in_limit: node.connect_timeout,
             silence_limit: node.silence_timeout,
@@ -193,7 +195,7 @@ impl<W> Session<W> {
             (Phase::Greeting, _) => Err(Exit::UnexpectedReply),
             (Phase::SigningIn, _) if result.is_err() => Err(Exit::WrongPassword),
             (Phase::SigningIn, Purpose::Events) => {
-                Command::subscribe().write_to(wire);
+                Command::subscribe(self.subscription).write_to(wire);
                 self.phase = Phase::Subscribing;
                 Ok(Step::SignIn)
             }
@@ -256,6 +258,7 @@ mod tests {
                 password: Password::new("ClueCon").expect("can be sent"),
                 connect_timeout: Duration::from_secs(10),
                 silence_timeout: Duration::from_secs(60),
+                subscription: Subscription::default(),
             };
             Self { session: Session::new(purpose, &node, start), wire: BytesMut::new(), start }
         }

@@ -3,11 +3,7 @@
 //! A run is a task of its own. There are as many as the outbox gives seats, and it gives them in each attempt's order, so
 //! nothing here waits for another run but for the limits of its destination.
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::flows::Flows;
-use super::step::{StepEnd, Surroundings};
+use super::step::Surroundings;
 use super::walk::{After, Start, Walk};
 use crate::delivery::Client;
 use crate::esl::Nodes;
-use crate::outbox::{Closed, Outbox, Progress, Run};
+use crate::outbox::{Closed, Outbox, Progress, Run, RunState};
 
 /// The runner.
 #[derive(Debug)]
@@ -71,14 +67,16 @@ impl Runner {
             Err(error) => {
                 let reason = error.to_string();
                 warn!(run = %run.id, flow = %run.flow, reason, "a run has failed");
-                return self.outbox.record(run.report(None, Progress::Failed { reason })).await;
+                return self.outbox.record(run.report(None, Progress::Failed { reason })).await.map(drop);
             }
         };
         let flow = walk.flow();
+        let cancellations = self.outbox.cancellations();
         loop {
-            if let Some(progress) = walk.expiry(Timestamp::now()) {
+            let is_cancelled = || cancellations.contains(walk.id()).then_some(Progress::Cancelled);
+            if let Some(progress) = walk.expiry(Timestamp::now()).or_else(is_cancelled) {
                 tell(&walk, "", &progress);
-                return self.outbox.record(walk.end(progress)).await;
+                return self.outbox.record(walk.end(progress)).await.map(drop);
             }
             let Some(step) = flow.step(walk.place()) else { break };
             let around = Surroundings {
@@ -87,18 +85,18 @@ impl Runner {
                 resumed_at: walk.resumed_at(),
                 client: &self.client,
                 nodes: &self.nodes,
+                cancellations,
             };
-            let end = contained(step.perform(around)).await.unwrap_or_else(StepEnd::panicked);
+            let end = step.perform(around).await;
             let After::Record(report) = walk.take(step, end, Timestamp::now()) else { continue };
             tell(&walk, &step.path, report.progress());
-            let goes_on = matches!(report.progress(), Progress::Next { .. });
-            self.outbox.record(*report).await?;
-            if !goes_on {
+            // Somebody may have cancelled it meanwhile.
+            if self.outbox.record(*report).await? != RunState::Running {
                 return Ok(());
             }
         }
         // Only a `wait` at the end comes here.
-        self.outbox.record(walk.end(Progress::Delivered)).await
+        self.outbox.record(walk.end(Progress::Delivered)).await.map(drop)
     }
 }
 
@@ -111,16 +109,6 @@ fn note(done: Result<Result<(), Closed>, JoinError>) {
     }
 }
 
-/// Does a step so that a panic in it, which is a bug of ours, leaves its run with an end.
-async fn contained<F: Future>(step: F) -> Option<F::Output> {
-    let mut step = pin!(step);
-    let poll = |context: &mut std::task::Context<'_>| {
-        let polled = catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(context)));
-        polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
-    };
-    poll_fn(poll).await
-}
-
 /// One line for each step that did not work; what worked is in the delivery log.
 fn tell(walk: &Walk, path: &str, progress: &Progress) {
     let (run, flow) = (walk.id(), walk.flow());
@@ -131,5 +119,6 @@ fn tell(walk: &Walk, path: &str, progress: &Progress) {
         Progress::Retry { at, reason } => info!(%run, %flow, step = path, %at, reason, "will be tried again"),
         Progress::Failed { reason } => warn!(%run, %flow, step = path, reason, "a run has failed"),
         Progress::Expired { reason } => warn!(%run, %flow, reason, "a run has expired"),
+        Progress::Cancelled => info!(%run, %flow, step = path, "a run is cancelled"),
     }
 }

@@ -144,6 +144,7 @@ impl Walk {
                 Progress::Expired { reason: self.placed(step, reason) }
             }
             Outcome::Expired { reason } => self.failed(step, reason),
+            Outcome::Cancelled => Progress::Cancelled,
             Outcome::Refused { reason } => {
                 self.note(step, None, None);
                 Progress::Failed { reason: self.placed(step, reason) }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::channel::ChannelData;
 use super::header as h;
 use crate::esl::Event;
+use crate::signal::event::{self as signal, ToldByEvent};
 
 /// The year 9000: an event that claims to be later is without a time, so that any wait can be added to any time.
 const LATEST_SECOND: i64 = 221_845_392_000;
@@ -42,6 +43,10 @@ pub enum FactKind<'e> {
     Offer(OfferStep<'e>, MemberRef<'e>, AgentRef<'e>, ChannelData<'e>),
     /// A change of an agent.
     Agent(AgentStep<'e>, AgentRef<'e>),
+    /// A step of a caller or a consumer in a fifo, with that one's channel data.
+    Fifo(FifoStep<'e>, Cow<'e, str>, ChannelData<'e>),
+    /// What is told of a queue outside mod_callcenter; its channel data, where it has some, are the teller's.
+    Told(Box<ToldByEvent>, ChannelData<'e>),
     /// Nothing that a call's story is told by.
     Other,
 }
@@ -51,8 +56,14 @@ pub enum FactKind<'e> {
 pub enum ChannelStep {
     /// It was made.
     Create,
+    /// Its far end rings.
+    Ring,
     /// It was answered.
     Answer,
+    /// A detector of answering machines has judged; the channel's variables say how.
+    Judge,
+    /// mod_avmd has heard an answering machine's beep on it.
+    Beep,
     /// It was connected with another.
     Bridge,
     /// It was disconnected from another.
@@ -112,6 +123,27 @@ pub enum AgentStep<'e> {
     Contact(Cow<'e, str>),
 }
 
+/// A step of a caller or a consumer in a fifo. Callers wait; consumers are the agents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FifoStep<'e> {
+    /// A caller entered.
+    Push,
+    /// A caller left without a consumer.
+    Leave {
+        /// Whether the longest wait was over.
+        timed_out: bool,
+    },
+    /// A consumer took a caller.
+    Pop {
+        /// The caller's channel.
+        caller: Cow<'e, str>,
+    },
+    /// A caller is parted from the consumer for good.
+    CallerStop,
+    /// A consumer is parted from the caller for good.
+    ConsumerStop,
+}
+
 /// Who a member event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRef<'e> {
@@ -156,14 +188,18 @@ pub enum Malformed {
     /// A header that its kind must have is missing.
     #[error("an event without its {0} header")]
     Missing(&'static str),
+    /// A header of ours does not say what it must.
+    #[error("an event whose {0} header, or what belongs to it, can't be read")]
+    Unreadable(&'static str),
 }
 
 impl<'e> FactKind<'e> {
     fn read(event: &'e Event) -> Result<Self, Malformed> {
         let name = event.header(h::EVENT_NAME).ok_or(Malformed::NoName)?;
         let step = match &*name {
-            "CUSTOM" => return Self::read_callcenter(event),
+            "CUSTOM" => return Self::read_custom(event),
             "CHANNEL_CREATE" => ChannelStep::Create,
+            "CHANNEL_PROGRESS" | "CHANNEL_PROGRESS_MEDIA" => ChannelStep::Ring,
             "CHANNEL_ANSWER" => ChannelStep::Answer,
             "CHANNEL_BRIDGE" => ChannelStep::Bridge,
             "CHANNEL_UNBRIDGE" => ChannelStep::Unbridge,
@@ -174,6 +210,32 @@ impl<'e> FactKind<'e> {
         };
         required(event, h::UNIQUE_ID)?;
         Ok(Self::Channel(step, ChannelData(event)))
+    }
+
+    fn read_custom(event: &'e Event) -> Result<Self, Malformed> {
+        let step = match event.header(h::EVENT_SUBCLASS).as_deref() {
+            Some("fifo::info") => return Self::read_fifo(event),
+            Some(signal::SUBCLASS) => return Ok(Self::Told(Box::new(ToldByEvent::read(event)?), ChannelData(event))),
+            Some("hookswitch::amd") => ChannelStep::Judge,
+            Some("avmd::beep") => ChannelStep::Beep,
+            _ => return Self::read_callcenter(event),
+        };
+        required(event, h::UNIQUE_ID)?;
+        Ok(Self::Channel(step, ChannelData(event)))
+    }
+
+    fn read_fifo(event: &'e Event) -> Result<Self, Malformed> {
+        let step = match &*required(event, h::FIFO_ACTION)? {
+            "push" => FifoStep::Push,
+            "abort" => FifoStep::Leave { timed_out: false },
+            "timeout" => FifoStep::Leave { timed_out: true },
+            "consumer_pop" => FifoStep::Pop { caller: required(event, h::FIFO_CALLER_UUID)? },
+            "bridge-caller-stop" => FifoStep::CallerStop,
+            "bridge-consumer-stop" => FifoStep::ConsumerStop,
+            _ => return Ok(Self::Other),
+        };
+        required(event, h::UNIQUE_ID)?;
+        Ok(Self::Fifo(step, required(event, h::FIFO_NAME)?, ChannelData(event)))
     }
 
     fn read_callcenter(event: &'e Event) -> Result<Self, Malformed> {

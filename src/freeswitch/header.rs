@@ -45,6 +45,31 @@ headers! {
     CC_MEMBER_CID_NUMBER = "CC-Member-CID-Number";
     CC_MEMBER_JOINED_TIME = "CC-Member-Joined-Time";
 
+    EVENT_SUBCLASS = "Event-Subclass";
+    FIFO_ACTION = "FIFO-Action";
+    FIFO_NAME = "FIFO-Name";
+    FIFO_CALLER_UUID = "FIFO-Caller-UUID";
+    FIFO_NAME_VARIABLE = "variable_fifo_name";
+    FIFO_BRIDGE_UUID = "variable_fifo_bridge_uuid";
+    FIFO_CALLER_EXIT_KEY = "variable_fifo_caller_exit_key";
+
+    HOOKSWITCH_QUEUE = "variable_hookswitch_queue";
+    HOOKSWITCH_SIDE = "variable_hookswitch_side";
+    HOOKSWITCH_ATTEMPT = "variable_hookswitch_attempt";
+    HOOKSWITCH_AMD = "variable_hookswitch_amd";
+
+    SIGNAL_QUEUE = "Hookswitch-Queue";
+    SIGNAL_KEY = "Hookswitch-Key";
+    SIGNAL_STEP = "Hookswitch-Signal";
+    SIGNAL_ID = "Hookswitch-Signal-ID";
+    SIGNAL_AGENT = "Hookswitch-Agent";
+    SIGNAL_REASON = "Hookswitch-Reason";
+    SIGNAL_ENDED_BY = "Hookswitch-Ended-By";
+    SIGNAL_MEMBER_NAME = "Hookswitch-Member-Name";
+    SIGNAL_MEMBER_NUMBER = "Hookswitch-Member-Number";
+    SIGNAL_MEMBER_ID = "Hookswitch-Member-ID";
+    SIGNAL_DESTINATION = "Hookswitch-Destination";
+
     VARIABLE_PREFIX = "variable_";
     CC_SIDE = "variable_cc_side";
     CC_QUEUE_VARIABLE = "variable_cc_queue";

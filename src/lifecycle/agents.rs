@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::anomaly::{Anomalies, Anomaly};
-use super::callcenter::Input;
+use super::input::Input;
+use super::leg::LegIdentity;
 use super::machine::{Effects, Lifecycle};
-use super::offer::LegIdentity;
 use super::wrap_up::AgentMove;
 use crate::freeswitch::Snapshot;
 use crate::freeswitch::fact::AgentStep;
@@ -126,7 +126,7 @@ impl Lifecycle {
         };
         if facet == Facet::Status && value != AVAILABLE {
             // mod_callcenter takes back only the offers of the node on which the status was changed.
-            let offered = self.offered_to(agent).into_iter();
+            let offered = self.attempts.offered_to(agent).into_iter();
             let here = offered.filter(|hash| self.attempt(*hash).is_some_and(|a| a.node == self.here.name));
             for hash in here.collect::<Vec<_>>() {
                 self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
@@ -159,7 +159,7 @@ impl Lifecycle {
         if let Some(known) = self.agents.entry(agent, &mut self.anomalies) {
             known.gaps = gaps;
         }
-        for hash in self.wrapping_up(agent).into_iter().filter(|hash| Some(*hash) != by) {
+        for hash in self.attempts.wrapping_up(agent).into_iter().filter(|hash| Some(*hash) != by) {
             self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
                 attempt.move_agent(occasion, agent, step);
             });
@@ -177,7 +177,7 @@ impl Lifecycle {
         let (now, source) = (self.here.now, Source { core_uuid: self.here.core.clone(), event_sequence: None });
         let unheard = snapshot.agents.iter().filter(|row| !self.agents.was_heard_of(&row.name));
         for row in unheard.collect::<Vec<_>>() {
-            for hash in self.wrapping_up(&row.name) {
+            for hash in self.attempts.wrapping_up(&row.name) {
                 self.with_attempt(hash, now, &source, effects, |attempt, occasion| attempt.find_agent(occasion, row));
             }
             let status = (Facet::Status, &row.status, row.status_since());

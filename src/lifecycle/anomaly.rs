@@ -26,8 +26,12 @@ pub enum Anomaly {
     TooManyChannels,
     /// An agent was not followed because too many are.
     TooManyAgents,
+    /// Something was told of a queue outside FreeSWITCH that can't have happened.
+    RefusedSignal,
     /// A change of an agent that a later one has overtaken.
     LateAgentEvent,
+    /// mod_callcenter told of a queue that is followed by another source.
+    OtherSource,
     /// An early event was not kept because too many are waiting for their attempt.
     TooManyEarlyEvents,
 }
@@ -46,7 +50,9 @@ impl Anomaly {
             Self::TooManyAttempts => "too many live attempts",
             Self::TooManyChannels => "too many live channels",
             Self::TooManyAgents => "too many agents",
+            Self::RefusedSignal => "refused signal",
             Self::LateAgentEvent => "late event of an agent",
+            Self::OtherSource => "event of a queue with another source",
             Self::TooManyEarlyEvents => "too many early events",
         }
     }

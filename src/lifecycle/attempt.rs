@@ -1,5 +1,5 @@
-//! One stay of a member in one queue: its facts, and what each new fact changes. Those about its connection with an agent
-//! are in [`super::bridge`].
+//! One stay of a member in one queue: its facts, and what each new fact changes. Those about its offers are in
+//! [`super::offering`], those about its connection with an agent in [`super::bridge`].
 //!
 //! The attempt tells its own moments as facts come in. Whether an offer or the stay itself is over is decided in
 //! [`super::ending`], after every fact and whenever the attempt's deadline comes.
@@ -10,13 +10,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::bridge::Bridge;
+use super::leg::{LegEnd, UnclaimedLeg};
 use super::memory::Abandoned;
-use super::offer::{Leg, LegEnd, LegIdentity, Offer, OfferState, UnclaimedLeg};
+use super::offer::Offer;
+use super::told::Told;
 use super::variables;
 use super::world::Occasion;
 use super::wrap_up::WrapUp;
-use crate::config::queue::QueueSettings;
-use crate::freeswitch::channel::{AnswerState, ChannelData, Disposition, Hangup};
+use crate::config::queue::{QueueSettings, QueueSource};
+use crate::freeswitch::channel::{AnswerState, ChannelData};
 use crate::freeswitch::header as h;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::EventName;
@@ -29,6 +31,9 @@ pub struct Attempt {
     pub key: AttemptKey,
     /// The node that it is on.
     pub node: NodeName,
+    /// Where its facts come from.
+    #[serde(default)]
+    pub source: QueueSource,
     /// The settings of its queue, as they were when it joined.
     #[serde(skip)]
     pub settings: Arc<QueueSettings>,
@@ -53,9 +58,12 @@ pub struct Attempt {
     /// The agent's post-processing, while somebody waits to hear of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up: Option<WrapUp>,
-    /// Whether it was told that the member waits longer than promised.
+    /// What was accepted of it, where others tell of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Told>>,
+    /// Whether it is settled that the member waited longer than promised, or did not.
     #[serde(default)]
-    pub sla_missed: bool,
+    pub sla_settled: bool,
     /// How many of the eight moments were told.
     pub sequence: u32,
     /// Whether `leaving` was told: the attempt is over, but for the agent's post-processing.
@@ -85,6 +93,15 @@ pub struct Member {
 /// The member's call.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Call {
+    /// The member's channel, where it is none of the key: a dialer's attempt can begin before the member is called.
+    #[serde(default)]
+    pub channel: Option<ChannelUuid>,
+    /// When the member's phone began to ring, where that is an event.
+    #[serde(default)]
+    pub rang_at: Option<Timestamp>,
+    /// When the member was connected with what is played, where no agent takes part.
+    #[serde(default)]
+    pub connected_at: Option<Timestamp>,
     /// The number called.
     pub destination: Option<String>,
     /// When the channel was made.
@@ -137,6 +154,38 @@ pub struct QueueEnd {
 }
 
 impl Attempt {
+    /// One that has just begun, and of which nothing else is known.
+    pub fn begin(
+        key: AttemptKey,
+        node: NodeName,
+        source: QueueSource,
+        settings: Arc<QueueSettings>,
+        joined_at: Timestamp,
+    ) -> Self {
+        Self {
+            attempt_id: key.hash().attempt_id(),
+            key,
+            node,
+            source,
+            settings,
+            member: Member::default(),
+            call: Call::default(),
+            joined_at,
+            // Most are offered once; a vector that grows by itself would begin with room for four.
+            offers: Vec::with_capacity(1),
+            unclaimed_legs: Vec::new(),
+            bridge: None,
+            queue_end: None,
+            loss: None,
+            wrap_up: None,
+            told: None,
+            sla_settled: false,
+            sequence: 0,
+            left: false,
+            dirty: true,
+        }
+    }
+
     /// Its name in the outbox.
     pub fn hash(&self) -> AttemptHash {
         self.key.hash()
@@ -147,16 +196,18 @@ impl Attempt {
     pub fn absorb(&mut self, data: ChannelData<'_>) {
         self.call.created_at = self.call.created_at.or_else(|| data.created_at());
         self.call.answered_at = self.call.answered_at.or_else(|| data.answered_at());
-        // A joining that was not seen is known to the second only; the call was answered before it.
-        self.joined_at = self.call.answered_at.map_or(self.joined_at, |at| at.max(self.joined_at));
         if let Some(mark) = data.header(h::TRANSFER_SOURCE) {
             self.call.transfer_mark = Some(mark.into_owned());
         }
-        let is_of_another = |name, own: &str| data.header(name).is_some_and(|value| value != own);
-        if is_of_another(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
-            || is_of_another(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
-        {
-            return;
+        if self.source == QueueSource::Callcenter {
+            // A joining that was not seen is known to the second only; the call was answered before it.
+            self.joined_at = self.call.answered_at.map_or(self.joined_at, |at| at.max(self.joined_at));
+            let is_of_another = |name, own: &str| data.header(name).is_some_and(|value| value != own);
+            if is_of_another(h::CC_QUEUE_VARIABLE, self.key.queue.as_str())
+                || is_of_another(h::CC_MEMBER_UUID_VARIABLE, self.key.member.as_str())
+            {
+                return;
+            }
         }
         self.call.amd_result = variables::amd_result(data).or(self.call.amd_result);
         self.call.exit_key = data.header(h::CC_EXIT_KEY).map(|key| key.into_owned()).or(self.call.exit_key.take());
@@ -172,101 +223,25 @@ impl Attempt {
         }
     }
 
-    /// The attempt is offered to an agent; false if it has been offered to the same one again meanwhile. An earlier offer
-    /// is over then, even if nobody saw how.
-    pub fn offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, standby: bool) -> bool {
-        let latest = self.offers.iter_mut().rfind(|offer| offer.agent.as_str() == agent);
-        if let Some(latest) = latest.filter(|latest| latest.inferred && occasion.at <= latest.offered_at) {
-            latest.inferred = false;
-            latest.standby = standby;
-            latest.offered_at = occasion.at;
-            return true;
-        }
-        if self.offers.iter().any(|offer| offer.agent.as_str() == agent && occasion.at < offer.offered_at) {
-            return false;
-        }
-        self.close_forgotten_offer(occasion, agent);
-        let index = self.add_offer(agent, standby, occasion.at);
-        if standby || self.offers[index].leg().is_some() {
-            self.announce(occasion, index);
-        }
-        true
-    }
-
-    /// A leg was made, or answered, on which an agent is called.
-    pub fn add_leg(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, data: ChannelData<'_>) {
-        self.dirty = true;
-        let its_own = self.offers.iter().rposition(|offer| offer.has_leg(leg.as_str()));
-        let Some(index) = its_own.or_else(|| self.open_offer(agent, occasion.at)) else {
-            let seen = self.unclaimed_legs.iter().position(|unclaimed| unclaimed.leg.channel == leg);
-            let index = seen.unwrap_or_else(|| {
-                let (leg, identity) = (Leg::new(leg), LegIdentity::default());
-                self.unclaimed_legs.push(UnclaimedLeg { agent: agent.into(), leg, identity });
-                self.unclaimed_legs.len() - 1
-            });
-            self.unclaimed_legs[index].identity.absorb(data);
-            return;
-        };
-        let offer = &mut self.offers[index];
-        offer.add_leg(Leg::new(leg));
-        offer.identity.absorb(data);
-        if offer.is_open() {
-            self.announce(occasion, index);
-        }
-    }
-
-    /// An agent's leg was answered. Where the agent must still accept with a key, that is no answer yet.
-    pub fn answer_leg(&mut self, occasion: &mut Occasion<'_>, leg: &str, data: ChannelData<'_>) {
-        let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(leg)) else { return };
-        if !data.needs_confirmation() {
-            self.answer(occasion, index, data.answered_at().unwrap_or(occasion.at));
-        }
-    }
-
-    /// mod_callcenter is about to connect an agent; false if that offer is over.
-    pub fn start_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, data: ChannelData<'_>) -> bool {
-        let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
-        let offer = &mut self.offers[index];
-        offer.identity.absorb(data);
-        if let Some(leg) = data.header(h::CC_AGENT_UUID).or_else(|| data.uuid()) {
-            offer.choose_leg(ChannelUuid::new(leg));
-        }
-        self.announce(occasion, index);
-        self.answer(occasion, index, occasion.at);
-        true
-    }
-
-    /// The agent was not reached; false if that offer is over already.
-    pub fn fail_offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, cause: &str) -> bool {
-        let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
-        self.offers[index].state =
-            OfferState::Failing { cause: cause.to_owned(), at: occasion.at, seen_at: occasion.now };
-        self.dirty = true;
-        true
-    }
-
-    /// The agent's status changed to one in which mod_callcenter takes its offers back.
-    pub fn agent_left(&mut self, agent: &str, at: Timestamp) {
-        for offer in self.offers.iter_mut().filter(|offer| offer.is_open() && offer.agent.as_str() == agent) {
-            offer.agent_left_at = Some(at);
-            self.dirty = true;
-        }
-    }
-
-    /// An agent's leg ended.
-    pub fn end_leg(&mut self, channel: &str, at: Timestamp, data: ChannelData<'_>) {
-        let end = leg_end(at, data);
-        self.dirty = true;
-        for offer in &mut self.offers {
-            offer.end_leg(channel, &end);
-        }
-        for unclaimed in self.unclaimed_legs.iter_mut().filter(|unclaimed| unclaimed.leg.channel.as_str() == channel) {
-            unclaimed.leg.end = Some(end.clone());
-        }
-    }
-
     /// FreeSWITCH says that the member has left the queue. The first such word stands.
     pub fn end_queue(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
+        let reason = match data.header(h::CC_CANCEL_REASON).as_deref() {
+            Some("TIMEOUT") => Some(CancelReason::Timeout),
+            Some("NO_AGENT_TIMEOUT") => Some(CancelReason::NoAgentTimeout),
+            Some("EXIT_WITH_KEY") => Some(CancelReason::ExitWithKey),
+            Some(_) => Some(CancelReason::BreakOut),
+            None => None,
+        };
+        self.end_queue_for(occasion, reason, data);
+    }
+
+    /// The same, with the reason where no agent was connected.
+    pub(super) fn end_queue_for(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        reason: Option<CancelReason>,
+        data: ChannelData<'_>,
+    ) {
         self.infer_bridge(occasion, data);
         if self.queue_end.is_some() {
             return;
@@ -276,14 +251,8 @@ impl Attempt {
             at: occasion.at,
             seen_at: occasion.now,
             call_goes_on: answer_state == AnswerState::Answered,
-            reason: match data.header(h::CC_CANCEL_REASON).as_deref() {
-                Some("TIMEOUT") => Some(CancelReason::Timeout),
-                Some("NO_AGENT_TIMEOUT") => Some(CancelReason::NoAgentTimeout),
-                Some("EXIT_WITH_KEY") => Some(CancelReason::ExitWithKey),
-                Some(_) => Some(CancelReason::BreakOut),
-                None => None,
-            },
-            call_end: (answer_state == AnswerState::Hangup).then(|| leg_end(occasion.at, data)),
+            reason,
+            call_end: (answer_state == AnswerState::Hangup).then(|| LegEnd::read(occasion.at, data)),
         });
         self.loss = None;
         self.dirty = true;
@@ -292,12 +261,13 @@ impl Attempt {
     /// The member's call has ended. Where it had gone on after the queue, its end is none of the attempt's.
     pub fn end_call(&mut self, occasion: &mut Occasion<'_>, data: ChannelData<'_>) {
         self.infer_bridge(occasion, data);
-        let is_in_next_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
+        let is_in_next_queue = self.source == QueueSource::Callcenter
+            && data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue != self.key.queue.as_str());
         if self.loss.is_some() && self.queue_end.is_none() && is_in_next_queue {
             // How the member came there was not seen, so how the stay ended is not known.
             return;
         }
-        let end = leg_end(occasion.at, data);
+        let end = LegEnd::read(occasion.at, data);
         if self.call.end.is_some() || self.went_on_until(end.at) {
             return;
         }
@@ -306,6 +276,9 @@ impl Attempt {
         self.call.end_seen_at = Some(occasion.now);
         self.loss = None;
         self.dirty = true;
+        if self.is_dialled() {
+            self.end_with_call(occasion, data);
+        }
     }
 
     /// FreeSWITCH does not have the attempt any more, and nobody has seen how it ended; until `grace_until`, the events
@@ -317,23 +290,6 @@ impl Attempt {
             let at = self.loss.as_ref().map_or(at.max(self.latest_fact_at()), |loss| loss.at);
             self.loss = Some(Loss { at, grace_until });
         }
-    }
-
-    /// FreeSWITCH does not have an agent's leg any more, and nobody has seen how it ended.
-    pub fn lose_leg(&mut self, channel: &str, loss: Loss) {
-        for leg in self.offers.iter_mut().filter(|offer| offer.is_open()).flat_map(|offer| &mut offer.legs) {
-            if leg.channel.as_str() == channel && leg.end.is_none() {
-                leg.loss.get_or_insert_with(|| loss.clone());
-                self.dirty = true;
-            }
-        }
-    }
-
-    /// Whether the channel is an agent's leg that has ended.
-    pub fn has_ended_leg(&self, channel: &str) -> bool {
-        let legs = self.offers.iter().flat_map(|offer| &offer.legs);
-        let mut legs = legs.chain(self.unclaimed_legs.iter().map(|unclaimed| &unclaimed.leg));
-        legs.any(|leg| leg.channel.as_str() == channel && leg.end.is_some())
     }
 
     /// What a later attempt of the same member takes over.
@@ -351,77 +307,9 @@ impl Attempt {
         offers.chain(self.bridge.iter().flat_map(Bridge::facts_at)).fold(self.joined_at, Timestamp::max)
     }
 
-    /// The latest offer to the agent that had been made by then and is not over.
-    pub fn open_offer(&self, agent: &str, at: Timestamp) -> Option<usize> {
-        let is_meant = |offer: &Offer| offer.is_open() && offer.agent.as_str() == agent && offer.offered_at <= at;
-        self.offers.iter().rposition(is_meant)
-    }
-
-    /// The offer that an event must be about: the open one, else one whose beginning was not seen; none if that offer, or
-    /// the member's stay, is over.
-    fn offer_told_by(&mut self, agent: &str, at: Timestamp) -> Option<usize> {
-        self.open_offer(agent, at).or_else(|| {
-            let latest = self.offers.iter().rfind(|offer| offer.agent.as_str() == agent);
-            let is_past = latest.is_some_and(|offer| offer.is_past(at)) || self.left_at().is_some();
-            (!is_past).then(|| self.infer_offer(agent, at))
-        })
-    }
-
     /// Whether post-processing is on.
     pub fn use_processing(&self, occasion: &Occasion<'_>, offer: Option<usize>) -> bool {
         let agent = offer.map(|index| &self.offers[index].agent);
         occasion.world.use_processing(self.settings.processing, &self.key.queue, agent)
     }
-
-    /// Tells `offering`, unless it was told.
-    pub fn announce(&mut self, occasion: &mut Occasion<'_>, index: usize) {
-        if !std::mem::replace(&mut self.offers[index].announced, true) {
-            let (at, synthetic) = (self.offers[index].offered_at, self.offers[index].inferred);
-            self.tell(occasion, EventName::Offering, Some(index), at, synthetic);
-        }
-    }
-
-    pub(super) fn infer_offer(&mut self, agent: &str, at: Timestamp) -> usize {
-        let index = self.add_offer(agent, false, at);
-        self.offers[index].inferred = true;
-        index
-    }
-
-    fn add_offer(&mut self, agent: &str, standby: bool, at: Timestamp) -> usize {
-        let ordinal = self.offers.iter().filter(|offer| offer.agent.as_str() == agent).count();
-        let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
-        let mut offer = Offer::new(agent.into(), ordinal, standby, at);
-        for unclaimed in self.unclaimed_legs.extract_if(.., |unclaimed| unclaimed.agent.as_str() == agent) {
-            offer.add_leg(unclaimed.leg);
-            offer.identity = unclaimed.identity;
-        }
-        self.offers.push(offer);
-        self.offers.len() - 1
-    }
-
-    fn answer(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp) {
-        self.answer_as(occasion, index, at, false);
-    }
-
-    pub(super) fn answer_as(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
-        if self.offers[index].answered_at.is_none() {
-            self.announce(occasion, index);
-            self.offers[index].answered_at = Some(at);
-            self.tell(occasion, EventName::Answered, Some(index), at, synthetic);
-            if let Some(bridged_at) = self.bridge.as_ref().filter(|bridge| bridge.offer != index).map(|b| b.at) {
-                self.close_beaten_offers(occasion, bridged_at);
-            }
-        }
-    }
-}
-
-pub(super) fn leg_end(at: Timestamp, data: ChannelData<'_>) -> LegEnd {
-    let mut hangup: Hangup = data.hangup();
-    let cause = data.hangup_cause().map(|cause| cause.into_owned());
-    if cause.as_deref() == Some("MEDIA_TIMEOUT") {
-        // The network lost the far end: that counts as its leaving.
-        hangup.disposition = Disposition::ByFarEnd;
-    }
-    let answered_at = data.answered_at().filter(|_| !data.needs_confirmation());
-    LegEnd { at: data.hung_up_at().unwrap_or(at), answered_at, cause, hangup }
 }

@@ -3,9 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, leg_end};
+use super::attempt::Attempt;
+use super::leg::LegEnd;
 use super::offer::OfferState;
 use super::world::Occasion;
+use crate::config::queue::QueueSource;
 use crate::freeswitch::channel::{AnswerState, ChannelData};
 use crate::freeswitch::header as h;
 use crate::id::ChannelUuid;
@@ -101,6 +103,10 @@ impl Attempt {
         if self.ended_at().is_some_and(|ended_at| ended_at < occasion.at) {
             return;
         }
+        if self.source != QueueSource::Callcenter {
+            // mod_callcenter says which leg it will connect; of others, that shows now.
+            self.offers[index].choose_leg(other.into());
+        }
         match &mut self.bridge {
             Some(bridge) if bridge.offer == index => bridge.disconnected_at = None,
             Some(bridge) if self.offers[bridge.offer].is_open() => {}
@@ -126,7 +132,7 @@ impl Attempt {
             return;
         }
         let (Some(uuid), Some(other)) = (data.uuid(), data.other_uuid()) else { return };
-        let session = self.key.session.as_str();
+        let session = self.channel().map_or("", ChannelUuid::as_str);
         let is_of_member = uuid == session;
         let leg = match (is_of_member, other == session) {
             (true, _) => other,
@@ -170,7 +176,7 @@ impl Attempt {
         if data.answer_state() == AnswerState::Hangup
             && let Some(leg) = offer.leg().filter(|leg| leg.end.is_none()).map(|leg| leg.channel.clone())
         {
-            offer.end_leg(leg.as_str(), &leg_end(occasion.at, data));
+            offer.end_leg(leg.as_str(), &LegEnd::read(occasion.at, data));
         }
         if offer.state != OfferState::Bridged {
             // Only who has answered gets so far, whether that was seen or not.
@@ -179,22 +185,28 @@ impl Attempt {
             self.close_offer(occasion, index, Outcome::Failed, occasion.at, false);
             return true;
         }
+        self.end_bridged_offer(occasion, index, bridged);
+        true
+    }
+
+    /// The part of an agent who was connected is over; with `processing`, post-processing follows where it is on.
+    pub(super) fn end_bridged_offer(&mut self, occasion: &mut Occasion<'_>, index: usize, processing: bool) {
         self.close_offer(occasion, index, Outcome::Bridged, occasion.at, false);
         if let Some(bridge) = &mut self.bridge {
             bridge.agent_done_at = Some(occasion.at);
         }
-        if bridged && self.use_processing(occasion, Some(index)) {
+        if processing && self.use_processing(occasion, Some(index)) {
             self.tell(occasion, EventName::Processing, Some(index), occasion.at, false);
             self.begin_wrap_up(occasion, index, occasion.at);
         }
-        true
     }
 
     /// Either leg of the connected pair was put on hold, or taken off it.
     pub fn hold(&mut self, occasion: &mut Occasion<'_>, channel: &str, on: bool) {
         let at = occasion.at;
         let is_of_pair = self.is_of_pair(channel) && self.ended_at().is_none_or(|ended_at| at <= ended_at);
-        let side = if channel == self.key.session.as_str() { Side::Member } else { Side::Agent };
+        let is_members = self.channel().is_some_and(|own| own.as_str() == channel);
+        let side = if is_members { Side::Member } else { Side::Agent };
         let is_connected = |bridge: &&mut Bridge| bridge.disconnected_at.is_none() && bridge.at <= at;
         let Some(bridge) = self.bridge.as_mut().filter(|_| is_of_pair).filter(is_connected) else { return };
         self.dirty = true;
@@ -214,7 +226,7 @@ impl Attempt {
     /// A channel of the connected pair was disconnected from another. Where the agent's was, from a third person, that
     /// is the end of a consultation.
     pub fn disconnect(&mut self, channel: &str, other: Option<&str>, at: Timestamp) {
-        let session = self.key.session.as_str();
+        let Some(session) = self.channel().map(ChannelUuid::as_str) else { return };
         // Later, the member is parted from others, whom the next queue or a transfer led to.
         let at = self.ended_at().map_or(at, |ended_at| ended_at.min(at));
         let from_member = channel == session || (self.is_of_pair(channel) && other == Some(session));
@@ -225,11 +237,15 @@ impl Attempt {
         }
     }
 
-    fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
+    pub(super) fn bridge(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
         self.answer_as(occasion, index, at, true);
         self.offers[index].state = OfferState::Bridged;
         self.bridge =
             Some(Bridge { offer: index, at, agent_done_at: None, disconnected_at: None, hold: Hold::default() });
+        if self.is_dialled() {
+            // What brought the member to the agent is the dialer's own doing.
+            self.call.transfer_mark_at_join = self.call.transfer_mark.take();
+        }
         self.tell(occasion, EventName::Bridged, Some(index), at, synthetic);
         self.close_beaten_offers(occasion, at);
     }
@@ -247,7 +263,7 @@ impl Attempt {
 
     fn is_of_pair(&self, channel: &str) -> bool {
         self.bridge.as_ref().is_some_and(|bridge| {
-            self.key.session.as_str() == channel
+            self.channel().is_some_and(|own| own.as_str() == channel)
                 || self.offers[bridge.offer].leg().is_some_and(|leg| leg.channel.as_str() == channel)
         })
     }

@@ -1,6 +1,6 @@
 //! The channels that live on a node, as far as a queue's story may need them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -92,6 +92,12 @@ impl Channels {
     /// Another connection begins, or events were dropped: the ends of older channels may have been missed.
     pub fn begin_connection(&mut self) {
         self.connection += 1;
+    }
+
+    /// The channels of which everything was heard in this connection, from their creation or since a survey.
+    pub fn heard(&self) -> BTreeSet<ChannelUuid> {
+        let heard = self.live.iter().filter(|(_, channel)| channel.connection == self.connection);
+        heard.map(|(uuid, _)| uuid.clone()).collect()
     }
 
     /// Forgets the channels of which nothing was heard in this connection and that `lives` does not name. Those of them on

@@ -1,19 +1,18 @@
-//! When an attempt is over, and how it ended: decided from its facts alone, anew after each of them.
+//! When offers and attempts are over: decided from their facts alone, anew after each of them.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::attempt::{Attempt, Loss, QueueEnd};
-use super::bridge::Bridge;
-use super::offer::{LegEnd, MemberFate, Offer, OfferState, Readiness, Verdict};
+use super::attempt::{Attempt, Loss};
+use super::offer::{Offer, OfferState};
+use super::verdict::{MemberFate, Readiness, Verdict};
 use super::world::Occasion;
-use crate::config::queue::Unserved;
 use crate::freeswitch::channel::Disposition;
 use crate::moment::EventName;
-use crate::moment::value::{CancelReason, CcResult, Outcome, Seconds, Side};
+use crate::moment::value::{CcResult, Outcome, Seconds};
 
 /// How long `leaving` waits for the end of the member's call after FreeSWITCH said that it is ending. Normally it comes
 /// within 0.1 s; under overload 7.7 s were seen.
-const CALL_END_WAIT: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const CALL_END_WAIT: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long `leaving` waits for `member-queue-end` after the member's call has ended. It can fail to come at all.
 const QUEUE_END_WAIT: SignedDuration = SignedDuration::from_secs(10);
@@ -25,6 +24,10 @@ const OFFERS_END_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// How long `leaving` waits, when the agent has gone and the call goes on for no known reason, for the call's own end,
 /// which may be milliseconds behind; and for the end of the agent's leg, which tells who hung up.
 const HANGUP_WAIT: SignedDuration = SignedDuration::from_millis(300);
+
+/// How late an event may be that tells that a wait was over in time: under load FreeSWITCH sends some seconds late, and
+/// `sla_missed` can't be taken back.
+const LATENESS: SignedDuration = SignedDuration::from_secs(2);
 
 impl Attempt {
     /// Draws the conclusions of what is known: offers whose end is clear are closed, and when everything is, the attempt
@@ -38,6 +41,8 @@ impl Attempt {
         for index in 0..self.offers.len() {
             next = earlier(next, self.settle_offer(occasion, index));
         }
+        next = earlier(next, self.settle_idle(occasion.now));
+        next = earlier(next, self.settle_told(occasion.now));
         match self.leaving_readiness(occasion.now) {
             None => next,
             Some(Readiness::Until(at)) => earlier(next, Some(at)),
@@ -48,18 +53,23 @@ impl Attempt {
         }
     }
 
-    /// Tells once that the member waits longer than was promised; returns when that is to be seen.
+    /// Tells once that the member waited longer than was promised; returns when that is to be seen. Where events may have
+    /// been missed since before, it is seen when the attempt is next compared with what FreeSWITCH has.
     fn settle_sla(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
-        let may_wait = self.is_waiting() && self.loss.is_none();
-        let sla = self.settings.sla.filter(|_| !self.sla_missed && may_wait)?;
-        if !occasion.world.tells(EventName::SlaMissed, &self.key.queue) {
-            return None;
-        }
+        let sla = self.settings.sla.filter(|_| !self.sla_settled && self.loss.is_none())?;
         let at = self.joined_at + sla;
-        if occasion.now < at {
-            return Some(at);
+        let waited_until = earlier(self.bridge.as_ref().map(|bridge| bridge.at), self.ended_at());
+        let may_have_ended = (self.joined_at..at).contains(&occasion.known_until);
+        match waited_until {
+            None if occasion.now < at + LATENESS => return Some(at + LATENESS),
+            None if may_have_ended => return None,
+            Some(until) if until <= at => {
+                self.sla_settled = true;
+                return None;
+            }
+            None | Some(_) => {}
         }
-        self.sla_missed = true;
+        self.sla_settled = true;
         self.tell_with(occasion, EventName::SlaMissed, None, at, false, |_, payload| {
             payload.sla_sec = Some(Seconds(sla.as_secs_f64()));
         });
@@ -68,7 +78,7 @@ impl Attempt {
 
     /// Whether the member waits: in the queue and not connected with an agent. Who was found gone may still be there.
     pub fn is_waiting(&self) -> bool {
-        self.bridge.is_none() && self.ended_at().is_none() && !self.left
+        self.connected_at().is_none() && self.ended_at().is_none() && !self.left
     }
 
     fn settle_offer(&mut self, occasion: &mut Occasion<'_>, index: usize) -> Option<Timestamp> {
@@ -111,28 +121,6 @@ impl Attempt {
         }
     }
 
-    /// What is known of the member, to explain why an offer was cancelled.
-    fn member_fate(&self) -> MemberFate {
-        if self.queue_end.as_ref().is_some_and(|end| end.call_goes_on) {
-            return MemberFate::TakenAway;
-        }
-        if let Some(end) = &self.call.end {
-            return match end.hangup.disposition {
-                Disposition::ByFarEnd => MemberFate::HungUp,
-                Disposition::ByFreeSwitch => MemberFate::TakenAway,
-                Disposition::Unknown if ended_by_operator(end.cause.as_deref()) => MemberFate::TakenAway,
-                Disposition::Unknown => MemberFate::HungUp,
-            };
-        }
-        match &self.queue_end {
-            None => MemberFate::Waiting,
-            Some(QueueEnd { reason: None | Some(CancelReason::BreakOut), seen_at, .. }) => {
-                MemberFate::Unclear { until: *seen_at + CALL_END_WAIT }
-            }
-            Some(_) => MemberFate::TakenAway,
-        }
-    }
-
     /// Whether the call went on after the queue until then, longer than a hangup takes to follow.
     pub fn went_on_until(&self, at: Timestamp) -> bool {
         let may_be_ending = self.bridge.is_some() && self.transfer_mark().is_none();
@@ -164,7 +152,9 @@ impl Attempt {
         };
         let mut waits = Vec::with_capacity(3);
         match (&self.queue_end, call_end) {
-            (Some(end), None) if !end.call_goes_on => waits.push(end.seen_at + CALL_END_WAIT),
+            (Some(end), None) if !end.call_goes_on && self.channel().is_some() => {
+                waits.push(end.seen_at + CALL_END_WAIT);
+            }
             (Some(end), None) if self.bridge.is_some() && self.transfer_mark().is_none() => {
                 waits.push(end.seen_at + HANGUP_WAIT);
             }
@@ -212,7 +202,7 @@ impl Attempt {
     }
 
     /// Closes the offers whose end did not come, by what is known of their legs.
-    fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
+    pub(super) fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
         let (fate, was_lost) = (self.member_fate(), self.was_lost());
         for index in 0..self.offers.len() {
             if self.offers[index].is_open() {
@@ -274,132 +264,14 @@ impl Attempt {
     /// When the conversation ended: with the agent's part, or markedly before it where the two were parted by a transfer
     /// while the agent's call went on.
     pub fn voice_ended_at(&self) -> Option<Timestamp> {
-        let bridge = self.bridge.as_ref()?;
-        let end = earlier(self.left_at(), bridge.agent_done_at);
-        match (bridge.disconnected_at, end) {
+        let agent_done_at = self.bridge.as_ref().and_then(|bridge| bridge.agent_done_at);
+        let disconnected_at = self.bridge.as_ref().and_then(|bridge| bridge.disconnected_at);
+        let end = earlier(self.left_at(), agent_done_at);
+        match (disconnected_at, end) {
             (Some(parted), Some(end)) if parted + HANGUP_WAIT < end => Some(parted),
             (_, end) => end,
         }
     }
-
-    /// FreeSWITCH's mark of a transfer that took the member away, if there is one: the mark that brought the member into
-    /// the queue, and the mark of the connection with an agent, mean nothing.
-    pub fn transfer_mark(&self) -> Option<TransferMark<'_>> {
-        self.transfer_mark_in(self.call.transfer_mark.as_deref()?)
-    }
-
-    /// What a mark on the member's channel says, if it means something.
-    pub fn transfer_mark_in<'a>(&self, mark: &'a str) -> Option<TransferMark<'a>> {
-        if self.call.transfer_mark_at_join.as_deref() == Some(mark) {
-            return None;
-        }
-        if let Some((_, target)) = mark.split_once(":bl_xfer:") {
-            return Some(TransferMark::Blind(target.split('/').next().unwrap_or(target)));
-        }
-        let (_, uuid) = mark.split_once(":uuid_br:")?;
-        (!self.offers.iter().any(|offer| offer.has_leg(uuid))).then_some(TransferMark::Attended(uuid))
-    }
-
-    /// Result and reason.
-    pub fn result(&self) -> (CcResult, Option<CancelReason>) {
-        match self.plain_result() {
-            (CcResult::Cancel, reason) if self.counts_as_abandoned(reason) => (CcResult::Abandoned, reason),
-            other => other,
-        }
-    }
-
-    /// Whether the queue counts a member who left so as abandoned.
-    fn counts_as_abandoned(&self, reason: Option<CancelReason>) -> bool {
-        let reached = if self.call.answered_at.is_some() { Unserved::Reached } else { Unserved::Unreached };
-        let counted = &self.settings.count_as_abandoned;
-        let as_dialled = self.settings.queue_type.calls_members() && counted.contains(&reached);
-        match reason {
-            Some(CancelReason::Lost) => false,
-            Some(CancelReason::Timeout) => as_dialled || counted.contains(&Unserved::Timeout),
-            Some(CancelReason::NoAgentTimeout) => as_dialled || counted.contains(&Unserved::NoAgentTimeout),
-            _ => as_dialled,
-        }
-    }
-
-    fn plain_result(&self) -> (CcResult, Option<CancelReason>) {
-        if self.bridge.is_some() {
-            return (CcResult::Success, self.was_lost().then_some(CancelReason::Lost));
-        }
-        if self.was_lost() {
-            return (CcResult::Cancel, Some(CancelReason::Lost));
-        }
-        if let Some(reason @ (CancelReason::Timeout | CancelReason::NoAgentTimeout | CancelReason::ExitWithKey)) =
-            self.queue_end.as_ref().and_then(|end| end.reason)
-        {
-            return (CcResult::Cancel, Some(reason));
-        }
-        let taken_out = match &self.queue_end {
-            Some(end) => end.call_goes_on,
-            // FreeSWITCH can fail to say that a member was transferred out of the queue.
-            None => self.transfer_mark().is_some(),
-        };
-        if taken_out {
-            return (CcResult::Cancel, Some(CancelReason::BreakOut));
-        }
-        match self.member_fate() {
-            MemberFate::TakenAway => (CcResult::Cancel, Some(CancelReason::Killed)),
-            MemberFate::HungUp | MemberFate::Unclear { .. } | MemberFate::Waiting => {
-                (CcResult::Abandoned, Some(CancelReason::Hangup))
-            }
-        }
-    }
-
-    /// Who ended the member's call; none while it goes on, or where that was not seen.
-    pub fn hangup_side(&self) -> Option<Side> {
-        let end = self.call.end.as_ref()?;
-        Some(match (end.hangup.disposition, self.bridged_leg_end()) {
-            (Disposition::ByFarEnd, _) => Side::Member,
-            (_, Some(agent)) if agent.hangup.disposition == Disposition::ByFarEnd => Side::Agent,
-            (Disposition::Unknown, _) if end.hangup.by_bridge && self.bridge.is_some() => Side::Agent,
-            (Disposition::Unknown, Some(agent)) if agent.hangup.by_bridge => Side::Member,
-            (Disposition::ByFreeSwitch | Disposition::Unknown, _) => Side::System,
-        })
-    }
-
-    /// Who ended the conversation, also where the member's call went on.
-    pub fn talk_ended_by(&self) -> Option<Side> {
-        self.bridge.as_ref()?;
-        if self.was_lost() {
-            return None;
-        }
-        if let Some(side) = self.hangup_side() {
-            return Some(side);
-        }
-        Some(match self.bridged_leg_end() {
-            Some(agent) if agent.hangup.disposition == Disposition::ByFarEnd || agent.hangup.by_own_transfer => {
-                Side::Agent
-            }
-            _ => Side::System,
-        })
-    }
-
-    fn was_lost(&self) -> bool {
-        self.loss.is_some() && self.queue_end.is_none() && self.call.end.is_none()
-    }
-
-    fn bridged_leg_end(&self) -> Option<&LegEnd> {
-        let Bridge { offer, .. } = self.bridge.as_ref()?;
-        self.offers[*offer].leg()?.end.as_ref()
-    }
-}
-
-/// What a transfer mark says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransferMark<'a> {
-    /// A blind transfer to that destination.
-    Blind(&'a str),
-    /// An attended transfer to the person on that channel.
-    Attended(&'a str),
-}
-
-/// Whether the cause says that FreeSWITCH or its operator ended the call, where the leg's own signalling says nothing.
-fn ended_by_operator(cause: Option<&str>) -> bool {
-    matches!(cause, Some("SYSTEM_SHUTDOWN" | "MANAGER_REQUEST"))
 }
 
 fn earlier(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {

@@ -5,8 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::attempt::Attempt;
+use super::attempts::Held;
+use super::dialer::is_named;
 use super::machine::Lifecycle;
 use super::memory::{Abandoned, Settled, Stay};
+use super::told::Told;
+use crate::config::queue::QueueSource;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, NodeName};
 use crate::moment::value::CcResult;
 
@@ -33,6 +37,9 @@ pub struct Departed {
     pub left_at: Timestamp,
     /// What a resume takes over; none where the member was connected with an agent.
     pub abandoned: Option<Abandoned>,
+    /// What was accepted of it, where others told of it: they may tell it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Told>>,
 }
 
 impl Kept {
@@ -72,14 +79,16 @@ impl TryFrom<Value> for Kept {
 impl Departed {
     /// What is kept of an attempt that has just left; none where neither the member nor the channel can come back.
     pub fn of(attempt: &Attempt, left_at: Timestamp) -> Option<Self> {
-        let abandoned = (attempt.result().0 != CcResult::Success).then(|| attempt.for_a_resume());
-        let may_return = abandoned.is_some() || attempt.call.end.is_none();
+        let may_resume = attempt.source == QueueSource::Callcenter && attempt.result().0 != CcResult::Success;
+        let abandoned = may_resume.then(|| attempt.for_a_resume());
+        let may_return = abandoned.is_some() || attempt.call.end.is_none() || attempt.is_dialled() || attempt.is_told();
         may_return.then(|| Self {
             key: attempt.key.clone(),
             node: attempt.node.clone(),
             attempt_id: attempt.attempt_id,
             left_at,
             abandoned,
+            told: attempt.told.clone(),
         })
     }
 }
@@ -88,7 +97,7 @@ impl Lifecycle {
     /// An attempt's key and what is to be found again of it after a restart; none if that is nothing any more.
     pub fn state(&self, hash: AttemptHash) -> Option<(AttemptKey, String)> {
         let text = |state: serde_json::Result<String>| state.expect("what is kept of an attempt is plain data");
-        if let Some(attempt) = self.held(hash) {
+        if let Some(Held { attempt, .. }) = self.attempts.held(hash) {
             return Some((attempt.key.clone(), text(serde_json::to_string(attempt))));
         }
         let departed = self.nodes().find_map(|node| node.memory.departed(hash))?;
@@ -112,20 +121,24 @@ impl Lifecycle {
                 self.note_leg(leg.channel.as_str(), attempt.hash());
             }
         }
-        self.note_latest(&attempt.key.session, attempt.attempt_id);
+        if let Some(channel) = attempt.channel() {
+            self.note_latest(channel, attempt.attempt_id);
+        }
         self.here.note_known(attempt.latest_fact_at());
         let left_at = attempt.left_at().filter(|_| attempt.left);
         if let Some(departed) = left_at.and_then(|left_at| Departed::of(&attempt, left_at)) {
             self.restore_departed(departed);
         }
-        let hash = self.insert(attempt);
+        let hash = self.attempts.insert(attempt);
         self.wake(hash);
     }
 
     fn restore_departed(&mut self, departed: Departed) {
         let Departed { key, attempt_id, left_at, abandoned, .. } = departed.clone();
         self.here.core.get_or_insert_with(|| key.core.clone());
-        self.note_latest(&key.session, attempt_id);
+        if !is_named(&key.session) && departed.told.is_none() {
+            self.note_latest(&key.session, attempt_id);
+        }
         self.here.note_known(left_at);
         let memory = &mut self.here.memory;
         memory.settle(left_at, Stay::of(&key), Settled { ordinal: key.ordinal, left_at });

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::kept::Departed;
+use crate::freeswitch::fact::MemberRef;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, MemberUuid, QueueName};
 
 /// How long attempts that are over are remembered: late events of them are told from events of one that was never seen,
@@ -29,6 +30,11 @@ pub struct Stay {
 }
 
 impl Stay {
+    /// The stay of the member whom an event names.
+    pub fn named_by(member: &MemberRef<'_>) -> Self {
+        Self { queue: (&*member.queue).into(), member: (&*member.member).into(), session: (&*member.session).into() }
+    }
+
     /// The stay of an attempt.
     pub fn of(key: &AttemptKey) -> Self {
         Self { queue: key.queue.clone(), member: key.member.clone(), session: key.session.clone() }

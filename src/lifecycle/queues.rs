@@ -117,7 +117,7 @@ impl Lifecycle {
             }
             for row in &snapshot.members {
                 let (queue, member, session) = row.identity();
-                let is_open = self.find(queue, member, session).is_some_and(|hash| open.contains(&hash));
+                let is_open = self.attempts.find(queue, member, session).is_some_and(|hash| open.contains(&hash));
                 queues.entry(queue.into()).or_default().others += usize::from(!is_open);
             }
             Comparison { lived: self.open_attempts(), queues }

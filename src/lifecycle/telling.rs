@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
-use super::ending::TransferMark;
+use super::result::TransferMark;
 use super::world::Occasion;
 use crate::freeswitch::cause;
 use crate::id::MomentId;
@@ -96,7 +96,7 @@ impl Attempt {
     ) -> Payload {
         self.sequence += u32::from(event.is_of_the_eight());
         let end = self.left_at().filter(|left| *left < at).unwrap_or(at);
-        let waited_until = self.bridge.as_ref().map_or(end, |bridge| bridge.at.min(end));
+        let waited_until = self.connected_at().map_or(end, |connected_at| connected_at.min(end));
         let mut payload = Payload {
             id: self.moment_id(occasion, event, offer, at),
             event,
@@ -112,7 +112,7 @@ impl Attempt {
             source: occasion.source.clone(),
             wait_sec: Some(Seconds::between(self.joined_at, waited_until)),
             joined_at: Some(Time(self.joined_at)),
-            bridged_at: self.bridge.as_ref().map(|bridge| Time(bridge.at)),
+            bridged_at: self.connected_at().map(Time),
             previous_attempt_id: self.member.previous_attempt_id,
             first_joined_at: self.member.first_joined_at.map(Time),
             variables: self.call.variables.clone(),
@@ -139,7 +139,7 @@ impl Attempt {
         let call_end = self.call.end.as_ref();
         let until = call_end.map_or(at, |end| end.at.min(at));
         payload.destination = self.call.destination.clone();
-        payload.member_channel_id = Some(self.key.session.clone());
+        payload.member_channel_id = self.channel().cloned();
         payload.member_name = self.member.name.clone();
         payload.member_number = self.member.number.clone();
         payload.member_id = self.member.id;
@@ -148,9 +148,8 @@ impl Attempt {
         payload.call_duration = self.call.created_at.map(|since| Seconds::between(since, until));
         payload.call_bill_sec = self.call.answered_at.map(|since| Seconds::between(since, until));
         payload.call_voice_sec = self
-            .bridge
-            .as_ref()
-            .map(|bridge| Seconds::between(bridge.at, self.voice_ended_at().map_or(at, |ended| ended.min(at))));
+            .connected_at()
+            .map(|since| Seconds::between(since, self.voice_ended_at().map_or(at, |ended| ended.min(at))));
         if let Some(end) = call_end {
             payload.call_cause = end.cause.clone();
             payload.call_cause_sip_code = end.cause.as_deref().map(cause::sip_status);
@@ -164,7 +163,10 @@ impl Attempt {
     /// Fills in the offer that the moment is about. A `leaving` without a bridged agent names none, but tells when the
     /// last offer was made and answered.
     fn fill_offer(&self, payload: &mut Payload, occasion: &Occasion<'_>, index: Option<usize>) {
-        let Some(offer) = index.or(self.offers.len().checked_sub(1)).map(|index| &self.offers[index]) else { return };
+        let Some(offer) = index.or(self.offers.len().checked_sub(1)).map(|index| &self.offers[index]) else {
+            payload.offered_at = self.call.rang_at.map(Time);
+            return;
+        };
         if index.is_some() || payload.event.is_of_leaving() {
             payload.offered_at = Some(Time(offer.offered_at));
             payload.answered_at = offer.answered_at.map(Time);

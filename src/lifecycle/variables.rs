@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::queue::QueueSettings;
 use crate::freeswitch::channel::ChannelData;
@@ -37,6 +37,26 @@ pub fn collect(data: ChannelData<'_>, settings: &QueueSettings) -> Variables {
             cut += 1;
         } else {
             object.insert(name.into_owned(), typed(value));
+        }
+    }
+    if cut > 0 {
+        object.insert(CUT_MARK.to_owned(), cut.into());
+    }
+    Variables::from_object(&object)
+}
+
+/// The variables that a teller gives, over the queue's configured ones.
+pub fn of_teller(given: &Map<String, Value>, settings: &QueueSettings) -> Variables {
+    let mut object = settings.variables.clone();
+    let (mut size, mut cut) = (0, 0_u64);
+    let is_excluded = |name: &str| settings.variable_filter.exclude.iter().any(|pattern| glob(pattern, name));
+    for (name, value) in given.iter().filter(|(name, _)| !is_excluded(name)) {
+        let length = name.len() + value.as_str().map_or_else(|| value.to_string().len(), str::len);
+        if size + length > VARIABLES_LIMIT_BYTES {
+            cut += 1;
+        } else {
+            size += length;
+            object.insert(name.clone(), value.clone());
         }
     }
     if cut > 0 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::offer::LegIdentity;
+use super::leg::LegIdentity;
 use crate::config::Config;
 use crate::freeswitch::Snapshot;
 use crate::id::{AgentName, AttemptHash, QueueName};
@@ -140,6 +140,8 @@ pub struct Occasion<'a> {
     pub at: Timestamp,
     /// The clock of the attempt's node: the latest time seen there. Deadlines are measured by it.
     pub now: Timestamp,
+    /// The latest time until which no event of that node can have been missed.
+    pub known_until: Timestamp,
     /// The event that told the fact.
     pub source: &'a Source,
     /// Where moments go.

@@ -40,11 +40,11 @@ const fn is_given(field_type: &str) -> bool {
 
 /// Declares the payload's fields; see the invocation below.
 macro_rules! payload {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty, $events:expr, $sample:expr;)*) => {
+    ($($(#[doc = $doc:literal])+ $(#[serde($serde:ident)])? $name:ident: $type:ty, $events:expr, $sample:expr;)*) => {
         /// The fields of a moment.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         pub struct Payload {
-            $($(#[doc = $doc])+ pub $name: $type,)*
+            $($(#[doc = $doc])+ $(#[serde($serde)])? pub $name: $type,)*
         }
 
         impl Payload {
@@ -70,6 +70,27 @@ macro_rules! payload {
                 payload.event = event;
                 payload.clear_inapplicable();
                 payload
+            }
+
+            /// The field of that name.
+            pub fn field(name: &str) -> Option<&'static Field> {
+                Self::FIELDS.iter().find(|field| field.name == name)
+            }
+
+            /// Moves all its times, so that it happens at `timestamp`.
+            pub fn move_to(&mut self, timestamp: jiff::Timestamp) {
+                let by = timestamp.duration_since(self.timestamp.0);
+                let times = [
+                    &mut self.joined_at,
+                    &mut self.first_joined_at,
+                    &mut self.offered_at,
+                    &mut self.answered_at,
+                    &mut self.bridged_at,
+                    &mut self.left_at,
+                ];
+                for time in times.into_iter().flatten().chain([&mut self.timestamp]) {
+                    time.0 = time.0.saturating_add(by).unwrap_or(time.0);
+                }
             }
         }
     };
@@ -223,6 +244,9 @@ payload! {
     sequence: Given<u32>, ATTEMPT, Some(1);
     /// Whether the moment was inferred rather than seen.
     synthetic: bool, ALL, false;
+    /// Whether it is only a test, which `hookswitch hooks fire` has sent.
+    #[serde(default)]
+    test: bool, ALL, false;
     /// The FreeSWITCH event that told it.
     source: Source, ALL, Source {
         core_uuid: Some("fd0664df-585f-4127-b5de-877e31f2568d".into()),

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::follower::{FollowError, Follower, Order, Surroundings};
+use super::follower::{FollowError, Follower, Order};
+use super::surroundings::Surroundings;
 use crate::config::freeswitch::{Cluster, FreeswitchNode};
 use crate::id::NodeName;
 use crate::lifecycle::kept::Kept;

@@ -6,28 +6,25 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::live::LiveAttempts;
 use super::post::{Happening, Post};
-use crate::config::Config;
-use crate::esl::Nodes;
+use super::surroundings::Surroundings;
 use crate::esl::exit::Exit;
 use crate::esl::feed::EventItem;
 use crate::esl::link::{Intake, NodeAddress};
-use crate::hook;
 use crate::id::{AttemptHash, NodeName};
 use crate::lifecycle::kept::Kept;
-use crate::lifecycle::machine::OpenStays;
+use crate::lifecycle::survey::Known;
 use crate::lifecycle::{Effects, Lifecycle};
-use crate::outbox::{AttemptChange, Closed, Entry, Outbox};
+use crate::outbox::Closed;
 use crate::recording::{Mark, Tap};
 
 /// How long the task sleeps where nothing is to be decided; whatever comes wakes it.
@@ -52,21 +49,6 @@ pub enum FollowError {
     /// A node's connections are kept up no more, though nobody told them to end.
     #[error("the link to node `{0}` has ended by itself")]
     Link(NodeName),
-}
-
-/// What all followers share.
-#[derive(Clone, Debug)]
-pub struct Surroundings {
-    /// The configuration in force.
-    pub config: watch::Receiver<Arc<Config>>,
-    /// Where moments and attempts go; none for who only records.
-    pub outbox: Option<Outbox>,
-    /// Where live attempts are shown.
-    pub live: LiveAttempts,
-    /// How many events of each node may wait.
-    pub event_capacity: usize,
-    /// Where commands to nodes are given.
-    pub nodes: Nodes,
 }
 
 /// Follows a cluster.
@@ -136,7 +118,7 @@ impl Follower {
                 let shown = self.lifecycle.on(&address.name).now();
                 let intake = Intake { capacity: self.around.event_capacity, asides: self.tap.is_wanted() };
                 let post = Post::connect(*address, shown, intake);
-                self.around.nodes.insert(post.name.clone(), post.link.commands.clone());
+                self.around.nodes.insert(post.name.clone(), &post.link);
                 self.posts.push(post);
             }
             Order::Leave(node, reply) => {
@@ -179,6 +161,8 @@ impl Follower {
             self.commit(effects).await?;
         }
         let post = &mut self.posts[place];
+        let lag = Timestamp::now().as_microsecond() - self.lifecycle.on(&post.name).now().as_microsecond();
+        post.link.tally.lag_micros.store(lag.try_into().unwrap_or(0), Ordering::Relaxed);
         if post.is_between_surveys() && self.lifecycle.take_stale_roster() {
             post.survey_soon();
         }
@@ -301,42 +285,10 @@ impl Follower {
         if effects.is_empty() {
             return Ok(());
         }
-        let entry = self.entry(effects);
+        let entry = self.around.entry(&self.lifecycle, effects);
         match &self.around.outbox {
             Some(outbox) => outbox.submit(entry).await.map(drop),
             None => Ok(()),
-        }
-    }
-
-    fn entry(&self, effects: Effects) -> Entry {
-        for moment in &effects.moments {
-            let payload = &moment.payload;
-            info!(
-                node = %payload.node,
-                queue = payload.queue_name.as_ref().map(display),
-                agent = payload.agent_name.as_ref().map(display),
-                attempt = payload.attempt_id,
-                sequence = payload.sequence,
-                synthetic = payload.synthetic,
-                "{}", payload.event,
-            );
-        }
-        let config = self.around.config.borrow();
-        Entry {
-            attempts: effects.changed.iter().map(|hash| self.change(*hash)).collect(),
-            moments: effects.moments.into_iter().flat_map(|moment| hook::start(&config, moment)).collect(),
-        }
-    }
-
-    /// What became of an attempt, shown to whoever looks.
-    fn change(&self, hash: AttemptHash) -> AttemptChange {
-        match self.lifecycle.attempt(hash) {
-            Some(attempt) => self.around.live.show(attempt),
-            None => self.around.live.remove(hash),
-        }
-        match self.lifecycle.state(hash) {
-            Some((key, state)) => AttemptChange::Keep { key, state },
-            None => AttemptChange::Forget(hash),
         }
     }
 }
@@ -346,10 +298,10 @@ fn begin_survey(
     post: &mut Post,
     lifecycle: &Lifecycle,
     tap: &mut Tap,
-    begin: impl FnOnce(&mut Post, BTreeSet<AttemptHash>, OpenStays),
+    begin: impl FnOnce(&mut Post, BTreeSet<AttemptHash>, Known),
 ) {
     tap.mark(&post.name, || Mark::Survey);
-    begin(post, lifecycle.open_attempts(), lifecycle.open_stays());
+    begin(post, lifecycle.open_attempts(), lifecycle.known());
 }
 
 /// What happens next at any of the posts, and at which.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::id::{AgentName, AttemptHash, ChannelUuid, NodeName, QueueName};
@@ -15,7 +16,7 @@ use crate::lifecycle::attempt::Attempt;
 pub struct LiveAttempts(Arc<DashMap<AttemptHash, Arc<LiveAttempt>>>);
 
 /// A live attempt, as it was after its latest change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LiveAttempt {
     /// Its name in the outbox.
     pub id: AttemptHash,
@@ -61,6 +62,11 @@ impl LiveAttempts {
     /// An attempt is over.
     pub fn remove(&self, id: AttemptHash) {
         self.0.remove(&id);
+    }
+
+    /// One of them.
+    pub fn get(&self, id: AttemptHash) -> Option<Arc<LiveAttempt>> {
+        self.0.get(&id).map(|entry| entry.value().clone())
     }
 
     /// How many live.

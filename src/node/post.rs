@@ -14,7 +14,7 @@ use crate::esl::feed::EventItem;
 use crate::esl::link::{self, Intake, Link, NodeAddress};
 use crate::freeswitch::Snapshot;
 use crate::id::{AttemptHash, NodeName};
-use crate::lifecycle::machine::OpenStays;
+use crate::lifecycle::survey::Known;
 
 /// How many items are taken from the connection at once: enough that waking up costs little beside them, few enough that
 /// a deadline among them is not late.
@@ -122,20 +122,20 @@ impl Post {
     }
 
     /// Begins a survey, unless one was begun a moment ago: that one is replaced.
-    pub fn begin_survey(&mut self, open: BTreeSet<AttemptHash>, stays: OpenStays) {
-        self.survey_after(Duration::ZERO, open, stays);
+    pub fn begin_survey(&mut self, open: BTreeSet<AttemptHash>, known: Known) {
+        self.survey_after(Duration::ZERO, open, known);
     }
 
     /// Begins a survey anew that has failed, after a pause.
-    pub fn retry_survey(&mut self, open: BTreeSet<AttemptHash>, stays: OpenStays) {
-        self.survey_after(RETRY, open, stays);
+    pub fn retry_survey(&mut self, open: BTreeSet<AttemptHash>, known: Known) {
+        self.survey_after(RETRY, open, known);
     }
 
-    fn survey_after(&mut self, pause: Duration, open: BTreeSet<AttemptHash>, stays: OpenStays) {
+    fn survey_after(&mut self, pause: Duration, open: BTreeSet<AttemptHash>, known: Known) {
         let commands = self.link.commands.clone();
         let task = tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            survey::take(&commands, stays).await
+            survey::take(&commands, known).await
         });
         self.survey = Some(Survey { open, stage: Stage::Running(task) });
         self.routine_at = None;
@@ -190,7 +190,7 @@ impl Drop for Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::esl::command::Password;
+    use crate::esl::command::{Password, Subscription};
 
     fn unreachable() -> NodeAddress {
         NodeAddress {
@@ -199,6 +199,7 @@ mod tests {
             password: Password::new("ClueCon").expect("can be sent"),
             connect_timeout: Duration::from_secs(1),
             silence_timeout: Duration::from_secs(60),
+            subscription: Subscription::default(),
         }
     }
 
@@ -211,7 +212,7 @@ mod tests {
         assert!(post.until_due(None).is_some_and(|due| due <= ROUTINE) && !post.is_survey_due());
         post.routine_at = Some(Instant::now());
         assert!(post.is_survey_due());
-        post.begin_survey(BTreeSet::new(), OpenStays::new());
+        post.begin_survey(BTreeSet::new(), Known::default());
         assert!(!post.is_survey_due() && post.take_survey().is_none(), "it is under way");
         post.routine_at = Some(Instant::now());
         post.lost(false);

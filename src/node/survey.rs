@@ -12,8 +12,11 @@ use crate::esl::commands::{CommandError, Commands};
 use crate::freeswitch::Snapshot;
 use crate::freeswitch::snapshot::{MemberRow, UnreadableAnswer, callcenter_rows, channels};
 use crate::id::{ChannelUuid, CoreUuid, QueueName};
-use crate::lifecycle::machine::OpenStays;
 use crate::lifecycle::memory::Stay;
+use crate::lifecycle::survey::Known;
+
+/// The variable in which a dialer names the queue of a leg.
+const QUEUE_MARK: &str = "hookswitch_queue";
 
 /// Why a survey failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +37,11 @@ struct QueueRow {
 /// Takes a snapshot. Queues are asked for one by one: FreeSWITCH lists the members of one queue at a time; those of
 /// `open` attempts too, which may have been unloaded meanwhile. The channels of members that are not among them, or are
 /// connected with an agent of whom nothing is known, are asked for with all their variables.
-pub async fn take(commands: &Commands, open: OpenStays) -> Result<Snapshot, SurveyError> {
+///
+/// Where dialers are followed, so are the channels that may be their legs: FreeSWITCH does not list variables, so each
+/// channel of which not everything was heard is asked whether it is one.
+pub async fn take(commands: &Commands, known: Known) -> Result<Snapshot, SurveyError> {
+    let Known { stays: open, legs } = known;
     let core = text(commands.api(Command::core_uuid()).await?);
     let channels = channels(&text(commands.api(Command::show_channels()).await?))?;
     let mut names = queues(commands).await?;
@@ -53,6 +60,14 @@ pub async fn take(commands: &Commands, open: OpenStays) -> Result<Snapshot, Surv
         let channel = ChannelUuid::from(row.session_uuid.as_str());
         if let Some(dump) = dump(commands, &channel).await? {
             dumps.insert(channel, dump);
+        }
+    }
+    for channel in legs.iter().flat_map(|heard| channels.difference(heard)) {
+        if !dumps.contains_key(channel)
+            && is_marked(commands, channel).await?
+            && let Some(dump) = dump(commands, channel).await?
+        {
+            dumps.insert(channel.clone(), dump);
         }
     }
     let agents = text(commands.api(Command::agent_list()).await?);
@@ -80,6 +95,16 @@ async fn clock(commands: &Commands) -> Result<Option<Timestamp>, SurveyError> {
     match commands.api(Command::clock()).await {
         Ok(answer) => Ok(text(answer).trim().parse().ok().and_then(|micros| Timestamp::from_microsecond(micros).ok())),
         Err(CommandError::Refused(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a dialer has named a queue on the channel; not, if it has gone meanwhile.
+async fn is_marked(commands: &Commands, channel: &ChannelUuid) -> Result<bool, SurveyError> {
+    let Ok(command) = Command::uuid_getvar(channel, QUEUE_MARK) else { return Ok(false) };
+    match commands.api(command).await {
+        Ok(answer) => Ok(!matches!(text(answer).trim(), "" | "_undef_")),
+        Err(CommandError::Refused(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::file;
 use super::lock::{Lock, LockError, beside};
 use super::schema::{self, SchemaError};
-use super::store;
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,7 @@ pub enum ArchiveError {
 /// Copies the outbox into a new file, beside a running daemon or without one.
 pub fn backup(outbox: &Path, copy: &Path) -> Result<(), ArchiveError> {
     let unusable = |cause| ArchiveError::Unusable { path: outbox.to_owned(), cause };
-    let connection = store::connect_beside(outbox).map_err(unusable)?;
+    let connection = file::connect_beside(outbox).map_err(unusable)?;
     copy_into(&connection, copy)
 }
 
@@ -71,7 +71,7 @@ pub fn restore(outbox: &Path, from: &Path) -> Result<Option<PathBuf>, ArchiveErr
         |source| ArchiveError::Write { path, source }
     };
     let set_aside =
-        if outbox.exists() { Some(store::set_aside(outbox, "replaced").map_err(write(outbox))?) } else { None };
+        if outbox.exists() { Some(file::set_aside(outbox, "replaced").map_err(write(outbox))?) } else { None };
     fs::rename(&new, outbox).map_err(write(outbox))?;
     let directory = outbox.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(write(directory))?;

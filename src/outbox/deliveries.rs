@@ -1,65 +1,32 @@
-//! The delivery log: reading runs and sending them again, beside a daemon or without one.
+//! The delivery log: what became of each run, read beside a daemon or without one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::file;
+use super::filter::{Filter, RunRef};
 use super::prepared::whole_payload;
 use super::run::RunState;
 use super::schema::SchemaError;
-use super::store;
 use crate::delivery::TryRecord;
-use crate::id::{AttemptHash, RunId};
+use crate::id::{AttemptHash, MomentId, RunId};
+use crate::moment::Payload;
 use crate::moment::value::Time;
-
-/// How many runs are made due within one transaction: the daemon's writer waits for it.
-const RETRY_CHUNK: usize = 1_000;
 
 /// The delivery log of one outbox.
 #[derive(Debug)]
 pub struct Deliveries {
-    connection: Connection,
-}
-
-/// Which runs are meant; what is unset leaves none out.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Of this queue.
-    pub queue: Option<String>,
-    /// Of this flow.
-    pub flow: Option<String>,
-    /// Of this attempt.
-    pub attempt: Option<AttemptRef>,
-    /// In this state.
-    pub state: Option<RunState>,
-    /// Committed at or after this time.
-    pub since: Option<Timestamp>,
-}
-
-/// Which definition of its flow a run goes on with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Definitions {
-    /// The one that it began with.
-    Own,
-    /// The one that is configured now.
-    Latest,
-}
-
-/// An attempt, as a person names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptRef {
-    /// By its hash.
-    Hash(AttemptHash),
-    /// By its number, which is the hash's beginning.
-    Number(u64),
+    pub(super) connection: Connection,
 }
 
 /// A run, as a list shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Delivery {
     /// The run.
     pub id: RunId,
@@ -81,6 +48,8 @@ pub struct Delivery {
     pub due_at: Option<Time>,
     /// When it was over, if it is.
     pub ended_at: Option<Time>,
+    /// When it is of no use any more.
+    pub expires_at: Option<Time>,
     /// The index of the step at hand.
     pub step: u32,
     /// How many tries it had.
@@ -90,11 +59,12 @@ pub struct Delivery {
 }
 
 /// A run with all that is known of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Story {
     /// The run.
     pub run: Delivery,
     /// The moment's payload.
+    #[schemars(with = "Payload")]
     pub payload: Box<RawValue>,
     /// Its steps that are over, of a flow with several: the first one first.
     pub steps: Vec<StepRecord>,
@@ -103,7 +73,7 @@ pub struct Story {
 }
 
 /// A step that is over.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StepRecord {
     /// Its path within the flow.
     pub path: String,
@@ -114,6 +84,7 @@ pub struct StepRecord {
     /// Why it failed, if it did and the run went on all the same.
     pub error: Option<String>,
     /// What it gave to later steps.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub saved: Option<Box<RawValue>>,
 }
 
@@ -135,6 +106,12 @@ pub enum DeliveriesError {
     /// SQLite failed while reading or writing.
     #[error("the outbox failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoRun(RunRef),
+    /// Several runs are called so.
+    #[error("several runs begin with {0}: write more of its digits")]
+    Ambiguous(RunRef),
     /// A stored text can't be read.
     #[error("what is stored of the run can't be read: {0}")]
     Stored(#[from] serde_json::Error),
@@ -142,7 +119,7 @@ pub enum DeliveriesError {
 
 const COLUMNS: &str = "run.hash, run.state, moment.event, moment.queue, run.attempt, run.hook, run.flow, \
                        run.created_at_ms, run.due_at_ms, run.ended_at_ms, run.step, run.tries, run.error, \
-                       run.id, run.first_try, moment.payload, variables.json";
+                       run.id, run.first_try, moment.payload, variables.json, run.expires_at_ms";
 
 impl Deliveries {
     /// Opens the delivery log of the outbox at `path`.
@@ -150,7 +127,7 @@ impl Deliveries {
         if !path.exists() {
             return Err(DeliveriesError::Missing(path.to_owned()));
         }
-        match store::connect_beside(path) {
+        match file::connect_beside(path) {
             Ok(connection) => Ok(Self { connection }),
             Err(cause) => Err(DeliveriesError::Unusable { path: path.to_owned(), cause }),
         }
@@ -167,6 +144,37 @@ impl Deliveries {
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query_map(params_from_iter(values), read_delivery)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many runs are not over, or have failed, by their state. Those alone have indexes, so that a log of any length
+    /// is counted at once.
+    pub fn open_runs(&self) -> Result<BTreeMap<RunState, u32>, DeliveriesError> {
+        let sql = "SELECT state, count(*) FROM run WHERE ended_at_ms IS NULL GROUP BY state \
+                   UNION ALL SELECT 'failed', count(*) FROM run WHERE state = 'failed'";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The run that a person means.
+    pub fn find(&self, run: &RunRef) -> Result<RunId, DeliveriesError> {
+        let (first, last) = run.range();
+        let sql = "SELECT hash FROM run WHERE hash BETWEEN ? AND ? LIMIT 2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_map([first, last], |row| row.get(0).map(RunId::from_bytes))?;
+        match *found.collect::<rusqlite::Result<Vec<_>>>()? {
+            [] => Err(DeliveriesError::NoRun(run.clone())),
+            [id] => Ok(id),
+            [..] => Err(DeliveriesError::Ambiguous(run.clone())),
+        }
+    }
+
+    /// The payload of a moment.
+    pub fn payload(&self, id: MomentId) -> Result<Option<Box<RawValue>>, DeliveriesError> {
+        let sql = "SELECT payload, json FROM moment JOIN variables ON variables.id = moment.variables WHERE hash = ?";
+        let read = |row: &Row<'_>| Ok(whole_payload(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?));
+        let found = self.connection.query_row(sql, [id.as_bytes()], read).optional()?;
+        Ok(found.map(|payload| RawValue::from_string(payload.as_ref().to_owned())).transpose()?)
     }
 
     /// All that is known of one run.
@@ -208,98 +216,6 @@ impl Deliveries {
         }
         Ok(steps)
     }
-
-    /// Has one run done again, from the step that failed, or at once if it waits. Tells its state; none if there is no such
-    /// run. One that is delivered, expired, being done, or waiting for another stays as it is.
-    pub fn retry(&self, id: RunId, with: Definitions, now: Timestamp) -> Result<Option<RunState>, DeliveriesError> {
-        let sql = "SELECT id, state FROM run WHERE hash = ?";
-        let found = self.connection.query_row(sql, [id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let Some((row, state)) = found else { return Ok(None) };
-        self.make_due(row, with, now)?;
-        Ok(Some(state))
-    }
-
-    /// Has all runs done again that the filter means and that have failed, the oldest first. Tells how many.
-    pub fn retry_all(&mut self, filter: &Filter, with: Definitions, now: Timestamp) -> Result<usize, DeliveriesError> {
-        let (condition, values) = Filter { state: Some(RunState::Failed), ..filter.clone() }.to_sql();
-        let sql = format!("SELECT run.id FROM run JOIN moment ON moment.id = run.moment WHERE {condition}");
-        let mut statement = self.connection.prepare(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-        let mut rows = rows.collect::<rusqlite::Result<Vec<i64>>>()?;
-        drop(statement);
-        // Sorted here, because the database would read all runs in their order rather than the failed ones by their index.
-        rows.sort_unstable();
-        let mut retried = 0;
-        for chunk in rows.chunks(RETRY_CHUNK) {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
-            let made_due: rusqlite::Result<usize> = chunk.iter().map(|row| self.make_due(*row, with, now)).sum();
-            self.connection.execute_batch(if made_due.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-            retried += made_due?;
-        }
-        Ok(retried)
-    }
-
-    fn make_due(&self, row: i64, with: Definitions, now: Timestamp) -> rusqlite::Result<usize> {
-        let sql = "UPDATE run SET state = 'pending', step_tries = 0, due_at_ms = ?2, ended_at_ms = NULL, latest = ?3 \
-                   WHERE id = ?1 AND state IN ('failed', 'pending')";
-        self.connection.prepare_cached(sql)?.execute(params![row, now.as_millisecond(), with == Definitions::Latest])
-    }
-}
-
-impl Filter {
-    /// The condition and its values. State and time are compared in the words of the index of failed runs.
-    fn to_sql(&self) -> (String, Vec<Value>) {
-        let mut conditions = vec!["1".to_owned()];
-        let mut values = Vec::new();
-        let mut add = |condition: &str, added: Vec<Value>| {
-            conditions.push(condition.to_owned());
-            values.extend(added);
-        };
-        if let Some(queue) = &self.queue {
-            add("moment.queue = ?", vec![queue.clone().into()]);
-        }
-        if let Some(flow) = &self.flow {
-            add("run.flow = ?", vec![flow.clone().into()]);
-        }
-        if let Some(since) = self.since {
-            add("run.created_at_ms >= ?", vec![since.as_millisecond().into()]);
-        }
-        if let Some(state) = self.state {
-            add(&format!("run.state = '{state}'"), Vec::new());
-        }
-        if let Some(attempt) = self.attempt {
-            let (first, last) = attempt.range();
-            add("moment.attempt BETWEEN ? AND ?", vec![first.to_vec().into(), last.to_vec().into()]);
-        }
-        (conditions.join(" AND "), values)
-    }
-}
-
-impl AttemptRef {
-    /// The first and the last hash that it may mean.
-    fn range(self) -> ([u8; 16], [u8; 16]) {
-        match self {
-            Self::Hash(hash) => (*hash.as_bytes(), *hash.as_bytes()),
-            Self::Number(number) => {
-                let first = u128::from(number) << 75;
-                (first.to_be_bytes(), (first | ((1 << 75) - 1)).to_be_bytes())
-            }
-        }
-    }
-}
-
-impl std::str::FromStr for AttemptRef {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(hash) = text.parse() {
-            return Ok(Self::Hash(hash));
-        }
-        match text.parse::<u64>() {
-            Ok(number) if number < 1 << 53 => Ok(Self::Number(number)),
-            Ok(_) | Err(_) => Err("neither an attempt's hash nor its number"),
-        }
-    }
 }
 
 fn read_delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -316,6 +232,7 @@ fn read_delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         created_at: time(row.get(7)?),
         due_at: due_at.map(time),
         ended_at: row.get::<_, Option<i64>>(9)?.map(time),
+        expires_at: row.get::<_, Option<i64>>(17)?.map(time),
         step: row.get(10)?,
         tries: row.get(11)?,
         error: row.get(12)?,
@@ -324,18 +241,4 @@ fn read_delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 
 fn time(millisecond: i64) -> Time {
     Time(Timestamp::from_millisecond(millisecond).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_attempts_number_means_its_hash() {
-        for byte in 0..=255 {
-            let hash = AttemptHash::from_bytes([byte; 16]);
-            let (first, last) = AttemptRef::Number(hash.attempt_id()).range();
-            assert!(first <= *hash.as_bytes() && *hash.as_bytes() <= last);
-        }
-    }
 }

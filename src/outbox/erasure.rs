@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::deliveries::DeliveriesError;
+use super::file;
 use super::schema::SchemaError;
-use super::store;
 
 /// What stands in the place of what was erased.
 pub const ERASED: &str = "[erased]";
@@ -33,7 +33,7 @@ pub fn erase_number(outbox: &Path, number: &str) -> Result<Erasure, DeliveriesEr
     if !outbox.exists() {
         return Err(DeliveriesError::Missing(outbox.to_owned()));
     }
-    let connection = store::connect_beside(outbox)
+    let connection = file::connect_beside(outbox)
         .map_err(|cause: SchemaError| DeliveriesError::Unusable { path: outbox.to_owned(), cause })?;
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     let sql = "SELECT DISTINCT attempt FROM moment WHERE json_extract(payload, '$.member_number') = ?1";

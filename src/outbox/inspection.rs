@@ -5,9 +5,10 @@ use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
 
+use super::file;
 use super::lock::{LockError, beside};
 use super::schema::SchemaError;
-use super::store::{self, OpenError, OpenErrorCause};
+use super::store::{OpenError, OpenErrorCause};
 
 /// The least room that a disk must have left: as much as the write-ahead log takes before it is checkpointed.
 pub const LEAST_ROOM_BYTES: u64 = 32 << 20;
@@ -35,7 +36,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, OpenError> {
             Err(source) => return Err(LockError::Io { path: path.to_owned(), source }.into()),
         };
         if size_bytes.is_some_and(|size| size > 0) {
-            let connection = store::connect_beside(path)?;
+            let connection = file::connect_beside(path)?;
             connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(SchemaError::from)?;
         }
         Ok(Inspection { size_bytes, room_bytes })

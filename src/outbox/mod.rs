@@ -10,7 +10,7 @@
 //! A run is `running` while it has a seat in memory; without a seat it is `pending` on disk. An ordered flow's run whose
 //! predecessor for the same attempt is open is `waiting`, and the transaction that ends the predecessor makes it ready. So
 //! order and pace are facts of the store, which a crash leaves as they are: at the next start what was `running` is
-//! `pending` again. A run that rests at a `wait` is `pending` until then, and nobody waits for it any more.
+//! `pending` again, and what was `cancelling` is `cancelled`. A run that rests at a `wait` is `pending` until then, and nobody waits for it any more.
 //!
 //! A run of several steps has a journal, written with its row; a run of one pays nothing for that. What its flow said when it
 //! began is stored once for each text.
@@ -18,20 +18,28 @@
 //! - [`entry`]: what is committed.
 //! - [`outbox`]: the handle.
 //! - [`run`]: a run in memory, and what is reported of it.
-//! - [`store`] opens the file.
-//! - [`deliveries`]: reading and retrying runs, beside the daemon.
+//! - [`store`] opens it.
+//! - [`deliveries`]: reading what became of runs, beside the daemon; [`filter`]: which; [`intervention`]: doing them again, and
+//!   cancelling them; [`cancellations`]: how those hear of it who do them.
 //! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
+//! - `figures`: what is counted.
 //! - [`inspection`]: whether it can be used.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
 //! - `retention`: the way out of it.
-//! - `schema`, `lock`: the file; `trouble`, `salvage`: what to do where it can't be used.
+//! - `file`, `schema`, `lock`: the file; `trouble`, `salvage`: what to do where it can't be used.
 
 pub mod archive;
+pub mod cancellations;
+mod checkpointer;
 pub mod deliveries;
 mod desk;
 pub mod entry;
 pub mod erasure;
+mod figures;
+mod file;
+pub mod filter;
 pub mod inspection;
+pub mod intervention;
 mod lock;
 #[expect(clippy::module_inception, reason = "the handle bears the module's name")]
 pub mod outbox;
@@ -45,8 +53,11 @@ mod transaction;
 mod trouble;
 mod writer;
 
+pub use cancellations::Cancellations;
 pub use deliveries::Deliveries;
 pub use entry::{AttemptChange, Entry, PlannedRun};
+pub use figures::Figures;
+pub use filter::Filter;
 pub use lock::LockError;
 pub use outbox::{Closed, Committed, Health, Outbox, Receipt};
 pub use run::{BeganWith, JournalEntry, Progress, Report, Run, RunState};

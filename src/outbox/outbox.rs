@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::cancellations::Cancellations;
 use super::entry::Entry;
+use super::figures::Figures;
 use super::prepared::PreparedEntry;
-use super::run::Report;
+use super::run::{Report, RunState};
 use crate::id::{FlowName, MomentId, RunId};
 
 /// The outbox. Clones are handles to the same one; its writer ends when the last is dropped, after it has committed what
@@ -17,13 +19,15 @@ pub struct Outbox {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) health: watch::Receiver<Health>,
     pub(super) paused: watch::Sender<Arc<BTreeSet<FlowName>>>,
+    pub(super) cancellations: Cancellations,
+    pub(super) figures: Arc<Figures>,
 }
 
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
     Commit { entry: PreparedEntry, done: oneshot::Sender<Committed> },
-    Record { report: Box<Report>, done: oneshot::Sender<()> },
+    Record { report: Box<Report>, done: oneshot::Sender<RunState> },
 }
 
 /// What a committed entry brought that was not there before.
@@ -79,8 +83,9 @@ impl Outbox {
         self.submit(entry).await?.durable().await
     }
 
-    /// Commits a report of a run, and returns once it is durable.
-    pub async fn record(&self, report: Report) -> Result<(), Closed> {
+    /// Commits a report of a run, and tells once it is durable where the run stands: somebody may have cancelled it
+    /// meanwhile, and then it is not to go on.
+    pub async fn record(&self, report: Report) -> Result<RunState, Closed> {
         let (done, receipt) = oneshot::channel();
         self.commands.send(Command::Record { report: Box::new(report), done }).await.map_err(|_| Closed)?;
         Receipt(receipt).durable().await
@@ -91,8 +96,18 @@ impl Outbox {
         self.paused.send_replace(Arc::new(flows));
     }
 
+    /// The runs that somebody cancels while they are being done.
+    pub fn cancellations(&self) -> &Cancellations {
+        &self.cancellations
+    }
+
     /// Whether the outbox can write, now and whenever that changes.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    /// What it has counted since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 }

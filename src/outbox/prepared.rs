@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::entry::{AttemptChange, Entry, PlannedRun};
 use crate::id::{AttemptHash, MomentId};
-use crate::moment::value::Variables;
-use crate::moment::{Moment, Payload};
+use crate::moment::value::{CancelReason, Variables};
+use crate::moment::{EventName, Moment, Payload};
 
 /// An entry, ready to be stored.
 #[derive(Debug)]
@@ -23,7 +23,9 @@ pub(super) struct PreparedMoment {
     pub(super) attempt: AttemptHash,
     /// Empty, where it happened in none.
     pub(super) queue: String,
-    pub(super) event: &'static str,
+    pub(super) event: EventName,
+    /// Whether the attempt left because it was found gone.
+    pub(super) is_loss: bool,
     pub(super) happened_at: Timestamp,
     pub(super) payload: StoredPayload,
     /// The whole payload, for its runs.
@@ -57,12 +59,13 @@ impl PreparedEntry {
 impl PreparedMoment {
     fn new((moment, runs): (Moment, Vec<PlannedRun>)) -> Self {
         let Moment { attempt, payload } = moment;
-        let (id, event) = (payload.id, payload.event.as_str());
+        let (id, event) = (payload.id, payload.event);
+        let is_loss = event == EventName::Leaving && payload.cc_cancel_reason == Some(CancelReason::Lost);
         let queue = payload.queue_name.as_ref().map_or_else(String::new, ToString::to_string);
         let happened_at = payload.timestamp.0;
         let payload = StoredPayload::new(payload);
         let whole = if runs.is_empty() { Arc::default() } else { payload.whole() };
-        Self { id, attempt, queue, event, happened_at, payload, whole, runs }
+        Self { id, attempt, queue, event, is_loss, happened_at, payload, whole, runs }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Forgetting what is old: delivered and failed runs with their moments, a little at a time.
+//! Forgetting what is old: runs that are over with their moments, a little at a time, and definitions that no run has.
 
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use tracing::warn;
 const CHUNK: u32 = 500;
 
 /// Deletes moments that are older than `keep`, unless one of their runs or their attempt is still open; and while all
-/// together take more than `max_bytes`, the oldest of those whose runs are all delivered.
+/// together take more than `max_bytes`, the oldest of those whose runs are all delivered or cancelled. After a round that has
+/// deleted something, so are the definitions that no run has any more; one that is still configured is stored again with the
+/// next run.
 #[derive(Debug)]
 pub(super) struct Retention {
     keep: Duration,
@@ -34,14 +36,15 @@ impl Retention {
         Self { keep, max_bytes, position: 0, deleted: 0, complained: false }
     }
 
-    /// Goes on by one chunk, and tells how many moments were deleted.
+    /// Goes on by one chunk, and tells how many rows were deleted: moments, or definitions.
     pub(super) fn advance(&mut self, connection: &mut Connection, now_ms: i64) -> rusqlite::Result<usize> {
         let keep_ms = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
         let is_too_large = self.is_too_large(connection)?;
         let candidates = self.candidates(connection, now_ms.saturating_sub(keep_ms), is_too_large)?;
         if candidates.is_empty() {
+            let definitions = if self.deleted > 0 { delete_definitions(connection)? } else { 0 };
             self.end_round(is_too_large);
-            return Ok(0);
+            return Ok(definitions);
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (mut deleted, mut position) = (0, self.position);
@@ -71,7 +74,7 @@ impl Retention {
         let is_stuck = is_too_large && self.deleted == 0;
         if is_stuck && !self.complained {
             warn!(
-                "the outbox is larger than `max_size`, and nothing more in it is delivered: see `hookswitch deliveries`"
+                "the outbox is larger than `max_size`, and nothing more in it is delivered or cancelled: see `hookswitch deliveries`"
             );
         }
         self.complained = is_stuck;
@@ -101,7 +104,7 @@ impl Retention {
 fn delete(connection: &Connection, candidate: &Candidate) -> rusqlite::Result<usize> {
     let Candidate { row: moment, is_old } = *candidate;
     let stays = "SELECT EXISTS (SELECT 1 FROM run WHERE moment = ?1 \
-                 AND (ended_at_ms IS NULL OR (NOT ?2 AND state <> 'delivered'))) \
+                 AND (ended_at_ms IS NULL OR (NOT ?2 AND state NOT IN ('delivered', 'cancelled')))) \
                  OR EXISTS (SELECT 1 FROM attempt JOIN moment ON moment.attempt = attempt.hash WHERE moment.id = ?1)";
     if connection.prepare_cached(stays)?.query_row(params![moment, is_old], |row| row.get(0))? {
         return Ok(0);
@@ -119,4 +122,9 @@ fn delete(connection: &Connection, candidate: &Candidate) -> rusqlite::Result<us
     let orphan = "DELETE FROM variables WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM moment WHERE variables = ?1)";
     connection.prepare_cached(orphan)?.execute([variables])?;
     Ok(1)
+}
+
+fn delete_definitions(connection: &Connection) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM definition WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.definition = definition.hash)";
+    connection.prepare_cached(sql)?.execute([])
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::delivery::TryRecord;
 use crate::flow::{Definition, Flow};
@@ -69,6 +71,7 @@ pub struct JournalEntry {
 #[derive(Clone, Debug)]
 pub struct Report {
     pub(super) row: i64,
+    pub(super) run: RunId,
     pub(super) flow: FlowName,
     pub(super) step: u32,
     pub(super) step_tries: u32,
@@ -116,9 +119,28 @@ pub enum Progress {
         /// What was too late.
         reason: String,
     },
+    /// The run goes no further, because somebody has cancelled it.
+    Cancelled,
 }
 
 impl Run {
+    /// A run of a flow from its first step that is in no outbox, to try the flow. Whatever it does is meant to be done now.
+    pub fn apart(id: RunId, flow: &Arc<Flow>, payload: impl Into<Arc<str>>) -> Self {
+        Self {
+            row: 0,
+            id,
+            flow: flow.name.clone(),
+            began_with: BeganWith::Flow(flow.clone()),
+            payload: payload.into(),
+            step: 0,
+            step_tries: 0,
+            tries: 0,
+            expires_at: None,
+            resumed_at: Some(Timestamp::now()),
+            saved: Vec::new(),
+        }
+    }
+
     /// Reports a try of the step at hand, if the step is of a kind that tries, and how the run goes on.
     pub fn report(&mut self, attempted: Option<&TryRecord>, progress: Progress) -> Report {
         let attempted = attempted.map(|record| {
@@ -129,10 +151,11 @@ impl Run {
         match progress {
             Progress::Next { step } | Progress::Wait { step, .. } => (self.step, self.step_tries) = (step, 0),
             Progress::Retry { .. } => self.step_tries += 1,
-            Progress::Delivered | Progress::Failed { .. } | Progress::Expired { .. } => {}
+            Progress::Delivered | Progress::Failed { .. } | Progress::Expired { .. } | Progress::Cancelled => {}
         }
         Report {
             row: self.row,
+            run: self.id,
             flow: self.flow.clone(),
             step: self.step,
             step_tries: self.step_tries,
@@ -164,7 +187,9 @@ impl Report {
 }
 
 /// Where a run stands in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// An earlier run of the same flow for the same attempt is open.
@@ -179,12 +204,24 @@ pub enum RunState {
     Failed,
     /// It became useless before it was done.
     Expired,
+    /// Somebody has cancelled it while it was being done: the try at hand ends, and nothing follows.
+    Cancelling,
+    /// Somebody has cancelled it.
+    Cancelled,
 }
 
 impl RunState {
     /// Every state.
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Pending, Self::Running, Self::Delivered, Self::Failed, Self::Expired];
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Pending,
+        Self::Running,
+        Self::Delivered,
+        Self::Failed,
+        Self::Expired,
+        Self::Cancelling,
+        Self::Cancelled,
+    ];
 
     /// The state's name, as it is stored.
     pub const fn as_str(self) -> &'static str {
@@ -195,14 +232,16 @@ impl RunState {
             Self::Delivered => "delivered",
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether the run is over.
     pub const fn is_over(self) -> bool {
         match self {
-            Self::Waiting | Self::Pending | Self::Running => false,
-            Self::Delivered | Self::Failed | Self::Expired => true,
+            Self::Waiting | Self::Pending | Self::Running | Self::Cancelling => false,
+            Self::Delivered | Self::Failed | Self::Expired | Self::Cancelled => true,
         }
     }
 }

@@ -10,9 +10,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params_from_iter};
 use tracing::{error, warn};
 
+use super::file;
 use super::lock::beside;
 use super::schema::{self, SchemaError};
-use super::store::{self, OpenErrorCause};
+use super::store::OpenErrorCause;
 use super::trouble;
 
 /// Puts a new file into the place of a damaged one that nobody uses, with what could be read of it. Gives where the damaged
@@ -24,7 +25,7 @@ pub(super) fn replace(path: &Path, damage: rusqlite::Error) -> Result<PathBuf, O
     let _ = std::fs::remove_file(&new);
     let rows = salvage(path, &new)?;
     let set_aside = |source| OpenErrorCause::SetAside { damage, source };
-    let kept = match store::set_aside(path, "damaged") {
+    let kept = match file::set_aside(path, "damaged") {
         Ok(kept) => kept,
         Err(source) => return Err(set_aside(source)),
     };
@@ -39,7 +40,7 @@ pub(super) fn replace(path: &Path, damage: rusqlite::Error) -> Result<PathBuf, O
 
 /// Copies what can be read into a new file, and gives the number of its rows.
 fn salvage(damaged: &Path, new: &Path) -> Result<usize, SchemaError> {
-    let mut new = store::connect(new)?;
+    let mut new = file::connect(new)?;
     let from = match open(damaged) {
         Ok(from) => from,
         Err(error) => {

@@ -1,27 +1,29 @@
 //! Opening the store: the lock, the file, its tables, and what a former daemon left in it.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
+use super::cancellations::Cancellations;
+use super::checkpointer::Checkpointer;
 use super::desk::Desk;
-use super::lock::{Lock, LockError, beside};
+use super::figures::Figures;
+use super::file;
+use super::lock::{Lock, LockError};
 use super::outbox::{Health, Outbox};
 use super::retention::Retention;
 use super::run::Run;
 use super::salvage;
-use super::schema::{self, SchemaError};
+use super::schema::SchemaError;
 use super::trouble;
-use super::writer::Writer;
+use super::writer::{Ends, Writer};
 use crate::id::{AttemptKey, FlowName};
 
 /// How many commands may wait for the writer. As many as it takes into one transaction: while one is flushed, the next
@@ -31,21 +33,8 @@ const COMMANDS: usize = 1_024;
 /// How many runs may be on their way to the runner, which takes them at once.
 const HANDOVER: usize = 4_096;
 
-/// How long a transaction waits for another process's to end. The command line's take milliseconds.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The write-ahead log's length, in pages of 4 KiB, at which it is checkpointed although there is work: 32 MiB are read
-/// back quickly after a crash.
-const CHECKPOINT_PAGES: i64 = 8_192;
-
 /// How long the delivery log is kept by default: as long as somebody may ask what became of a call of last month.
 const KEEP: Duration = Duration::from_hours(31 * 24);
-
-/// How many statements are kept prepared: more than the writer has.
-const STATEMENTS: usize = 64;
-
-/// SQLite's page cache, in KiB: room for the indexes of hashes, whose every insertion touches another page.
-const CACHE_KIB: i64 = 65_536;
 
 /// Where the outbox is and how large it may become.
 #[derive(Clone, Debug)]
@@ -190,9 +179,19 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
     let (paused, paused_in) = watch::channel(paused);
+    let (cancellations_out, cancellations) = Cancellations::channel();
+    let figures = Arc::new(Figures::default());
     let retention = Retention::new(settings.keep, settings.max_bytes);
-    let writer = Writer::new(connection, commands_in, runs_out, health_out, paused_in, desk, retention)
-        .map_err(SchemaError::from)?;
+    let checkpointer = Checkpointer::new(settings.path.clone());
+    let ends = Ends {
+        commands: commands_in,
+        runs: runs_out,
+        health: health_out,
+        paused: paused_in,
+        cancellations: cancellations_out,
+    };
+    let writer =
+        Writer::new(connection, ends, desk, retention, checkpointer, figures.clone()).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let path = settings.path.clone();
@@ -206,11 +205,16 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
         drop(lock);
     };
     let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
-    Ok(Opened { outbox: Outbox { commands, health, paused }, runs, recovered, ending: Ending(thread) })
+    Ok(Opened {
+        outbox: Outbox { commands, health, paused, cancellations, figures },
+        runs,
+        recovered,
+        ending: Ending(thread),
+    })
 }
 
 fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {
-    let mut connection = connect(&settings.path)?;
+    let mut connection = file::connect(&settings.path)?;
     if let Some(max_pages) = settings.max_pages {
         // This one answers with the value that it has set.
         connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(()))?;
@@ -220,48 +224,13 @@ fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connecti
     Ok((connection, recovered))
 }
 
-/// Opens the file for the one who writes it, made and brought up to date.
-pub(super) fn connect(path: &Path) -> Result<Connection, SchemaError> {
-    create_private(path);
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // A plan is made once for each statement; otherwise some are made anew for every value that is bound.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    // What is freed within a page is overwritten, so that nothing lingers there that is later erased; costs no reading or
-    // writing. This one answers with its value as well.
-    connection.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
-    schema::migrate(&mut connection)?;
-    Ok(connection)
-}
-
-/// Creates the file for its owner alone where there is none, because it holds the numbers and names of callers. SQLite
-/// gives the files beside it the same mode, and says what is wrong if there can be no file.
-fn create_private(path: &Path) {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let _ = options.open(path);
-}
-
-/// Opens the store beside a daemon, or without one, never creating it.
-pub(super) fn connect_beside(path: &Path) -> Result<Connection, SchemaError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    schema::check(&connection)?;
-    Ok(connection)
-}
-
-/// Finds what was open. Runs that were in memory are to be done again, and runs whose turn it is wait no longer.
+/// Finds what was open. Runs that were in memory are to be done again, unless somebody has cancelled them, and runs whose
+/// turn it is wait no longer.
 fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
     let transaction = connection.transaction()?;
+    let now_ms = Timestamp::now().as_millisecond();
+    let sql = "UPDATE run SET state = 'cancelled', ended_at_ms = ?1 WHERE state = 'cancelling'";
+    transaction.execute(sql, [now_ms])?;
     // Each says first that the run is open, so that the index of open runs serves it.
     transaction.execute("UPDATE run SET state = 'pending' WHERE ended_at_ms IS NULL AND state = 'running'", [])?;
     transaction.execute(
@@ -296,26 +265,4 @@ pub(super) fn load_due(connection: &Connection, desk: &mut Desk) -> rusqlite::Re
         desk.set_next_due(&FlowName::new(flow), row.get(1)?);
     }
     Ok(())
-}
-
-/// A number that changes when another connection has written.
-pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
-}
-
-/// Renames the database and what belongs to it, by the reason and the time, so that SQLite's own tools can still read it under the new name.
-pub(super) fn set_aside(path: &Path, reason: &str) -> std::io::Result<PathBuf> {
-    let aside = beside(path, &format!("{reason}-{}", Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ")));
-    for suffix in ["-wal", "-shm", ""] {
-        let with_suffix = |path: &Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        match std::fs::rename(with_suffix(path), with_suffix(&aside)) {
-            Err(error) if suffix.is_empty() || error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(aside)
 }

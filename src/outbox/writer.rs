@@ -11,10 +11,14 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
 
+use super::cancellations::CancellationsSender;
+use super::checkpointer::{self, Checkpointer};
 use super::desk::Desk;
+use super::figures::Figures;
+use super::file;
 use super::outbox::{Command, Committed, Health};
 use super::retention::Retention;
-use super::run::Run;
+use super::run::{Run, RunState};
 use super::store;
 use super::transaction::{Stored, Work};
 use super::trouble;
@@ -42,13 +46,12 @@ const FORGETTING_PAUSE: Duration = Duration::from_secs(60);
 /// The writer and all it owns.
 pub(super) struct Writer {
     connection: Connection,
-    commands: mpsc::Receiver<Command>,
-    runs: mpsc::Sender<Run>,
-    health: watch::Sender<Health>,
-    paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
+    ends: Ends,
     desk: Desk,
     stored: Stored,
     retention: Retention,
+    checkpointer: Checkpointer,
+    figures: Arc<Figures>,
     /// Changes when another process has written.
     data_version: i64,
     last_tick: Instant,
@@ -58,9 +61,20 @@ pub(super) struct Writer {
     unsaved: bool,
 }
 
+/// The writer's ends of the channels.
+pub(super) struct Ends {
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) runs: mpsc::Sender<Run>,
+    pub(super) health: watch::Sender<Health>,
+    pub(super) paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
+    pub(super) cancellations: CancellationsSender,
+}
+
 /// What one transaction brought forth.
 struct Outcome {
     committed: Vec<Committed>,
+    /// Where each run that was reported stands.
+    recorded: Vec<RunState>,
     ready: Vec<Run>,
     desk: Desk,
 }
@@ -68,25 +82,22 @@ struct Outcome {
 impl Writer {
     pub(super) fn new(
         connection: Connection,
-        commands: mpsc::Receiver<Command>,
-        runs: mpsc::Sender<Run>,
-        health: watch::Sender<Health>,
-        paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
+        ends: Ends,
         desk: Desk,
         retention: Retention,
+        checkpointer: Checkpointer,
+        figures: Arc<Figures>,
     ) -> rusqlite::Result<Self> {
-        let data_version = store::data_version(&connection)?;
-        let stored = Stored::default();
+        let data_version = file::data_version(&connection)?;
         let last_tick = Instant::now();
         Ok(Self {
             connection,
-            commands,
-            runs,
-            health,
-            paused,
+            ends,
             desk,
-            stored,
+            stored: Stored::default(),
             retention,
+            checkpointer,
+            figures,
             data_version,
             last_tick,
             forget_from: last_tick,
@@ -99,16 +110,19 @@ impl Writer {
     pub(super) fn run(mut self, runtime: &Runtime) -> rusqlite::Result<()> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let (wait, received) = (self.wait(), self.commands.recv_many(&mut batch, BATCH));
+            let (wait, received) = (self.wait(), self.ends.commands.recv_many(&mut batch, BATCH));
             if runtime.block_on(async { tokio::time::timeout(wait, received).await }) == Ok(0) {
                 break;
             }
             let idle = batch.is_empty();
-            let room = if self.runs.is_closed() { 0 } else { self.runs.capacity() };
+            let room = if self.ends.runs.is_closed() { 0 } else { self.ends.runs.capacity() };
             self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
-            self.desk.set_paused(self.paused.borrow().clone());
+            self.desk.set_paused(self.ends.paused.borrow().clone());
             if !idle || !self.desk.claimable(now_ms(), 1).is_empty() {
                 self.persist(&mut batch)?;
+            }
+            if self.checkpointer.has_ended() {
+                self.checkpoint();
             }
             if self.last_tick.elapsed() >= TICK {
                 self.tick(idle);
@@ -121,7 +135,7 @@ impl Writer {
     /// How long to wait for a command: until the next run on disk is due, at most one tick.
     fn wait(&self) -> Duration {
         match self.desk.next_due_ms() {
-            Some(due_ms) if !self.runs.is_closed() => {
+            Some(due_ms) if !self.ends.runs.is_closed() => {
                 let remaining_ms = due_ms.saturating_sub(now_ms());
                 Duration::from_millis(remaining_ms.try_into().unwrap_or(0)).clamp(BREATH, TICK)
             }
@@ -142,16 +156,30 @@ impl Writer {
         for run in outcome.ready {
             // There is a place for it, because the desk gives no more seats than the channel has. Where the runner has
             // ended, the run is found again at the next start.
-            if self.runs.try_send(run).is_err() {
+            if self.ends.runs.try_send(run).is_err() {
                 debug!("the runner has ended");
             }
         }
         let mut committed = outcome.committed.into_iter();
+        let mut recorded = outcome.recorded.into_iter();
         for command in batch.drain(..) {
             // Who no longer waits for the answer does not need it.
             match command {
-                Command::Commit { done, .. } => drop(committed.next().map(|committed| done.send(committed))),
-                Command::Record { done, .. } => drop(done.send(())),
+                Command::Commit { entry, done } => {
+                    let Some(committed) = committed.next() else { continue };
+                    for moment in entry.moments.iter().filter(|moment| committed.moments.contains(&moment.id)) {
+                        self.figures.note_moment(moment.event, moment.is_loss);
+                    }
+                    let _ = done.send(committed);
+                }
+                Command::Record { report, done } => {
+                    let Some(state) = recorded.next() else { continue };
+                    self.figures.note_state(state);
+                    if state.is_over() {
+                        self.ends.cancellations.forget(report.run);
+                    }
+                    let _ = done.send(state);
+                }
             }
         }
         Ok(())
@@ -162,7 +190,10 @@ impl Writer {
     fn transact_until_done(&mut self, batch: &[Command]) -> rusqlite::Result<Option<Outcome>> {
         let mut backoff = FIRST_BACKOFF;
         loop {
-            match self.transact(batch) {
+            let began = Instant::now();
+            let done = self.transact(batch);
+            self.figures.commits.observe(began.elapsed());
+            match done {
                 Ok(outcome) => {
                     self.set_health(Health::Writing);
                     return Ok(Some(outcome));
@@ -171,7 +202,7 @@ impl Writer {
                 Err(error) => self.set_health(Health::Stalled { reason: reason(&error) }),
             }
             self.stored.forget_all();
-            if self.commands.is_closed() {
+            if self.ends.commands.is_closed() {
                 return Ok(None);
             }
             thread::sleep(backoff);
@@ -190,22 +221,22 @@ impl Writer {
             now_ms: now_ms(),
             ready: Vec::new(),
         };
-        let mut committed = Vec::new();
+        let (mut committed, mut recorded) = (Vec::new(), Vec::new());
         for command in batch {
             match command {
                 Command::Commit { entry, .. } => committed.push(work.commit(entry)?),
-                Command::Record { report, .. } => work.record(report)?,
+                Command::Record { report, .. } => recorded.push(work.record(report)?),
             }
         }
         work.claim()?;
         let ready = work.ready;
         failpoint::before_commit();
         transaction.commit()?;
-        Ok(Outcome { committed, ready, desk })
+        Ok(Outcome { committed, recorded, ready, desk })
     }
 
     fn set_health(&self, health: Health) {
-        self.health.send_if_modified(|known| {
+        self.ends.health.send_if_modified(|known| {
             let changed = *known != health;
             if changed {
                 match &health {
@@ -218,8 +249,8 @@ impl Writer {
         });
     }
 
-    /// Looks for runs that another process has made due, forgets what is old, and checkpoints when nothing else is to be
-    /// done.
+    /// Looks for runs that another process has made due or cancelled, forgets what is old, and has the log moved into the database: when
+    /// nothing else is to be done, or beside the work when it has grown long.
     fn tick(&mut self, idle: bool) {
         self.last_tick = Instant::now();
         if let Err(error) = self.notice_others() {
@@ -228,13 +259,16 @@ impl Writer {
         self.forget_old();
         if idle {
             self.checkpoint();
+        } else if let Err(error) = self.checkpointer.begin_if_long(&self.connection) {
+            warn!(%error, "the outbox's log could not be read");
         }
     }
 
     fn notice_others(&mut self) -> rusqlite::Result<()> {
-        let data_version = store::data_version(&self.connection)?;
+        let data_version = file::data_version(&self.connection)?;
         if data_version != self.data_version {
             store::load_due(&self.connection, &mut self.desk)?;
+            self.ends.cancellations.read(&self.connection)?;
             self.data_version = data_version;
         }
         Ok(())
@@ -247,9 +281,9 @@ impl Writer {
         match self.retention.advance(&mut self.connection, now_ms()) {
             Ok(0) => {}
             Ok(deleted) => {
-                debug!(moments = deleted, "forgot what is old");
+                debug!(rows = deleted, "forgot what is old");
                 self.unsaved = true;
-                // Rows of variables may be gone with it.
+                // Rows of variables and definitions may be gone with it.
                 self.stored.forget_all();
             }
             Err(error) => {
@@ -259,10 +293,9 @@ impl Writer {
         }
     }
 
-    /// Moves what is in the write-ahead log into the database, as far as readers allow.
     fn checkpoint(&mut self) {
         if std::mem::take(&mut self.unsaved)
-            && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            && let Err(error) = checkpointer::checkpoint(&self.connection)
         {
             warn!(%error, "the outbox could not be checkpointed; it is tried again after the next commit");
         }

@@ -278,7 +278,7 @@ impl Evidence<'_> {
 fn exact(line: &Value, told: &Told<'_>) -> Vec<String> {
     let attempt = serde_json::from_value(line.clone()).expect("a line of the journal");
     let moments: Vec<_> = told.moments.iter().map(|moment| (*moment).clone()).collect();
-    Truth { recording: "journal".into(), attempts: vec![attempt] }.compare(&moments)
+    Truth { recording: "journal".into(), config: None, attempts: vec![attempt] }.compare(&moments)
 }
 
 /// The run, whose identifier is the webhook's middle: `whr_RUN_STEP`.

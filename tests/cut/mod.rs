@@ -3,7 +3,9 @@
 //! What the survey finds is read off the recording itself: the channels and members that its events say are there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use hookswitch::config::Config;
 use hookswitch::esl::Event;
 use hookswitch::freeswitch::Snapshot;
 use hookswitch::freeswitch::snapshot::MemberRow;
@@ -15,7 +17,7 @@ use hookswitch::moment::{EventName, Payload};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::{SUBSCRIBED, events_of, replay, truths, with_processing};
+use crate::{configuration, events_of, is_subscribed, replay_with, truths, with_processing};
 
 /// A recording is cut at every so many events.
 const STEP: usize = 20;
@@ -109,16 +111,17 @@ impl<'e> Listing<'e> {
 
 /// A daemon, and what its outbox keeps.
 struct Watcher {
+    config: Arc<Config>,
     lifecycle: Lifecycle,
     payloads: Vec<Payload>,
     kept: BTreeMap<AttemptHash, String>,
 }
 
 impl Watcher {
-    fn new() -> Self {
-        let mut lifecycle = Lifecycle::new("fs1".into(), with_processing());
+    fn new(config: &Arc<Config>) -> Self {
+        let mut lifecycle = Lifecycle::new("fs1".into(), config.clone());
         lifecycle.begin_connection();
-        Self { lifecycle, payloads: Vec::new(), kept: BTreeMap::new() }
+        Self { config: config.clone(), lifecycle, payloads: Vec::new(), kept: BTreeMap::new() }
     }
 
     fn hear(&mut self, event: &Event) {
@@ -139,11 +142,12 @@ impl Watcher {
 
     /// The daemon is started anew, beside the one that goes on.
     fn restarted(&self) -> Self {
-        let mut lifecycle = Lifecycle::new("fs1".into(), with_processing());
+        let mut lifecycle = Lifecycle::new("fs1".into(), self.config.clone());
         for state in self.kept.values() {
             lifecycle.restore(Kept::read(state).expect("a state reads back"));
         }
-        Self { lifecycle, payloads: self.payloads.clone(), kept: self.kept.clone() }
+        let (config, payloads, kept) = (self.config.clone(), self.payloads.clone(), self.kept.clone());
+        Self { config, lifecycle, payloads, kept }
     }
 
     /// The rest is heard, until the attempts that were open are over; at last nothing is left.
@@ -200,24 +204,22 @@ impl Watcher {
 /// The events of a recording to which the daemon subscribes.
 fn subscribed(name: &str) -> Option<Vec<Event>> {
     let mut events = events_of(name, "sub").or_else(|| events_of(name, "plain"))?;
-    events.retain(|event| {
-        SUBSCRIBED.contains(&&*header(event, "Event-Name")) || header(event, "Event-Subclass") == "callcenter::info"
-    });
+    events.retain(is_subscribed);
     Some(events)
 }
 
 /// Cuts a recording at every so many events. What comes then is heard by a daemon that lived on, and by one that was started
 /// anew; with nothing lost in between, or `STEP` events.
-fn cut(name: &str, step: usize, faults: &mut Vec<String>) {
+fn cut(name: &str, config: &Arc<Config>, step: usize, faults: &mut Vec<String>) {
     let Some(events) = subscribed(name) else { return };
-    let attempts: BTreeSet<_> = replay(&events).iter().map(|payload| payload.attempt_id).collect();
-    let mut first = Watcher::new();
+    let attempts: BTreeSet<_> = replay_with(config.clone(), &events).iter().map(|payload| payload.attempt_id).collect();
+    let mut first = Watcher::new(config);
     for place in (step..events.len()).step_by(step) {
         events[place - step..place].iter().for_each(|event| first.hear(event));
         for lost in [0, STEP] {
             let goes_on_at = (place + lost).min(events.len());
             let listing = Listing::of(&events[..goes_on_at]);
-            let mut lived_on = Watcher::new();
+            let mut lived_on = Watcher::new(config);
             events[..place].iter().for_each(|event| lived_on.hear(event));
             for (mut watcher, which) in [(first.restarted(), "started anew"), (lived_on, "lived on")] {
                 watcher.reconnect(&listing);
@@ -235,7 +237,7 @@ fn each_attempt_of_a_recording_that_was_cut_off_ends_once() {
     for truth in truths() {
         // The long one in every hundredth place only: the rest is for the next test.
         let step = if truth.recording.starts_with("20h") { 100 } else { 5 };
-        cut(&truth.recording, step, &mut faults);
+        cut(&truth.recording, &configuration(&truth), step, &mut faults);
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
@@ -244,13 +246,13 @@ fn each_attempt_of_a_recording_that_was_cut_off_ends_once() {
 #[ignore = "takes minutes"]
 fn each_attempt_of_the_long_recording_ends_once_wherever_it_was_cut_off() {
     let mut faults = Vec::new();
-    cut("20h_load_5cps_8agents", STEP, &mut faults);
+    cut("20h_load_5cps_8agents", &with_processing(), STEP, &mut faults);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 /// A recording, and what came in the next connection.
 fn with_next_connection(name: &str) -> Vec<Payload> {
-    let mut watcher = Watcher::new();
+    let mut watcher = Watcher::new(&with_processing());
     for part in [name.to_owned(), format!("{name}_after")] {
         watcher.lifecycle.begin_connection();
         subscribed(&part).expect("the recording is there").iter().for_each(|event| watcher.hear(event));

@@ -68,7 +68,7 @@ impl Play {
             None => None,
             Some(answer) => {
                 let switchboard = Switchboard::start(answer).await;
-                nodes.insert("fs1".into(), link(&switchboard.address.to_string()).commands);
+                nodes.insert("fs1".into(), &link(&switchboard.address.to_string()));
                 Some(switchboard)
             }
         };

@@ -11,8 +11,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use hookswitch::failpoint;
+use hookswitch::outbox::Filter;
 use hookswitch::outbox::RunState;
-use hookswitch::outbox::deliveries::{Filter, Story};
+use hookswitch::outbox::deliveries::Story;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -38,7 +39,7 @@ async fn a_daemon() {
     let config = std::fs::read_to_string(directory.join(CONFIG)).expect("is there");
     let stage = Stage::start_in(&directory, &config);
     let link = link(&variable(FREESWITCH));
-    stage.nodes.insert("fs1".into(), link.commands.clone());
+    stage.nodes.insert("fs1".into(), &link);
     if variable(FIRES) == "yes" {
         stage.fire("story", 1, 0).await;
     }

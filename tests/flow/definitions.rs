@@ -1,7 +1,8 @@
 //! A run ends with the definition that it began with, whatever becomes of the configuration meanwhile.
 
-use hookswitch::outbox::RunState;
-use hookswitch::outbox::deliveries::Definitions;
+use hookswitch::id::RunId;
+use hookswitch::outbox::intervention::{Definitions, Effect, Intervention};
+use hookswitch::outbox::{Filter, RunState};
 use tempfile::TempDir;
 
 use crate::receiver::{Answer, Receiver};
@@ -97,10 +98,9 @@ async fn a_failed_run_resumes_at_the_failed_step_with_its_own_or_the_latest_defi
     failed(&stage, 2).await;
     let fixed = text(&receiver, "1ms", "good");
     stage.configure(&fixed.replace("{ flow = 'called' }]", "{ flow = 'called' }, { log = { message = 'x' } }]"));
-    let now = jiff::Timestamp::now();
-    stage.deliveries().retry(run, Definitions::Own, now).expect("retries");
+    retry(&stage, run, Definitions::Own);
     failed(&stage, 3).await;
-    stage.deliveries().retry(run, Definitions::Latest, now).expect("retries");
+    retry(&stage, run, Definitions::Latest);
     let story = stage.over_with(run, RunState::Delivered).await;
     assert_eq!(paths(&story), ["0", "1", "2", "2/flow/0", "3"]);
     let mut seen = Vec::new();
@@ -123,9 +123,15 @@ async fn a_run_never_resumes_at_a_step_of_another_kind() {
     let run = stage.fire("f", 1, 0).await;
     stage.over(run).await;
     stage.configure(&step("{ wait = '1h' }"));
-    stage.deliveries().retry(run, Definitions::Latest, jiff::Timestamp::now()).expect("retries");
+    retry(&stage, run, Definitions::Latest);
     let changed = |story: &hookswitch::outbox::deliveries::Story| {
         story.run.error.as_deref() == Some("the flow `f` was changed: it has no http step 1 any more")
     };
     assert_eq!(stage.until(run, changed).await.run.state, RunState::Failed);
+}
+
+fn retry(stage: &Stage, run: RunId, with: Definitions) {
+    let retry = Intervention::Retry { with, expired: false };
+    let changes = stage.deliveries().intervene(retry, &Filter::run(run), jiff::Timestamp::now()).expect("retries");
+    assert_eq!(changes[0].effect, Effect::Became(RunState::Pending));
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hookswitch::outbox::RunState;
-use hookswitch::outbox::deliveries::{Definitions, Filter};
+use hookswitch::outbox::intervention::{Definitions, Effect, Intervention};
+use hookswitch::outbox::{Filter, RunState};
 use tempfile::TempDir;
 
 use crate::receiver::{Answer, Received, Receiver};
@@ -74,7 +74,7 @@ async fn a_thousand_runs_are_done_in_order_whatever_the_receiver_does() {
     for run in &runs {
         stage.until(*run, |story| story.run.state.is_over()).await;
     }
-    let failed = Filter { state: Some(RunState::Failed), ..Filter::default() };
+    let failed = Filter { states: vec![RunState::Failed], ..Filter::default() };
     let failed = stage.deliveries().list(&failed, u32::MAX).expect("lists");
     assert!(!failed.is_empty());
     let redirected = |error: &Option<String>| error.as_deref().is_some_and(|error| error.contains("redirects"));
@@ -91,8 +91,10 @@ async fn a_thousand_runs_are_done_in_order_whatever_the_receiver_does() {
 
     is_well.store(true, Ordering::Relaxed);
     let everything = Filter { flow: Some("f".into()), ..Filter::default() };
-    let retried = stage.deliveries().retry_all(&everything, Definitions::Own, jiff::Timestamp::now()).expect("retries");
-    assert_eq!(retried, failed.len());
+    let retry = Intervention::Retry { with: Definitions::Own, expired: false };
+    let changes = stage.deliveries().intervene(retry, &everything, jiff::Timestamp::now()).expect("retries");
+    let retried = changes.iter().filter(|change| matches!(change.effect, Effect::Became(_)));
+    assert_eq!((changes.len(), retried.count()), (runs.len(), failed.len()));
     for run in &runs {
         stage.over_with(*run, RunState::Delivered).await;
     }

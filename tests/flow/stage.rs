@@ -81,7 +81,7 @@ impl Stage {
 
     /// Follows that FreeSWITCH under the name that moments carry.
     pub(crate) fn follow(&self, switchboard: &Switchboard) {
-        self.nodes.insert("fs1".into(), link(&switchboard.address.to_string()).commands);
+        self.nodes.insert("fs1".into(), &link(&switchboard.address.to_string()));
     }
 
     /// Uses another configuration from now on.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookswitch::esl::command::Password;
+use hookswitch::esl::command::{Password, Subscription};
 use hookswitch::esl::link::connect;
 use hookswitch::esl::{Link, NodeAddress};
 use jiff::Timestamp;
@@ -58,6 +58,7 @@ pub(crate) fn link(address: &str) -> Link {
         password: Password::new("ClueCon").expect("can be sent"),
         connect_timeout: Duration::from_secs(30),
         silence_timeout: Duration::from_secs(600),
+        subscription: Subscription::default(),
     })
 }
 

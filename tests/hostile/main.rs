@@ -57,7 +57,7 @@ async fn whatever_a_caller_is_called_freeswitch_is_given_the_command_that_was_me
         false => "+OK\n".to_owned(),
     };
     let (switchboard, nodes) = (Switchboard::start(answer).await, Nodes::default());
-    nodes.insert("fs1".into(), link(&switchboard.address.to_string()).commands);
+    nodes.insert("fs1".into(), &link(&switchboard.address.to_string()));
     let flows = Argument::ALL.map(|argument| (argument.flow(), argument.steps()));
     let stage = Stage::open(&flows, nodes);
     let mut expected = Vec::new();
@@ -71,7 +71,8 @@ async fn whatever_a_caller_is_called_freeswitch_is_given_the_command_that_was_me
         }
     }
     let mut given = switchboard.lines();
-    (given.sort(), expected.sort());
+    given.sort();
+    expected.sort();
     let differs = given.iter().zip(&expected).find(|(given, expected)| given != expected);
     assert!(differs.is_none(), "{differs:.500?}");
     assert_eq!(given.len(), expected.len());

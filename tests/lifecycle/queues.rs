@@ -8,7 +8,7 @@ use hookswitch::moment::value::Seconds;
 use hookswitch::moment::{EventName, Payload};
 use jiff::SignedDuration;
 
-use crate::story::{Story, snapshot};
+use crate::story::{Story, micros, snapshot};
 
 /// The numbers of one queue, with the longest wait.
 fn counts(payloads: &[Payload], queue: &str) -> Vec<(u32, Option<f64>)> {
@@ -119,9 +119,78 @@ fn whoever_is_connected_or_gone_by_then_did_not_wait_too_long() {
 }
 
 #[test]
+fn whoever_is_connected_in_time_did_not_wait_too_long_although_it_is_heard_late() {
+    let mut story = Story::heard("sla = '20s'");
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    story.pass(19_960);
+    story.late(1_500, |story| story.answer(&stay, &ring));
+    story.pass(1_000);
+    story.heartbeat();
+    story.pass(60_000);
+    story.caller_ends(&stay, &ring);
+    assert!(story.told().all(EventName::SlaMissed).is_empty());
+}
+
+#[test]
+fn a_wait_that_ends_soon_after_it_has_become_too_long_was_too_long() {
+    for connected in [true, false] {
+        let mut story = Story::heard("sla = '20s'");
+        let stay = story.caller();
+        let ring = story.offer(&stay, "agent1");
+        story.pass(20_500);
+        if connected {
+            story.answer(&stay, &ring);
+            story.pass(60_000);
+            story.caller_ends(&stay, &ring);
+        } else {
+            story.give_up(&stay);
+        }
+        let told = story.told();
+        let missed = told.only(EventName::SlaMissed);
+        assert_eq!(missed.timestamp.0, told.only(EventName::Joined).timestamp.0 + SignedDuration::from_secs(20));
+        assert_eq!(missed.wait_sec, Some(Seconds(20.0)));
+    }
+}
+
+#[test]
+fn whether_a_wait_was_too_long_is_not_told_of_who_may_have_been_connected_unheard() {
+    let mut story = Story::heard("sla = '20s'");
+    let connected = story.caller();
+    let leg = story.call("40712345002", "2001");
+    let waiting = story.join(leg, "support@default");
+    let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
+    story.play(&mut lifecycle, &mut effects);
+    let (there, open) = (snapshot(&story, &[&connected, &waiting]), lifecycle.open_attempts());
+    lifecycle.reconcile(&there, &open, &mut effects);
+    lifecycle.end_connection(lifecycle.now());
+    let ring = story.lost(|story| {
+        story.pass(10_000);
+        let ring = story.offer(&connected, "agent1");
+        story.answer(&connected, &ring);
+        story.pass(20_000);
+        ring
+    });
+    lifecycle.advance(micros(story.now()), &mut effects);
+    lifecycle.begin_connection();
+    let mut found = snapshot(&story, &[&connected, &waiting]);
+    found.taken_at = Some(micros(story.now()));
+    found.channels.insert(story.uuid(ring.leg).as_str().into());
+    found.members[0].state = "Answered".into();
+    let dump = story.dump(connected.leg, story.now()).expect("it is up");
+    found.dumps.insert(story.uuid(connected.leg).as_str().into(), dump);
+    let open = lifecycle.open_attempts();
+    lifecycle.reconcile(&found, &open, &mut effects);
+    lifecycle.advance(lifecycle.now() + SignedDuration::from_mins(1), &mut effects);
+    let told = effects.moments.iter().map(|moment| &moment.payload);
+    let missed: Vec<_> = told.filter(|payload| payload.event == EventName::SlaMissed).collect();
+    assert_eq!(missed.iter().map(|payload| &payload.member_number).collect::<Vec<_>>(), [&Some("40712345002".into())]);
+}
+
+#[test]
 fn a_wait_goes_on_while_the_daemon_is_down() {
     let mut story = Story::heard("sla = '20s'");
-    story.caller();
+    let stay = story.caller();
     let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
     story.play(&mut lifecycle, &mut effects);
     let whole = {
@@ -135,14 +204,18 @@ fn a_wait_goes_on_while_the_daemon_is_down() {
         for (_, state) in states {
             let mut attempt: hookswitch::lifecycle::attempt::Attempt =
                 serde_json::from_str(&state).expect("reads back");
-            attempt.sla_missed = false;
+            attempt.sla_settled = false;
             restarted.restore(Kept::Open(Box::new(attempt)));
         }
         let mut later = Effects::default();
-        restarted.advance(restarted.now() + SignedDuration::from_secs(down), &mut later);
+        let open = restarted.open_attempts();
+        let taken_at = Some(restarted.now() + SignedDuration::from_secs(down));
+        restarted.reconcile(&Snapshot { taken_at, ..snapshot(&story, &[&stay]) }, &open, &mut later);
         restarted.advance(restarted.now() + SignedDuration::from_mins(5), &mut later);
         let of = |moments: &[hookswitch::moment::Moment]| {
-            moments.iter().map(|moment| (moment.payload.id, moment.payload.timestamp)).collect::<Vec<_>>()
+            let told = moments.iter().map(|moment| &moment.payload);
+            let missed = told.filter(|payload| payload.event == EventName::SlaMissed);
+            missed.map(|payload| (payload.id, payload.timestamp)).collect::<Vec<_>>()
         };
         assert_eq!(of(&later.moments), of(&whole), "down for {down} s");
     }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use hookswitch::outbox::archive::{self, ArchiveError};
-use hookswitch::outbox::deliveries::{Deliveries, Filter};
 use hookswitch::outbox::erasure::{ERASED, Erasure, erase_number};
 use hookswitch::outbox::{AttemptChange, Entry, Progress};
+use hookswitch::outbox::{Deliveries, Filter};
 
 use crate::sample::{entry, flow, key, log};
 use crate::store::{Place, close, flows};

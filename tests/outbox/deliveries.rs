@@ -15,13 +15,18 @@ struct CommandLine {
     deliveries: DeliveriesArgs,
 }
 
-/// Prints what the command prints, or its error.
-fn deliveries(outbox: &Path, arguments: &str) -> Result<String, String> {
+/// What the command prints, whether all was done that was named, or its error.
+fn outcome(outbox: &Path, arguments: &str) -> Result<(String, bool), String> {
     let arguments = std::iter::once("deliveries").chain(arguments.split_whitespace());
     let parsed = CommandLine::try_parse_from(arguments).map_err(|error| error.to_string())?;
     let mut out = Vec::new();
-    run_on(parsed.deliveries, outbox, &mut out).map_err(|error| error.to_string())?;
-    Ok(anstream::adapter::strip_str(&String::from_utf8(out).expect("text")).to_string())
+    let is_done = run_on(parsed.deliveries, outbox, &mut out).map_err(|error| error.to_string())?;
+    Ok((anstream::adapter::strip_str(&String::from_utf8(out).expect("text")).to_string(), is_done))
+}
+
+/// What the command prints, or its error.
+fn deliveries(outbox: &Path, arguments: &str) -> Result<String, String> {
+    outcome(outbox, arguments).map(|(printed, _)| printed)
 }
 
 /// An outbox with a delivered, a failed and a pending run, of two flows and three attempts.
@@ -76,6 +81,8 @@ async fn runs_are_listed_as_they_are_asked_for() {
     assert_eq!(log.listed("--queue other@default"), [0; 0]);
     assert_eq!(log.listed("--since 1h"), [2, 1, 0]);
     assert_eq!(log.listed("--since 2126-01-01T00:00:00Z"), [0; 0]);
+    assert_eq!(log.listed("--until 1h"), [0; 0]);
+    assert_eq!(log.listed("--until 2126-01-01T00:00:00Z --flow crm --state failed,pending"), [1]);
     assert_eq!(log.listed(&format!("--attempt {}", key(2).hash())), [1]);
     assert_eq!(log.listed(&format!("--attempt {}", key(3).hash().attempt_id())), [2]);
 }
@@ -100,6 +107,8 @@ async fn a_run_is_shown_with_its_payload() {
     let json = log.command(&format!("show --json whr_{run}_0")).expect("shows");
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["payload"]["event"], "missed");
+    let brief = run.to_string()[..12].to_owned();
+    assert_eq!(log.command(&format!("show {brief}")), Ok(shown));
     let unknown = "0".repeat(32);
     assert_eq!(log.command(&format!("show {unknown}")), Err(format!("there is no run {unknown}")));
 }
@@ -131,24 +140,44 @@ async fn a_run_is_shown_with_its_steps() {
 #[tokio::test]
 async fn failed_runs_are_done_again() {
     let mut log = Log::new().await;
-    assert!(log.command("retry --since 2h --flow pop").expect("retries").starts_with("0 runs"));
-    assert!(log.command("retry --since 2h --flow crm --state failed").expect("retries").starts_with("1 run is"));
+    assert_eq!(log.command("retry --since 2h --flow pop"), Ok("No run is meant.\n".into()));
+    let again = "1 run is done again, now or when the daemon runs.\n";
+    assert_eq!(log.command("retry --since 2h --flow crm --state failed").as_deref(), Ok(again));
     assert_eq!(log.opened.runs.recv().await.expect("the run").id, log.runs[1].id);
     let pending = log.runs[2].id;
-    assert!(log.command(&format!("retry {pending}")).expect("retries").starts_with("1 run is"));
+    assert_eq!(log.command(&format!("retry {pending}")).as_deref(), Ok(again));
     assert_eq!(log.opened.runs.recv().await.expect("the run").id, pending);
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_again_is_refused() {
+async fn what_cannot_be_done_again_is_told_and_stays() {
     let log = Log::new().await;
-    let delivered = log.runs[0].id;
-    let error = log.command(&format!("retry {delivered}")).expect_err("refused");
-    assert!(error.contains("is delivered"), "{error}");
-    assert!(log.command("retry").expect_err("refused").contains("say which runs"));
-    assert!(log.command("retry --flow crm --state delivered").expect_err("refused").contains("only failed ones"));
+    let path = log.directory.path().join("outbox.db");
+    let [delivered, failed, _] = &log.runs;
+    let (printed, is_done) = outcome(&path, &format!("retry {} {}", delivered.id, failed.id)).expect("retries");
+    let expected = "1 run is done again, now or when the daemon runs.\n1 run stays as it is: 1 delivered.\n";
+    assert_eq!((printed.as_str(), is_done), (expected, false));
+    for command in ["retry", "cancel"] {
+        assert!(log.command(command).expect_err("refused").contains("say which runs"), "{command}");
+    }
+    assert!(log.command("retry --state expired").expect_err("refused").contains("only with --expired"));
     assert!(log.command("retry 12").is_err());
-    assert!(log.command(&format!("retry {delivered} --flow crm")).is_err());
+}
+
+#[tokio::test]
+async fn filters_combine_and_all_means_all() {
+    let log = Log::new().await;
+    let run = log.runs[1].id;
+    assert_eq!(log.command(&format!("retry {run} --flow pop")), Ok("No run is meant.\n".into()));
+    let all = log.command("cancel --all --dry-run").expect("rehearses");
+    assert!(all.ends_with("Nothing was changed. Without --dry-run:\n1 run is cancelled.\n"), "{all}");
+    assert_eq!(all.lines().count(), 4, "{all}");
+    assert_eq!(log.listed("--state pending"), [2], "a rehearsal changes nothing");
+    let json = log.command("cancel --all --json").expect("cancels");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one line of JSON");
+    let expected = serde_json::json!({ "run": log.runs[2].id, "was": "pending", "effect": { "became": "cancelled" } });
+    assert_eq!(json, expected);
+    assert_eq!(log.listed("--state cancelled"), [2]);
 }
 
 #[test]

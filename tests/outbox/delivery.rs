@@ -11,8 +11,9 @@ use hookswitch::delivery::{Client, Limits};
 use hookswitch::esl::Nodes;
 use hookswitch::flow::{Action, Flow, Flows, Runner};
 use hookswitch::id::{FlowName, RunId};
-use hookswitch::outbox::deliveries::{Definitions, Deliveries, Story};
-use hookswitch::outbox::{Opened, Outbox, RunState, Settings};
+use hookswitch::outbox::deliveries::Story;
+use hookswitch::outbox::intervention::{Definitions, Effect, Intervention};
+use hookswitch::outbox::{Deliveries, Filter, Opened, Outbox, RunState, Settings};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -25,9 +26,9 @@ use crate::sample::{SECRET, entry, flow, http, log, moment_id, webhook};
 const SOON: [Duration; 3] = [Duration::from_millis(20); 3];
 
 /// An outbox with a runner, as the daemon has it.
-struct Daemon {
-    outbox: Outbox,
-    path: PathBuf,
+pub(crate) struct Daemon {
+    pub(crate) outbox: Outbox,
+    pub(crate) path: PathBuf,
     flows: watch::Sender<Arc<Flows>>,
     configured: Mutex<BTreeMap<FlowName, Arc<Flow>>>,
     end: CancellationToken,
@@ -36,7 +37,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(limits: Limits) -> Self {
+    pub(crate) fn start(limits: Limits) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("outbox.db");
@@ -56,13 +57,13 @@ impl Daemon {
     }
 
     /// Commits an attempt's moment that starts the flow.
-    async fn fire(&self, attempt: u32, number: u32, flow: &Arc<Flow>) -> RunId {
+    pub(crate) async fn fire(&self, attempt: u32, number: u32, flow: &Arc<Flow>) -> RunId {
         self.configure(flow);
         self.outbox.commit(entry(attempt, number, std::slice::from_ref(flow))).await.expect("commits").runs[0]
     }
 
     /// Waits until the run is over.
-    async fn over(&self, run: RunId) -> Story {
+    pub(crate) async fn over(&self, run: RunId) -> Story {
         self.until(run, RunState::is_over).await
     }
 
@@ -342,11 +343,10 @@ async fn a_daemon_that_ends_finishes_what_is_soon_done_and_leaves_the_rest_for_t
 }
 
 fn retry(daemon: &Daemon, run: RunId) {
-    let deliveries = Deliveries::open(&daemon.path).expect("opens");
-    assert_eq!(
-        deliveries.retry(run, Definitions::Own, jiff::Timestamp::now()).expect("retries"),
-        Some(RunState::Failed)
-    );
+    let mut deliveries = Deliveries::open(&daemon.path).expect("opens");
+    let retry = Intervention::Retry { with: Definitions::Own, expired: false };
+    let changes = deliveries.intervene(retry, &Filter::run(run), jiff::Timestamp::now()).expect("retries");
+    assert_eq!((changes[0].was, changes[0].effect), (RunState::Failed, Effect::Became(RunState::Pending)));
 }
 
 impl Daemon {

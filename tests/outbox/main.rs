@@ -5,6 +5,7 @@ mod archive;
 mod crash;
 mod deliveries;
 mod delivery;
+mod intervention;
 mod migration;
 mod model;
 mod receiver;

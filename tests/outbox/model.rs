@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use hookswitch::flow::Flow;
 use hookswitch::id::RunId;
-use hookswitch::outbox::deliveries::{Deliveries, Filter};
-use hookswitch::outbox::{AttemptChange, Entry, Opened, Progress, Run, RunState, Settings};
+use hookswitch::outbox::{AttemptChange, Deliveries, Entry, Filter, Opened, Progress, Run, RunState, Settings};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tempfile::TempDir;

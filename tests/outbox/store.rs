@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch::flow::Flow;
-use hookswitch::outbox::deliveries::{Definitions, Deliveries, Filter};
+use hookswitch::outbox::intervention::{Change, Definitions, Effect, Intervention};
 use hookswitch::outbox::{
-    AttemptChange, Entry, Health, OpenErrorCause, Opened, Outbox, Progress, RunState, SchemaError, Settings,
+    AttemptChange, Deliveries, Entry, Filter, Health, OpenErrorCause, Opened, Outbox, Progress, RunState, SchemaError,
+    Settings,
 };
 use tempfile::TempDir;
 
@@ -246,7 +247,10 @@ async fn a_run_retried_by_another_process_is_taken_up() {
     let listed = deliveries.list(&Filter::default(), 10).expect("lists");
     assert_eq!(listed[0].state, RunState::Failed);
     assert_eq!(listed[0].error.as_deref(), Some("refused"));
-    assert_eq!(deliveries.retry_all(&Filter::default(), Definitions::Own, jiff::Timestamp::now()).expect("retries"), 1);
+    let retry = Intervention::Retry { with: Definitions::Own, expired: false };
+    let changes = deliveries.intervene(retry, &Filter::default(), jiff::Timestamp::now()).expect("retries");
+    let (was, effect) = (RunState::Failed, Effect::Became(RunState::Pending));
+    assert_eq!(changes, [Change { run: run.id, was, effect }]);
     let again = tokio::time::timeout(Duration::from_secs(60), opened.runs.recv()).await.expect("in time");
     assert_eq!(again.expect("a run").id, run.id);
 }

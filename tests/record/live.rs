@@ -9,9 +9,10 @@ use std::time::Duration;
 use hookswitch::config::Config;
 use hookswitch::daemon::Daemon;
 use hookswitch::esl::Nodes;
-use hookswitch::esl::command::Password;
+use hookswitch::esl::command::{Password, Subscription};
 use hookswitch::esl::link::NodeAddress;
-use hookswitch::node::follower::{Order, Surroundings};
+use hookswitch::node::follower::Order;
+use hookswitch::node::surroundings::Surroundings;
 use hookswitch::node::{Follower, LiveAttempts};
 use hookswitch::outbox::store::{Opened, Settings as OutboxSettings};
 use hookswitch::recording::mark::Writer;
@@ -128,6 +129,7 @@ async fn what_a_follower_was_fed_through_a_gap_replays_to_what_was_committed() {
         password: Password::new(DEFAULT_PASSWORD).expect("can be sent"),
         connect_timeout: Duration::from_secs(10),
         silence_timeout: Duration::from_secs(60),
+        subscription: Subscription::default(),
     };
     // So little room that the events of one moment of the simulation are too many.
     let outbox = Some(opened.outbox.clone());

@@ -45,7 +45,9 @@ impl Request {
             timeout: Duration::from_secs(60),
             keep_answer: false,
         };
-        let verdict = Client::new(Limits::default()).expect("a client").send(attempted).await.verdict;
+        let client = Client::new(Limits::default()).expect("a client");
+        let permit = client.permit(&attempted.request).await;
+        let verdict = client.send(permit, attempted).await.verdict;
         assert_eq!(verdict, Verdict::Delivered);
         Self::of(&server.received_requests().await.expect("kept")[0])
     }

@@ -17,6 +17,8 @@ const TOLERANCE_SEC: f64 = 0.0101;
 pub(crate) struct Truth {
     /// Its name.
     pub(crate) recording: String,
+    /// The configuration beside it with which it is to be replayed, where its queues have a source of their own.
+    pub(crate) config: Option<String>,
     /// The attempts, in the order in which they joined.
     pub(crate) attempts: Vec<Attempt>,
 }
@@ -24,9 +26,10 @@ pub(crate) struct Truth {
 /// What happened to one attempt.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Attempt {
-    queue: String,
-    number: String,
-    member_channel_id: String,
+    pub(crate) queue: String,
+    /// The member's number; none where the member was never called.
+    number: Option<String>,
+    member_channel_id: Option<String>,
     hooks: Vec<String>,
     offers: Vec<(String, String)>,
     #[serde(default)]
@@ -47,12 +50,8 @@ impl Truth {
     pub(crate) fn compare(&self, moments: &[Payload]) -> Vec<String> {
         let mut left: Vec<(String, Vec<&Payload>)> = Vec::new();
         for moment in moments {
-            let key = format!(
-                "{} {} {}",
-                moment.queue_name.as_ref().map_or("", |name| name.as_str()),
-                moment.member_channel_id.as_ref().map_or("", |id| id.as_str()),
-                moment.attempt_id.unwrap_or(0)
-            );
+            let queue = moment.queue_name.as_ref().map_or("", |name| name.as_str());
+            let key = format!("{queue} {}", moment.attempt_id.unwrap_or(0));
             match left.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, moments)) => moments.push(moment),
                 None => left.push((key, vec![moment])),
@@ -60,10 +59,9 @@ impl Truth {
         }
         let mut differences = Vec::new();
         for attempt in &self.attempts {
-            let start = format!("{} {} ", attempt.queue, attempt.member_channel_id);
-            match left.iter().position(|(key, _)| key.starts_with(&start)) {
+            match left.iter().position(|(_, moments)| attempt.is_told_by(moments)) {
                 Some(place) => differences.extend(attempt.compare(&left.remove(place).1)),
-                None => differences.push(format!("{}: nothing was told of it", attempt.number)),
+                None => differences.push(format!("{}: nothing was told of it", attempt.name())),
             }
         }
         differences.extend(left.into_iter().map(|(key, _)| format!("{key}: there was no such attempt")));
@@ -72,19 +70,30 @@ impl Truth {
 }
 
 impl Attempt {
+    /// Whether these are its moments. Before the member is called they name no channel.
+    fn is_told_by(&self, moments: &[&Payload]) -> bool {
+        let of_queue = |moment: &&Payload| moment.queue_name.as_ref().is_some_and(|name| name.as_str() == self.queue);
+        let channel = moments.iter().find_map(|moment| moment.member_channel_id.as_ref());
+        moments.iter().all(of_queue) && channel.map(|channel| channel.as_str()) == self.member_channel_id.as_deref()
+    }
+
+    fn name(&self) -> &str {
+        self.number.as_deref().unwrap_or("a member who was not called")
+    }
+
     fn compare(&self, moments: &[&Payload]) -> Vec<String> {
         let mut differences = Vec::new();
         let mut differs = |what: &str, told: String, truth: String| {
             if told != truth {
-                differences.push(format!("{}: {what} is {told}, in truth {truth}", self.number));
+                differences.push(format!("{}: {what} is {told}, in truth {truth}", self.name()));
             }
         };
         let told: Vec<_> = moments.iter().map(|moment| hook(moment)).collect();
         differs("the story", format!("{:?}", by_agent(&told)), format!("{:?}", by_agent(&self.hooks)));
         let sequence: Vec<_> = moments.iter().map(|moment| moment.sequence.unwrap_or(0) as usize).collect();
         differs("the sequence", format!("{sequence:?}"), format!("{:?}", (1..=moments.len()).collect::<Vec<_>>()));
-        for moment in moments {
-            differs("member_number", format!("{:?}", moment.member_number), format!("{:?}", Some(&self.number)));
+        for moment in moments.iter().filter(|moment| moment.member_channel_id.is_some()) {
+            differs("member_number", format!("{:?}", moment.member_number), format!("{:?}", self.number));
         }
         let leaving = moments.iter().find(|moment| moment.event == EventName::Leaving);
         differs("open", leaving.is_none().to_string(), self.open.to_string());

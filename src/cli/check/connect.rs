@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use super::counted;
 use crate::config::Config;
 use crate::config::freeswitch::FreeswitchNode;
+use crate::config::queue::QueueSource;
 use crate::esl::command::Command;
 use crate::esl::commands::Commands;
 use crate::esl::link::{self, ConnectionState, Link};
@@ -44,7 +45,9 @@ pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result
         // Which queues are missing is known only where every node has answered.
         return Ok(false);
     }
-    for name in config.queue_names().filter(|name| !queues.contains(*name)) {
+    // mod_callcenter lists its own queues only.
+    let callcenters = config.queue_names().filter(|name| config.source(name) == QueueSource::Callcenter);
+    for name in callcenters.filter(|name| !queues.contains(*name)) {
         writeln!(out, "No FreeSWITCH has the queue `{name}` that is configured.")?;
         is_well = false;
     }

@@ -8,7 +8,8 @@ use anstyle::Style;
 
 use super::receiver::Arrival;
 use super::tally::Tally;
-use crate::cli::line::{column, moment_line, span};
+use crate::cli::line::{moment_line, span};
+use crate::cli::printable::column;
 
 const BOLD: Style = Style::new().bold();
 

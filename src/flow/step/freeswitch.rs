@@ -28,7 +28,7 @@ const UNDEFINED: &str = "_undef_";
 
 /// Why a command can't be made.
 #[derive(Debug, thiserror::Error)]
-enum PlanError {
+pub(super) enum PlanError {
     #[error(transparent)]
     Template(#[from] RenderError),
     /// Says not what was refused, which is a call's data.
@@ -106,7 +106,10 @@ fn text(answer: Bytes) -> String {
 fn outcome(error: CommandError) -> Outcome {
     match error {
         CommandError::Refused(refusal) => Outcome::Failed { reason: format!("FreeSWITCH refused: {refusal}") },
-        CommandError::NotConnected(_) | CommandError::TimedOut | CommandError::Lost(_) | CommandError::ShutDown => {
+        CommandError::NotConnected(Some(exit)) => {
+            Outcome::Retry { reason: format!("FreeSWITCH is not connected: {exit}"), after: None }
+        }
+        CommandError::NotConnected(None) | CommandError::TimedOut | CommandError::Lost(_) | CommandError::ShutDown => {
             Outcome::Retry { reason: error.to_string(), after: None }
         }
     }
@@ -114,7 +117,7 @@ fn outcome(error: CommandError) -> Outcome {
 
 impl CommandPlan {
     /// Makes the command, whose type refuses whatever would be more than one.
-    fn fill_in(&self, around: Surroundings<'_>) -> Result<Command, PlanError> {
+    pub(super) fn fill_in(&self, around: Surroundings<'_>) -> Result<Command, PlanError> {
         let fields = around.context.fields();
         let channel = |channel: &CommandTemplate| channel.render(fields).map(ChannelUuid::new);
         Ok(match self {

@@ -15,17 +15,24 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
         Ok(request) => request,
         Err(error) => return StepEnd::failed(error),
     };
+    let permit = around.client.permit(&request).await;
+    if around.cancellations.contains(around.run) {
+        return StepEnd::untried(Outcome::Cancelled);
+    }
     let webhook_id = webhook_id(around.run, path);
     let Sent { record, verdict, answer } = around
         .client
-        .send(Attempted {
-            step: path,
-            webhook_id: &webhook_id,
-            request,
-            keys: &step.keys,
-            timeout: step.timeout,
-            keep_answer: save.is_some(),
-        })
+        .send(
+            permit,
+            Attempted {
+                step: path,
+                webhook_id: &webhook_id,
+                request,
+                keys: &step.keys,
+                timeout: step.timeout,
+                keep_answer: save.is_some(),
+            },
+        )
         .await;
     let outcome = match (verdict, answer) {
         (Verdict::Delivered, Some(answer)) => Outcome::done(save, || result(&answer)),

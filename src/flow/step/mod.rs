@@ -3,18 +3,24 @@
 mod choice;
 mod freeswitch;
 mod http;
+mod intent;
 mod log;
 mod queue_info;
 mod set;
 mod stop;
 mod wait;
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
 pub use http::webhook_id;
+pub use intent::Intent;
 pub use wait::parse_wait;
 
 use super::action::Action;
@@ -23,6 +29,7 @@ use super::definition::{Step, StepKind};
 use crate::delivery::{Client, TryRecord, Verdict};
 use crate::esl::Nodes;
 use crate::id::RunId;
+use crate::outbox::Cancellations;
 
 /// All that a step works with.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +44,8 @@ pub struct Surroundings<'a> {
     pub client: &'a Client,
     /// Where commands are given.
     pub nodes: &'a Nodes,
+    /// The runs that are not to go on.
+    pub cancellations: &'a Cancellations,
 }
 
 impl Surroundings<'_> {
@@ -89,6 +98,8 @@ pub enum Outcome {
         /// Why, for a person.
         reason: String,
     },
+    /// It was not begun, because the run is cancelled.
+    Cancelled,
 }
 
 /// What a step that is done leaves behind.
@@ -112,7 +123,7 @@ impl StepEnd {
     }
 
     /// A step in which the program itself failed.
-    pub(super) fn panicked() -> Self {
+    fn panicked() -> Self {
         Self::failed("the program failed in this step, which is a bug of it")
     }
 }
@@ -136,8 +147,17 @@ impl From<Verdict> for Outcome {
 }
 
 impl Step {
-    /// Does the step once.
+    /// Does the step once. A panic in it, which is a bug of ours, leaves it with an end.
     pub async fn perform(&self, around: Surroundings<'_>) -> StepEnd {
+        let mut performed = pin!(self.perform_by_kind(around));
+        let poll = |context: &mut std::task::Context<'_>| {
+            let polled = catch_unwind(AssertUnwindSafe(|| performed.as_mut().poll(context)));
+            polled.unwrap_or_else(|_| Poll::Ready(StepEnd::panicked()))
+        };
+        poll_fn(poll).await
+    }
+
+    async fn perform_by_kind(&self, around: Surroundings<'_>) -> StepEnd {
         let save = self.save.as_deref();
         match &self.kind {
             StepKind::Do(action) => match &**action {

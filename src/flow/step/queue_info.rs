@@ -6,17 +6,15 @@ use super::freeswitch::{Given, give};
 use super::{Outcome, StepEnd, Surroundings};
 use crate::esl::command::Command;
 use crate::flow::action::QueueInfoStep;
+use crate::flow::template::RenderError;
 use crate::freeswitch::QueueInfo;
 use crate::freeswitch::snapshot::callcenter_rows;
 use crate::id::QueueName;
 
 pub(super) async fn perform(step: &QueueInfoStep, path: &str, save: Option<&str>, around: Surroundings<'_>) -> StepEnd {
-    let queue = match &step.queue {
-        None => around.context.queue(),
-        Some(queue) => match queue.render(around.context.fields()) {
-            Ok(queue) => QueueName::new(queue),
-            Err(error) => return StepEnd::failed(error),
-        },
+    let queue = match queue(step, around) {
+        Ok(queue) => queue,
+        Err(error) => return StepEnd::failed(error),
     };
     let given = give(Command::queue_members(&queue), step.timeout, path, around).await;
     let Ok(members) = given.answer else { return ended(given) };
@@ -32,6 +30,14 @@ pub(super) async fn perform(step: &QueueInfoStep, path: &str, save: Option<&str>
         (Err(error), _) | (_, Err(error)) => Outcome::Failed { reason: error.to_string() },
     };
     StepEnd { attempted: Some(given.record), outcome }
+}
+
+/// The queue that is asked about.
+pub(super) fn queue(step: &QueueInfoStep, around: Surroundings<'_>) -> Result<QueueName, RenderError> {
+    match &step.queue {
+        None => Ok(around.context.queue()),
+        Some(queue) => queue.render(around.context.fields()).map(QueueName::new),
+    }
 }
 
 /// A question without an answer.

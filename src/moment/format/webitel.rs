@@ -54,6 +54,7 @@ const FIELDS: &[Field] = &[
     ("timestamp", |payload| millis(Some(payload.timestamp))),
     ("joined_at", |payload| millis(payload.joined_at)),
     ("bridged_at", |payload| millis(payload.bridged_at)),
+    ("test", |payload| payload.test.then(|| "true".to_owned())),
 ];
 
 pub(super) fn body(payload: &RawValue) -> Result<Vec<u8>, serde_json::Error> {

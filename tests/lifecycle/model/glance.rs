@@ -2,8 +2,8 @@
 
 use hookswitch::freeswitch::Snapshot;
 use hookswitch::freeswitch::snapshot::MemberRow;
-use hookswitch::lifecycle::machine::OpenStays;
 use hookswitch::lifecycle::memory;
+use hookswitch::lifecycle::survey::OpenStays;
 use hookswitch::moment::value::CcResult;
 use serde_json::json;
 

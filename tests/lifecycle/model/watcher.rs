@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hookswitch::id::AttemptHash;
 use hookswitch::lifecycle::kept::Kept;
-use hookswitch::lifecycle::machine::OpenStays;
+use hookswitch::lifecycle::survey::OpenStays;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::Payload;
 use jiff::{SignedDuration, Timestamp};

@@ -180,7 +180,7 @@ impl Story {
         self.channel(Channel { caller: caller.into(), dialled: dialled.into(), ..Channel::default() })
     }
 
-    fn channel(&mut self, channel: Channel) -> Leg {
+    pub(super) fn channel(&mut self, channel: Channel) -> Leg {
         let leg = Leg(self.channels.len());
         let uuid = format!("channel-{}", leg.0);
         self.channels.push(Channel { uuid, created_at: self.now, ..channel });
@@ -473,13 +473,13 @@ impl Story {
         draft.header("CC-Member-CID-Number", &self.channels[stay.leg.0].caller);
     }
 
-    fn of_channel(&mut self, name: &str, leg: Leg) {
+    pub(super) fn of_channel(&mut self, name: &str, leg: Leg) {
         let mut draft = self.draft(name);
         self.write(leg, &mut draft);
         self.send(name, draft);
     }
 
-    fn write(&mut self, leg: Leg, draft: &mut Draft) {
+    pub(super) fn write(&mut self, leg: Leg, draft: &mut Draft) {
         let channel = self.channels[leg.0].clone();
         channel.write(draft);
         self.past.push((self.now, leg, channel));
@@ -504,13 +504,13 @@ impl Story {
         (0..self.channels.len()).map(Leg).filter(move |leg| self.lives(*leg, at))
     }
 
-    fn draft(&mut self, name: &str) -> Draft {
+    pub(super) fn draft(&mut self, name: &str) -> Draft {
         let node = &mut self.nodes[0];
         node.sequence += 1;
         Draft::new(name, &node.core, node.sequence, self.now + node.ahead)
     }
 
-    fn send(&mut self, name: &str, draft: Draft) {
+    pub(super) fn send(&mut self, name: &str, draft: Draft) {
         if !self.is_lost {
             let Place { name: node, ahead, .. } = self.nodes[0].clone();
             let (happens_at, arrives_at) = (self.now + ahead, self.now + self.delay + ahead);

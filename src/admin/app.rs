@@ -1,0 +1,116 @@
+//! What the endpoints see of the daemon.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use tokio::sync::watch;
+
+use super::problem::Problem;
+use super::rate::Rates;
+use crate::config::{Config, HttpSettings};
+use crate::delivery::Client;
+use crate::esl::Nodes;
+use crate::id::QueueName;
+use crate::lifecycle::told::{Acknowledgement, Refusal};
+use crate::node::reception::TellError;
+use crate::node::{Desk, LiveAttempts};
+use crate::outbox::deliveries::DeliveriesError;
+use crate::outbox::{Deliveries, Outbox};
+use crate::signal::Telling;
+
+/// What all endpoints share; clones are handles to the same.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Shared>);
+
+/// What the daemon shares with its endpoints.
+#[derive(Debug)]
+pub struct Shared {
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// The HTTP interface's settings in force.
+    pub settings: watch::Receiver<Arc<HttpSettings>>,
+    /// The outbox's handle.
+    pub outbox: Outbox,
+    /// The outbox's file, which the delivery log is read from.
+    pub outbox_path: PathBuf,
+    /// The live attempts.
+    pub live: LiveAttempts,
+    /// The links to all nodes.
+    pub nodes: Nodes,
+    /// What sends.
+    pub client: Arc<Client>,
+    /// Where what happens in queues outside FreeSWITCH is told.
+    pub desk: Desk,
+    /// How many requests came from whom.
+    pub rates: Rates,
+}
+
+impl App {
+    /// Shares this.
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.borrow().clone()
+    }
+
+    /// The HTTP interface's settings in force.
+    pub fn settings(&self) -> Arc<HttpSettings> {
+        self.settings.borrow().clone()
+    }
+
+    /// Tells something of a queue outside FreeSWITCH; it is durable when it is acknowledged.
+    pub async fn tell(&self, queue: String, key: &str, telling: Telling) -> Result<Acknowledgement, Problem> {
+        // An attempt that can't be named isn't there.
+        let key = key.parse().map_err(|error| Problem::not_found(format!("`{key}`: {error}")))?;
+        self.desk.tell(QueueName::new(queue), key, telling).await.map_err(Problem::from)
+    }
+
+    /// Reads the delivery log, on a thread of its own.
+    pub async fn deliveries<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(Deliveries) -> Result<T, DeliveriesError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let path = self.outbox_path.clone();
+        let read = tokio::task::spawn_blocking(move || Deliveries::open(&path).and_then(read)).await;
+        match read {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(error)) => Err(Problem::unavailable(error.to_string())),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}
+
+impl From<TellError> for Problem {
+    fn from(error: TellError) -> Self {
+        let detail = error.to_string();
+        let conflict = |kind, title| Self::of_kind(StatusCode::CONFLICT, kind, title, &*detail);
+        let refusal = match error {
+            TellError::Closed(_) => return Self::unavailable(detail),
+            TellError::Refused(refusal) => refusal,
+        };
+        match refusal {
+            Refusal::Queue(_) | Refusal::Attempt { .. } => Self::not_found(detail),
+            Refusal::TooManyAttempts => Self::unavailable(detail),
+            Refusal::OtherContent(_) => conflict("urn:hookswitch:other-content", "Told before with another content"),
+            Refusal::HasLeft => conflict("urn:hookswitch:has-left", "The attempt has left"),
+            Refusal::Order(_) => conflict("urn:hookswitch:wrong-order", "This can't follow what was told before"),
+            Refusal::TooEarly { .. } | Refusal::InFuture { .. } => {
+                conflict("urn:hookswitch:wrong-time", "This can't have happened then")
+            }
+            Refusal::TooManySignals => conflict("urn:hookswitch:too-many-signals", "Too many signals"),
+        }
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

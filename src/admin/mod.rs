@@ -1,0 +1,32 @@
+//! The HTTP interface: figures, health, what the daemon knows, and signals for queues outside FreeSWITCH.
+//!
+//! ```text
+//! TCP ──> server ──────────> router ─────> gate ──────────────────────> endpoint ───────> App
+//!         connections,       routes from   Host, origin, token, role,   one file for      what the daemon shares
+//!         limits of time     endpoints     rate                         each
+//! ```
+//!
+//! - [`endpoint`]: the endpoints. What one says of itself (path, role, schemas) makes its route, its guard and its part of
+//!   the description, so these can't disagree.
+//! - [`app`]: what the endpoints see of the daemon.
+//! - [`interface`]: all of it at work; [`server`]: connections; [`gate`], [`rate`]: who is let in; [`role`]: what for.
+//! - [`body`]: reading a request; [`problem`]: saying what is wrong with it.
+//! - [`openapi`]: the description, `docs/openapi.json`.
+
+pub mod app;
+pub mod body;
+pub mod endpoint;
+pub mod gate;
+pub mod interface;
+pub mod openapi;
+pub mod problem;
+pub mod rate;
+pub mod role;
+mod router;
+pub mod server;
+
+pub use app::App;
+pub use interface::Interface;
+pub use problem::Problem;
+pub use role::Role;
+pub use server::Server;

@@ -1,0 +1,181 @@
+//! How an attempt is offered: what each fact about an agent changes of its offers.
+
+use jiff::Timestamp;
+
+use super::attempt::{Attempt, Loss};
+use super::leg::{Leg, LegEnd, LegIdentity, UnclaimedLeg};
+use super::offer::{Offer, OfferState};
+use super::world::Occasion;
+use crate::freeswitch::channel::ChannelData;
+use crate::freeswitch::header as h;
+use crate::id::ChannelUuid;
+use crate::moment::EventName;
+
+impl Attempt {
+    /// The attempt is offered to an agent; false if it has been offered to the same one again meanwhile. An earlier offer
+    /// is over then, even if nobody saw how.
+    pub fn offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, standby: bool) -> bool {
+        let latest = self.offers.iter_mut().rfind(|offer| offer.agent.as_str() == agent);
+        if let Some(latest) = latest.filter(|latest| latest.inferred && occasion.at <= latest.offered_at) {
+            latest.inferred = false;
+            latest.standby = standby;
+            latest.offered_at = occasion.at;
+            return true;
+        }
+        if self.offers.iter().any(|offer| offer.agent.as_str() == agent && occasion.at < offer.offered_at) {
+            return false;
+        }
+        self.close_forgotten_offer(occasion, agent);
+        let index = self.add_offer(agent, standby, occasion.at);
+        if standby || self.offers[index].leg().is_some() {
+            self.announce(occasion, index);
+        }
+        true
+    }
+
+    /// A leg was made, or answered, on which an agent is called.
+    pub fn add_leg(&mut self, occasion: &mut Occasion<'_>, agent: &str, leg: ChannelUuid, data: ChannelData<'_>) {
+        self.dirty = true;
+        let its_own = self.offers.iter().rposition(|offer| offer.has_leg(leg.as_str()));
+        let Some(index) = its_own.or_else(|| self.open_offer(agent, occasion.at)) else {
+            let seen = self.unclaimed_legs.iter().position(|unclaimed| unclaimed.leg.channel == leg);
+            let index = seen.unwrap_or_else(|| {
+                let (leg, identity) = (Leg::new(leg), LegIdentity::default());
+                self.unclaimed_legs.push(UnclaimedLeg { agent: agent.into(), leg, identity });
+                self.unclaimed_legs.len() - 1
+            });
+            self.unclaimed_legs[index].identity.absorb(data);
+            return;
+        };
+        let offer = &mut self.offers[index];
+        offer.add_leg(Leg::new(leg));
+        offer.identity.absorb(data);
+        if offer.is_open() {
+            self.announce(occasion, index);
+        }
+    }
+
+    /// An agent's leg was answered. Where the agent must still accept with a key, that is no answer yet.
+    pub fn answer_leg(&mut self, occasion: &mut Occasion<'_>, leg: &str, data: ChannelData<'_>) {
+        let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(leg)) else { return };
+        if !data.needs_confirmation() {
+            self.answer(occasion, index, data.answered_at().unwrap_or(occasion.at));
+        }
+    }
+
+    /// mod_callcenter is about to connect an agent; false if that offer is over.
+    pub fn start_bridge(&mut self, occasion: &mut Occasion<'_>, agent: &str, data: ChannelData<'_>) -> bool {
+        let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
+        let offer = &mut self.offers[index];
+        offer.identity.absorb(data);
+        if let Some(leg) = data.header(h::CC_AGENT_UUID).or_else(|| data.uuid()) {
+            offer.choose_leg(ChannelUuid::new(leg));
+        }
+        self.announce(occasion, index);
+        self.answer(occasion, index, occasion.at);
+        true
+    }
+
+    /// The agent was not reached; false if that offer is over already.
+    pub fn fail_offer(&mut self, occasion: &mut Occasion<'_>, agent: &str, cause: &str) -> bool {
+        let Some(index) = self.offer_told_by(agent, occasion.at) else { return false };
+        self.offers[index].state =
+            OfferState::Failing { cause: cause.to_owned(), at: occasion.at, seen_at: occasion.now };
+        self.dirty = true;
+        true
+    }
+
+    /// The agent's status changed to one in which mod_callcenter takes its offers back.
+    pub fn agent_left(&mut self, agent: &str, at: Timestamp) {
+        for offer in self.offers.iter_mut().filter(|offer| offer.is_open() && offer.agent.as_str() == agent) {
+            offer.agent_left_at = Some(at);
+            self.dirty = true;
+        }
+    }
+
+    /// An agent's leg ended.
+    pub fn end_leg(&mut self, channel: &str, at: Timestamp, data: ChannelData<'_>) {
+        let end = LegEnd::read(at, data);
+        self.dirty = true;
+        for offer in &mut self.offers {
+            offer.end_leg(channel, &end);
+        }
+        for unclaimed in self.unclaimed_legs.iter_mut().filter(|unclaimed| unclaimed.leg.channel.as_str() == channel) {
+            unclaimed.leg.end = Some(end.clone());
+        }
+    }
+
+    /// FreeSWITCH does not have an agent's leg any more, and nobody has seen how it ended.
+    pub fn lose_leg(&mut self, channel: &str, loss: Loss) {
+        for leg in self.offers.iter_mut().filter(|offer| offer.is_open()).flat_map(|offer| &mut offer.legs) {
+            if leg.channel.as_str() == channel && leg.end.is_none() {
+                leg.loss.get_or_insert_with(|| loss.clone());
+                self.dirty = true;
+            }
+        }
+    }
+
+    /// Whether the channel is an agent's leg that has ended.
+    pub fn has_ended_leg(&self, channel: &str) -> bool {
+        let legs = self.offers.iter().flat_map(|offer| &offer.legs);
+        let mut legs = legs.chain(self.unclaimed_legs.iter().map(|unclaimed| &unclaimed.leg));
+        legs.any(|leg| leg.channel.as_str() == channel && leg.end.is_some())
+    }
+
+    /// The latest offer to the agent that had been made by then and is not over.
+    pub fn open_offer(&self, agent: &str, at: Timestamp) -> Option<usize> {
+        let is_meant = |offer: &Offer| offer.is_open() && offer.agent.as_str() == agent && offer.offered_at <= at;
+        self.offers.iter().rposition(is_meant)
+    }
+
+    /// The offer that an event must be about: the open one, else one whose beginning was not seen; none if that offer, or
+    /// the member's stay, is over.
+    fn offer_told_by(&mut self, agent: &str, at: Timestamp) -> Option<usize> {
+        self.open_offer(agent, at).or_else(|| {
+            let latest = self.offers.iter().rfind(|offer| offer.agent.as_str() == agent);
+            let is_past = latest.is_some_and(|offer| offer.is_past(at)) || self.left_at().is_some();
+            (!is_past).then(|| self.infer_offer(agent, at))
+        })
+    }
+
+    /// Tells `offering`, unless it was told.
+    pub fn announce(&mut self, occasion: &mut Occasion<'_>, index: usize) {
+        if !std::mem::replace(&mut self.offers[index].announced, true) {
+            let (at, synthetic) = (self.offers[index].offered_at, self.offers[index].inferred);
+            self.tell(occasion, EventName::Offering, Some(index), at, synthetic);
+        }
+    }
+
+    pub(super) fn infer_offer(&mut self, agent: &str, at: Timestamp) -> usize {
+        let index = self.add_offer(agent, false, at);
+        self.offers[index].inferred = true;
+        index
+    }
+
+    fn add_offer(&mut self, agent: &str, standby: bool, at: Timestamp) -> usize {
+        let ordinal = self.offers.iter().filter(|offer| offer.agent.as_str() == agent).count();
+        let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        let mut offer = Offer::new(agent.into(), ordinal, standby, at);
+        for unclaimed in self.unclaimed_legs.extract_if(.., |unclaimed| unclaimed.agent.as_str() == agent) {
+            offer.add_leg(unclaimed.leg);
+            offer.identity = unclaimed.identity;
+        }
+        self.offers.push(offer);
+        self.offers.len() - 1
+    }
+
+    fn answer(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp) {
+        self.answer_as(occasion, index, at, false);
+    }
+
+    pub(super) fn answer_as(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp, synthetic: bool) {
+        if self.offers[index].answered_at.is_none() {
+            self.announce(occasion, index);
+            self.offers[index].answered_at = Some(at);
+            self.tell(occasion, EventName::Answered, Some(index), at, synthetic);
+            if let Some(bridged_at) = self.bridge.as_ref().filter(|bridge| bridge.offer != index).map(|b| b.at) {
+                self.close_beaten_offers(occasion, bridged_at);
+            }
+        }
+    }
+}

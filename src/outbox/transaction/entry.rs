@@ -1,0 +1,119 @@
+//! Storing what is committed: moments, the runs that they start, and the attempts' new states.
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::Work;
+use crate::outbox::entry::PlannedRun;
+use crate::outbox::outbox::Committed;
+use crate::outbox::prepared::{PreparedChange, PreparedEntry, PreparedMoment};
+use crate::outbox::run::{BeganWith, Run, RunState};
+
+impl Work<'_> {
+    /// Stores an entry. Moments that are there already are passed over with their runs.
+    pub(in crate::outbox) fn commit(&mut self, entry: &PreparedEntry) -> rusqlite::Result<Committed> {
+        let mut committed = Committed::default();
+        for moment in &entry.moments {
+            let Some(row) = self.insert_moment(moment)? else { continue };
+            committed.moments.push(moment.id);
+            for run in &moment.runs {
+                if self.insert_run(row, moment, run)? {
+                    committed.runs.push(run.id);
+                }
+            }
+        }
+        for change in &entry.attempts {
+            self.change_attempt(change)?;
+        }
+        Ok(committed)
+    }
+
+    fn insert_moment(&mut self, moment: &PreparedMoment) -> rusqlite::Result<Option<i64>> {
+        let known = "SELECT EXISTS (SELECT 1 FROM moment WHERE hash = ?1)";
+        if self.connection.prepare_cached(known)?.query_row([moment.id.as_bytes()], |row| row.get(0))? {
+            return Ok(None);
+        }
+        let variables = self.store_variables(moment)?;
+        let sql = "INSERT INTO moment (hash, attempt, queue, event, committed_at_ms, payload, variables) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let row = self.connection.prepare_cached(sql)?.insert(params![
+            moment.id.as_bytes(),
+            moment.attempt.as_bytes(),
+            moment.queue,
+            moment.event.as_str(),
+            self.now_ms,
+            moment.payload.head,
+            variables
+        ])?;
+        Ok(Some(row))
+    }
+
+    fn insert_run(&mut self, moment_row: i64, moment: &PreparedMoment, run: &PlannedRun) -> rusqlite::Result<bool> {
+        let PlannedRun { id, hook, flow, expires_after } = run;
+        let expires_at = expires_after.map(|after| moment.happened_at.saturating_add(after).unwrap_or(Timestamp::MAX));
+        if let Some(definition) = &flow.definition {
+            self.store_definition(definition)?;
+        }
+        let state = if flow.ordered && self.first_open(moment.attempt.as_bytes(), &flow.name)?.is_some() {
+            RunState::Waiting
+        } else if self.desk.sit(&flow.name, self.now_ms) {
+            RunState::Running
+        } else {
+            RunState::Pending
+        };
+        let sql = "INSERT OR IGNORE INTO run (hash, moment, attempt, hook, flow, ordered, state, created_at_ms, due_at_ms, \
+                   definition, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)";
+        let inserted = self.connection.prepare_cached(sql)?.execute(params![
+            id.as_bytes(),
+            moment_row,
+            moment.attempt.as_bytes(),
+            hook,
+            flow.name.as_str(),
+            flow.ordered,
+            state,
+            self.now_ms,
+            flow.definition.as_ref().map(|definition| definition.hash.as_bytes()),
+            expires_at.map(Timestamp::as_millisecond)
+        ])?;
+        match state {
+            RunState::Running if inserted == 0 => self.desk.rise(&flow.name),
+            RunState::Running => self.ready.push(Run {
+                row: self.connection.last_insert_rowid(),
+                id: *id,
+                flow: flow.name.clone(),
+                began_with: BeganWith::Flow(flow.clone()),
+                payload: moment.whole.clone(),
+                step: 0,
+                step_tries: 0,
+                tries: 0,
+                expires_at,
+                resumed_at: None,
+                saved: Vec::new(),
+            }),
+            RunState::Pending => self.desk.note_due(&flow.name, self.now_ms),
+            RunState::Waiting
+            | RunState::Delivered
+            | RunState::Failed
+            | RunState::Expired
+            | RunState::Cancelling
+            | RunState::Cancelled => {}
+        }
+        Ok(inserted == 1)
+    }
+
+    fn change_attempt(&mut self, change: &PreparedChange) -> rusqlite::Result<()> {
+        match change {
+            PreparedChange::Keep { hash, key, state } => {
+                let sql = "INSERT INTO attempt (hash, key, state) VALUES (?1, ?2, ?3) \
+                           ON CONFLICT (hash) DO UPDATE SET state = excluded.state";
+                self.connection.prepare_cached(sql)?.execute(params![hash.as_bytes(), key, state])?;
+            }
+            PreparedChange::Forget(hash) => {
+                let sql = "DELETE FROM attempt WHERE hash = ?1";
+                self.connection.prepare_cached(sql)?.execute([hash.as_bytes()])?;
+                self.stored.variables.remove(hash);
+            }
+        }
+        Ok(())
+    }
+}

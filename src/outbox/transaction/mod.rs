@@ -1,0 +1,28 @@
+//! What is done within one transaction of the writer.
+//!
+//! - [`entry`]: storing what is committed.
+//! - [`report`]: storing what runs have come to.
+//! - [`turn`]: whose turn it is: handing runs over that are due, or that nobody is before any more.
+//! - [`stored`]: what need not be stored again.
+
+mod entry;
+mod report;
+mod stored;
+mod turn;
+
+use rusqlite::Connection;
+
+pub(super) use stored::Stored;
+
+use super::desk::Desk;
+use super::run::Run;
+
+/// One transaction at work.
+pub(super) struct Work<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) desk: &'a mut Desk,
+    pub(super) stored: &'a mut Stored,
+    pub(super) now_ms: i64,
+    /// Runs to be handed over once the transaction is committed.
+    pub(super) ready: Vec<Run>,
+}
