@@ -21,14 +21,27 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("a readable document")
 }
 
+/// Every document for users.
+fn documents() -> Vec<String> {
+    let files = |directory: &str| {
+        let entries = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory).read_dir().expect("is there");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
+        names.filter(|name| name.ends_with(".md")).map(|name| format!("{directory}/{name}")).collect::<Vec<_>>()
+    };
+    let mut documents =
+        [vec!["README.md".into(), "conf/README.md".into()], files("docs"), files("docs/steps")].concat();
+    documents.sort();
+    documents
+}
+
 #[test]
 fn every_configuration_in_the_documents_is_good() {
     let mut checked = 0;
-    for name in ["README.md", "docs/api.md", "docs/configuration.md", "docs/operation.md", "docs/queues.md"] {
-        let text = read(name);
+    for name in documents() {
+        let text = read(&name);
         for block in blocks(&text, "toml") {
             checked += 1;
-            if let Err(problems) = Config::from_toml(name, block) {
+            if let Err(problems) = Config::from_toml(&name, block) {
                 panic!("{name}: {problems}\n{block}");
             }
         }
@@ -48,17 +61,9 @@ fn every_json_in_the_documents_can_be_read() {
 
 #[test]
 fn every_link_to_a_file_leads_to_one() {
-    for name in [
-        "README.md",
-        "conf/README.md",
-        "docs/api.md",
-        "docs/configuration.md",
-        "docs/hooks.md",
-        "docs/operation.md",
-        "docs/queues.md",
-    ] {
-        let text = read(name);
-        let base = Path::new(name).parent().expect("a directory");
+    for name in documents() {
+        let text = read(&name);
+        let base = Path::new(&name).parent().expect("a directory");
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             if target.is_empty() || target.starts_with("http") {
                 continue;

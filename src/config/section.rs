@@ -24,7 +24,7 @@ impl<'a> Section<'a> {
 
     /// The value of a key that may be left out.
     pub(super) fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(Value<'a>) -> Option<T>) -> Option<T> {
-        self.asked.push(key);
+        self.has(key);
         self.table.get(key).and_then(|member| read(Value::new(&member.value, self.report)))
     }
 
@@ -37,7 +37,10 @@ impl<'a> Section<'a> {
     }
 
     /// Whether the key is there, with whatever value.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.table.contains_key(key)
     }
 
