@@ -70,7 +70,7 @@ impl App {
         self.desk.tell(QueueName::new(queue), key, telling).await.map_err(Problem::from)
     }
 
-    /// Reads the delivery log, on a thread of its own.
+    /// Reads the delivery log, or does something to its runs, on a thread of its own.
     pub async fn deliveries<T: Send + 'static>(
         &self,
         read: impl FnOnce(Deliveries) -> Result<T, DeliveriesError> + Send + 'static,
@@ -79,6 +79,9 @@ impl App {
         let read = tokio::task::spawn_blocking(move || Deliveries::open(&path).and_then(read)).await;
         match read {
             Ok(Ok(read)) => Ok(read),
+            Ok(Err(error @ (DeliveriesError::NoRun(_) | DeliveriesError::Ambiguous(_)))) => {
+                Err(Problem::not_found(error.to_string()))
+            }
             Ok(Err(error)) => Err(Problem::unavailable(error.to_string())),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }

@@ -11,6 +11,7 @@
 //! - [`app`]: what the endpoints see of the daemon.
 //! - [`interface`]: all of it at work; [`server`]: connections; [`gate`], [`rate`]: who is let in; [`role`]: what for.
 //! - [`body`]: reading a request; [`problem`]: saying what is wrong with it.
+//! - [`selection`]: which deliveries are to be done again or cancelled, and what was done.
 //! - [`openapi`]: the description, `docs/openapi.json`.
 
 pub mod app;
@@ -23,6 +24,7 @@ pub mod problem;
 pub mod rate;
 pub mod role;
 mod router;
+pub mod selection;
 pub mod server;
 
 pub use app::App;
