@@ -1,6 +1,7 @@
 //! A directory to record into, the program, and a simulated FreeSWITCH behind a line that can be cut.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -144,6 +145,25 @@ pub(crate) fn marks(file: &Path) -> std::collections::BTreeMap<String, usize> {
         }
     }
     counts
+}
+
+/// The events that were heard on each connection of a recording, by FreeSWITCH's own count of them.
+pub(crate) fn spans(file: &Path) -> Vec<RangeInclusive<u64>> {
+    let (mut spans, mut heard) = (Vec::new(), None::<RangeInclusive<u64>>);
+    for item in recording::events(recording::open(file).expect("the recording is there")) {
+        match item.expect("the recording is whole") {
+            Item::Mark(frame) if matches!(Mark::read(&frame), Ok(Mark::Connected { .. })) => spans.extend(heard.take()),
+            Item::Event(event) => {
+                let sequence = event.header("Event-Sequence").and_then(|sequence| sequence.parse().ok());
+                let sequence: u64 = sequence.expect("FreeSWITCH counts its events");
+                let first = heard.map_or(sequence, |heard| *heard.start());
+                heard = Some(first..=sequence);
+            }
+            _ => {}
+        }
+    }
+    spans.extend(heard);
+    spans
 }
 
 /// A simulated FreeSWITCH, until it is dropped.
