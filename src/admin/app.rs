@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use tokio::sync::watch;
 
+use super::page::Pages;
 use super::problem::Problem;
 use super::rate::Rates;
 use crate::config::{Config, HttpSettings};
@@ -45,6 +46,8 @@ pub struct Shared {
     pub desk: Desk,
     /// How many requests came from whom.
     pub rates: Rates,
+    /// What the pages keep.
+    pub pages: Pages,
 }
 
 impl App {

@@ -20,6 +20,8 @@ pub mod endpoint;
 pub mod gate;
 pub mod interface;
 pub mod openapi;
+pub mod page;
+pub mod password;
 pub mod problem;
 pub mod rate;
 pub mod role;

@@ -111,7 +111,8 @@ impl From<Selection> for Filter {
     fn from(selection: Selection) -> Self {
         let Selection { runs, queue, flow, attempt, states, since, until } = selection;
         let (runs, states) = (runs.unwrap_or_default(), states.unwrap_or_default());
-        Self { runs, queue, flow, attempt: attempt.map(AttemptRef::Hash), states, since, until }
+        let attempt = attempt.map(AttemptRef::Hash);
+        Self { runs, queue, flow, attempt, number: None, states, since, until }
     }
 }
 

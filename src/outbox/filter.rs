@@ -22,6 +22,8 @@ pub struct Filter {
     pub flow: Option<String>,
     /// Of this attempt.
     pub attempt: Option<AttemptRef>,
+    /// Of this member's number.
+    pub number: Option<String>,
     /// In one of these states; empty: in any.
     pub states: Vec<RunState>,
     /// Committed at or after this time.
@@ -69,6 +71,9 @@ impl Filter {
         }
         if let Some(flow) = &self.flow {
             add("run.flow = ?", vec![flow.clone().into()]);
+        }
+        if let Some(number) = &self.number {
+            add("json_extract(moment.payload, '$.member_number') = ?", vec![number.clone().into()]);
         }
         if let Some(since) = self.since {
             add("run.created_at_ms >= ?", vec![since.as_millisecond().into()]);

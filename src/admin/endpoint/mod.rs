@@ -16,6 +16,8 @@ mod readyz;
 mod report_signal;
 mod retry_deliveries;
 
+pub(super) use readyz::troubles;
+
 pub use endpoint::{Answer, Endpoint, Shape};
 
 /// Every endpoint but the description of all of them.
