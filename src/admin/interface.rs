@@ -25,6 +25,10 @@ impl Interface {
     /// Begins to answer.
     pub fn start(server: Server, app: App, settings: watch::Sender<Arc<HttpSettings>>) -> Self {
         let (address, end) = (server.address(), app.pages.end.clone());
+        // A long day is read before somebody waits for it; if it can't be, whoever looks is told.
+        let first = app.clone();
+        let first = async move { drop(first.pages.day.read(&first).await) };
+        tokio::spawn(end.clone().run_until_cancelled_owned(first));
         let task = JoinSet::from_iter([server.run(router(app), end.clone())]);
         Self { address, settings, end, task }
     }

@@ -66,7 +66,7 @@ pub fn latencies(name: &str, measured: &Measured) -> Markup {
     let average = if measured.count == 0 { 0 } else { measured.sum.as_millis() / u128::from(measured.count) };
     html! {
         figure.bars {
-            figcaption { (name) span.note { (measured.count) " tries, " (average) " ms on average" } }
+            figcaption { (name) span.note { @if measured.count > 0 { (measured.count) " in all, " (average) " ms on average" } @else { "none yet" } } }
             @if measured.count > 0 {
                 ol {
                     @for (bound, count) in shares.iter().filter(|(_, count)| *count > 0) {

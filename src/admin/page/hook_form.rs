@@ -1,7 +1,5 @@
 //! Adding and changing a hook: `GET …/hooks/new`, `GET …/hooks/edit`, `GET …/hooks/condition`, `POST …/hooks`.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -11,19 +9,16 @@ use serde_json::{Value, json};
 
 use super::fields::Fields;
 use super::layout::csrf;
+use super::revision::{self, Refusal, apply_change};
 use super::visitor::Visitor;
 use super::{address, hooks, queue};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
-use crate::config::edit::{EditError, Edition, HookChange, HookDraft};
+use crate::config::edit::{HookChange, HookDraft};
 use crate::flow::{Context, Expression, SavedNames};
 use crate::hook::{Hook, sample};
 use crate::id::QueueName;
 use crate::moment::{EventName, Payload};
-
-/// How long is waited for the daemon to take a change up: its files are watched, and must have been left alone for half a
-/// second.
-const TAKEN_UP: Duration = Duration::from_secs(4);
 
 /// What the form shows.
 struct Form<'a> {
@@ -36,19 +31,11 @@ struct Form<'a> {
     refusal: Option<Refusal>,
 }
 
-/// Why it was not taken.
-enum Refusal {
-    /// It is wrong.
-    Wrong(Vec<String>),
-    /// Somebody was faster.
-    ChangedMeanwhile,
-}
-
 pub(super) async fn add(State(app): State<App>, Path(name): Path<String>, visitor: Visitor) -> Result<Markup, Problem> {
     let name = QueueName::new(name);
     let flow = app.config().flows().next().map(|flow| flow.name.to_string()).unwrap_or_default();
     let draft = HookDraft { event: EventName::Joined.as_str().into(), flow, enabled: true, ..HookDraft::default() };
-    let revision = revision(&app)?;
+    let revision = revision::needed(&app)?;
     let form = Form { queue: &name, hook: None, pattern: name.as_str(), draft, revision, refusal: None };
     Ok(page(&app, &visitor, &form))
 }
@@ -61,7 +48,7 @@ pub(super) async fn edit(
 ) -> Result<Markup, Problem> {
     let name = QueueName::new(name);
     let hook = find(&app, &name, &fields)?;
-    let (draft, revision) = (HookDraft::from(&*hook), revision(&app)?);
+    let (draft, revision) = (HookDraft::from(&*hook), revision::needed(&app)?);
     let form = Form { queue: &name, hook: Some(&hook.id), pattern: hook.pattern(), draft, revision, refusal: None };
     Ok(page(&app, &visitor, &form))
 }
@@ -79,10 +66,6 @@ pub(super) fn named(fields: &Fields) -> Result<(String, String), Problem> {
     let id = fields.get("hook").and_then(|id| id.rsplit_once('/'));
     let (pattern, name) = id.ok_or_else(|| Problem::plain(StatusCode::BAD_REQUEST, "the form names no hook"))?;
     Ok((pattern.to_owned(), name.to_owned()))
-}
-
-fn revision(app: &App) -> Result<String, Problem> {
-    hooks::revision(app).ok_or_else(|| Problem::unavailable("the configuration's files can't be read"))
 }
 
 pub(super) async fn save(
@@ -122,7 +105,7 @@ pub(super) async fn save(
         Refusal::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::ChangedMeanwhile => StatusCode::CONFLICT,
     };
-    let revision = revision(&app)?;
+    let revision = revision::needed(&app)?;
     let form = Form { queue: &name, hook, pattern: &pattern, draft, revision, refusal: Some(refusal) };
     Ok((status, page(&app, &visitor, &form)).into_response())
 }
@@ -138,87 +121,6 @@ fn with_name(app: &App, pattern: &str, draft: HookDraft) -> HookDraft {
     let numbered = (2..).map(|number| format!("{base}-{number}"));
     let name = std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name));
     HookDraft { name, ..draft }
-}
-
-/// Changes the configuration, or says as a problem why not.
-pub(super) async fn apply(
-    app: &App,
-    visitor: &Visitor,
-    fields: &Fields,
-    pattern: &str,
-    change: &HookChange,
-    action: &str,
-) -> Result<(), Problem> {
-    apply_change(app, visitor, fields, pattern, change, action).await?.map_err(|refusal| match refusal {
-        Refusal::Wrong(problems) => Problem::plain(StatusCode::UNPROCESSABLE_ENTITY, problems.join("; ")),
-        Refusal::ChangedMeanwhile => {
-            let detail = "the configuration has been changed meanwhile: look at the hooks as they are now, and do it again if it is still wanted";
-            Problem::plain(StatusCode::CONFLICT, detail)
-        }
-    })
-}
-
-/// Changes the files, notes who did, and waits until the daemon has taken the change up.
-async fn apply_change(
-    app: &App,
-    visitor: &Visitor,
-    fields: &Fields,
-    pattern: &str,
-    change: &HookChange,
-    action: &str,
-) -> Result<Result<(), Refusal>, Problem> {
-    let config = app.config();
-    let path =
-        config.path().ok_or_else(|| Problem::unavailable("this daemon's configuration is in no file"))?.to_owned();
-    let _editing = app.pages.editing.lock().await;
-    let mut taken_up = app.config.clone();
-    taken_up.mark_unchanged();
-    let pen = app.pages.changes.open()?;
-    let (seen, wanted) = (fields.text("revision"), (pattern.to_owned(), change.clone()));
-    let write = move || {
-        let edition = Edition::read(&path)?;
-        if edition.revision() != seen {
-            return Err(EditError::ChangedMeanwhile);
-        }
-        let changed = edition.change(&wanted.0, &wanted.1)?;
-        changed.write()?;
-        Ok(changed.file().display().to_string())
-    };
-    let written = tokio::task::spawn_blocking(write)
-        .await
-        .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
-    let file = match written {
-        Ok(file) => file,
-        Err(EditError::ChangedMeanwhile) => return Ok(Err(Refusal::ChangedMeanwhile)),
-        Err(EditError::Refused(problems)) => {
-            let told = problems.iter().map(|problem| format!("{problem}: {}", problem.fault.remedy()));
-            return Ok(Err(Refusal::Wrong(told.collect())));
-        }
-        Err(error @ EditError::NoHook { .. }) => return Err(Problem::not_found(error.to_string())),
-        Err(error) => return Err(Problem::unavailable(error.to_string())),
-    };
-    pen.note(visitor, action, &format!("{pattern}/{}", called(change)), &format!("{} in {file}", told(change)));
-    // Where nothing is watched, SIGHUP takes it up.
-    let _ = tokio::time::timeout(TAKEN_UP, taken_up.changed()).await;
-    Ok(Ok(()))
-}
-
-fn called(change: &HookChange) -> &str {
-    match change {
-        HookChange::Add(draft) => draft.name.as_deref().unwrap_or_default(),
-        HookChange::Replace(name, _) | HookChange::Enable(name, _) | HookChange::Delete(name) => name,
-    }
-}
-
-fn told(change: &HookChange) -> String {
-    match change {
-        HookChange::Add(draft) | HookChange::Replace(_, draft) => {
-            let when = draft.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default();
-            format!("{} starts {}{when}", draft.event, draft.flow)
-        }
-        HookChange::Enable(_, enabled) => format!("enabled = {enabled}"),
-        HookChange::Delete(_) => "gone".into(),
-    }
 }
 
 /// Whether a condition can be used, and whether it holds for a sample.

@@ -7,11 +7,11 @@ use maud::{Markup, html};
 use super::fields::Fields;
 use super::layout::csrf;
 use super::visitor::Visitor;
-use super::{address, hook_form, queue, show};
+use super::{address, hook_form, queue, revision, show};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
 use crate::admin::role::Role;
-use crate::config::edit::{Edition, HookChange};
+use crate::config::edit::HookChange;
 use crate::hook::Hook;
 use crate::id::{QueueName, RunId};
 use crate::outbox::RunState;
@@ -33,7 +33,7 @@ pub(super) async fn show(
     let name = QueueName::new(name);
     let resolved = app.config().queue(&name);
     let fates = fates(&app, &resolved.hooks).await?;
-    let revision = visitor.may(Role::Admin).then(|| revision(&app)).flatten();
+    let revision = visitor.may(Role::Admin).then(|| revision::now(&app)).flatten();
     let content = html! {
         @if let Some(done) = fields.get("done") { p.done role="status" { (done) } }
         div.bar {
@@ -54,12 +54,6 @@ pub(super) async fn show(
         }
     };
     Ok(queue::page(&visitor, &name, "hooks", true, content))
-}
-
-/// What tells the configuration's files, as they are, from all others.
-pub(super) fn revision(app: &App) -> Option<String> {
-    let config = app.config();
-    Edition::read(config.path()?).ok().map(|edition| edition.revision())
 }
 
 async fn fates(app: &App, hooks: &[std::sync::Arc<Hook>]) -> Result<Vec<Fate>, Problem> {
@@ -152,7 +146,7 @@ pub(super) async fn enable(
     let enabled = fields.has("enabled");
     let change = HookChange::Enable(name.clone(), enabled);
     let action = if enabled { "resumed hook" } else { "paused hook" };
-    hook_form::apply(&app, &visitor, &fields, &pattern, &change, action).await?;
+    revision::apply(&app, &visitor, &fields, &pattern, &change, action).await?;
     Ok(done(&queue, &format!("The hook {name} is {}.", if enabled { "enabled again" } else { "paused" })))
 }
 
@@ -164,7 +158,7 @@ pub(super) async fn delete(
 ) -> Result<Redirect, Problem> {
     let (pattern, name) = hook_form::named(&fields)?;
     let change = HookChange::Delete(name.clone());
-    hook_form::apply(&app, &visitor, &fields, &pattern, &change, "deleted hook").await?;
+    revision::apply(&app, &visitor, &fields, &pattern, &change, "deleted hook").await?;
     Ok(done(&queue, &format!("The hook {name} is deleted.")))
 }
 

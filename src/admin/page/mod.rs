@@ -11,6 +11,7 @@
 //!
 //! - [`page`]: the declaration of a page; [`guard`]: who sees it; [`visitor`]: who looks; [`session`]: signing in lasts;
 //!   [`tries`]: guessing does not.
+//! - `revision`: changing the configuration.
 //! - [`layout`]: what all have around them; [`asset`]: stylesheet and script; [`address`]: where things are; [`show`]: how
 //!   times, spans, numbers and states are written; [`chart`]: drawings.
 //! - [`day`]: what today adds up to; [`staff`]: agents, as FreeSWITCH has them; [`changes`]: who changed what.
@@ -39,6 +40,7 @@ mod nodes;
 pub mod page;
 mod queue;
 mod queues;
+mod revision;
 pub mod session;
 pub mod show;
 mod sign_in;

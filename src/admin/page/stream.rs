@@ -44,6 +44,8 @@ async fn tell(app: App, mut out: DuplexStream) -> std::io::Result<()> {
         let now = signs(&app);
         quiet = if now == last { quiet + 1 } else { 0 };
         if quiet == 0 {
+            // What is read once here, none of those who are told now has to wait for. If it can't be, they will say so.
+            let _ = app.pages.day.read(&app).await;
             out.write_all(b"event: changed\ndata: 1\n\n").await?;
         } else if quiet >= QUIET {
             quiet = 0;
