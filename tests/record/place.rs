@@ -178,7 +178,9 @@ impl FreeSwitch {
         let server = Server::bind("127.0.0.1:0").await.expect("a free port");
         let (address, shutdown) = (server.local_addr(), CancellationToken::new());
         let scenario = Scenario::plausible_day().with_calls_per_second(0.5);
-        let options = ServerOptions { speed: SPEED, scenario, ..ServerOptions::default() };
+        // No two have the same calls, which are one to who follows both.
+        let seed = address.port().into();
+        let options = ServerOptions { speed: SPEED, scenario, seed, ..ServerOptions::default() };
         tokio::spawn(server.run(options, shutdown.clone()));
         tokio::time::sleep(Duration::from_secs(4)).await;
         Self { address, shutdown }
