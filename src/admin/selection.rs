@@ -112,7 +112,7 @@ impl From<Selection> for Filter {
         let Selection { runs, queue, flow, attempt, states, since, until } = selection;
         let (runs, states) = (runs.unwrap_or_default(), states.unwrap_or_default());
         let attempt = attempt.map(AttemptRef::Hash);
-        Self { runs, queue, flow, attempt, number: None, states, since, until }
+        Self { runs, queue, flow, attempt, after: 0, number: None, states, since, until }
     }
 }
 

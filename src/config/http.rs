@@ -96,6 +96,9 @@ impl HttpSettings {
     }
 }
 
+/// The roles that somebody can have who signs in: who only tells has nothing to see.
+const PEOPLE: [(&str, Role); 3] = [("read", Role::Read), ("operate", Role::Operate), ("admin", Role::Admin)];
+
 impl HttpSettings {
     /// Whether whoever reaches it may do everything.
     pub fn is_open(&self) -> bool {
@@ -144,7 +147,7 @@ fn users(value: Value<'_>, lookup: &Lookup) -> Option<Vec<HttpUser>> {
             {
                 section.refuse(Fault::SameName { what: "user", name: name.to_owned(), other });
             }
-            let role = section.required("role", |value| value.word("role", &ROLES[..]));
+            let role = section.required("role", |value| value.word("role", &PEOPLE));
             let password = section.required("password", |value| password(value, lookup));
             Some(HttpUser { name: name?.to_owned(), role: role?, password: password? })
         })

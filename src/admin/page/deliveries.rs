@@ -46,11 +46,13 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn read(fields: &Fields) -> Self {
         let text = |name| fields.text(name);
+        // The log has no index of numbers.
+        let latest = if fields.has("number") { "24h" } else { "" };
         Self {
             queue: text("queue"),
             flow: text("flow"),
             state: text("state"),
-            span: text("span"),
+            span: fields.get("span").unwrap_or(latest).to_owned(),
             attempt: text("attempt"),
             number: text("number"),
             run: text("run"),
@@ -130,7 +132,14 @@ pub(super) async fn content(app: &App, visitor: &Visitor, wanted: &Wanted, of_qu
     let mut filter = wanted.filter()?;
     // Who does not see numbers can't find them out by asking either.
     filter.number = filter.number.filter(|_| visitor.sees_numbers());
-    let (runs, open) = app.deliveries(move |log| Ok((log.list(&filter, LISTED)?, log.open_runs()?))).await?;
+    let (runs, open) = app
+        .deliveries(move |log| {
+            if let Some(since) = filter.since {
+                filter.after = log.place_at(since)?.run;
+            }
+            Ok((log.list(&filter, LISTED)?, log.open_runs()?))
+        })
+        .await?;
     Ok(html! {
         @if !of_queue {
             p.lead data-region="open" {

@@ -25,6 +25,11 @@ impl Fields {
         found.filter(|value| !value.is_empty())
     }
 
+    /// A field as it was typed, blanks and all; empty where it is not there.
+    pub fn exact(&self, name: &str) -> String {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// A field; empty where it is not there.
     pub fn text(&self, name: &str) -> String {
         self.get(name).unwrap_or_default().to_owned()

@@ -80,7 +80,7 @@ pub(super) async fn show_one(
             (steps(flow, &failures))
         }
         h2 { "Started by" }
-        ul.plain {
+        ul.list {
             @for hook in config.hooks().filter(|hook| hook.flow.name == flow.name) {
                 li { code { (hook.id) } " on " strong { (hook.event) } @if let Some(when) = &hook.when { " when " code { (when.source()) } } @if !hook.enabled { " " span.state.open { "paused" } } }
             }

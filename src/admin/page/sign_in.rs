@@ -54,7 +54,7 @@ pub(super) async fn sign_in(
             Problem::plain(StatusCode::TOO_MANY_REQUESTS, "too many sign-ins have failed: wait half a minute");
         return Err(problem.with(RETRY_AFTER, &(wait.as_secs() + 1).to_string()));
     }
-    let Some(proof) = prove(&app, &name, fields.text("password")).await else {
+    let Some(proof) = prove(&app, &name, fields.exact("password")).await else {
         callers.iter().for_each(|caller| app.pages.tries.fail(caller, now));
         tracing::warn!(%peer, "a sign-in to the page failed");
         let page = form(&visitor, &fields, Some("Name and password do not belong together."));

@@ -122,10 +122,15 @@ function follow() {
     stream.addEventListener("changed", refresh);
     stream.addEventListener("error", () => say("not connected"));
   };
-  open();
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-  addEventListener("pagehide", () => stream.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  // A browser has six connections to a host: a page that nobody sees keeps none of them.
+  const follow = () => {
+    stream?.close();
+    if (!document.hidden) open();
+  };
+  follow();
+  document.addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", () => stream?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
 }
 
 function checkConditions(field) {
