@@ -30,8 +30,15 @@ impl Browser {
         let port: u16 = port.and_then(|port| port.parse().ok()).expect("it says where it listens");
         // It goes on writing, and somebody must read.
         std::thread::spawn(move || lines.for_each(drop));
-        let arguments =
-            ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900"];
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--js-flags=--expose-gc",
+            "--enable-precise-memory-info",
+            "--window-size=1280,900",
+        ];
         let capabilities =
             json!({ "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": { "browser": "ALL" } });
         let client = ClientBuilder::rustls()

@@ -5,6 +5,7 @@
 
 mod browser;
 mod guard;
+mod heavy;
 mod hooks;
 mod look;
 mod sign_in;

@@ -98,6 +98,11 @@ impl Wanted {
         })
     }
 
+    /// Whether anything is said: nothing is ever done to all runs because somebody has left out what was meant.
+    fn says_something(&self) -> bool {
+        self.pairs().iter().any(|(_, value)| !value.is_empty())
+    }
+
     fn run(&self) -> Result<Option<RunRef>, Problem> {
         let refused = |what| Problem::plain(StatusCode::BAD_REQUEST, what);
         Some(&self.run).filter(|run| !run.is_empty()).map(|run| run.parse()).transpose().map_err(refused)
@@ -151,7 +156,7 @@ pub(super) async fn content(app: &App, visitor: &Visitor, wanted: &Wanted, of_qu
             }
         }
         (form(app, visitor, wanted, of_queue))
-        @if visitor.may(Role::Operate) { (interventions(visitor, wanted)) }
+        @if visitor.may(Role::Operate) && wanted.says_something() { (interventions(visitor, wanted)) }
         div data-region="runs" {
             (table(&runs, !of_queue))
             @if runs.len() == LISTED as usize { p.note { "These are the latest " (LISTED) "." } }
@@ -244,6 +249,9 @@ async fn intervene(
     intervention: Intervention,
 ) -> Result<Redirect, Problem> {
     let wanted = Wanted::read(fields);
+    if !wanted.says_something() {
+        return Err(Problem::plain(StatusCode::UNPROCESSABLE_ENTITY, "choose first which runs are meant"));
+    }
     let (mut filter, run, pen) = (wanted.filter()?, wanted.run()?, app.pages.changes.open()?);
     let is_one = run.is_some();
     let changes = app.deliveries(move |mut log| {
@@ -261,8 +269,7 @@ async fn intervene(
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
-    let target = if meant.is_empty() { "all runs".to_owned() } else { meant.join(", ") };
-    pen.note(visitor, action, &target, &format!("{changed} runs"));
+    pen.note(visitor, action, &meant.join(", "), &format!("{changed} runs"));
     let done = match (changed, late) {
         (0, 0) => "Nothing is changed: in their states there is nothing to be done.".to_owned(),
         (0, _) => format!("Nothing is changed: the time of {late} is over."),

@@ -162,7 +162,7 @@ fn page(app: &App, visitor: &Visitor, form: &Form<'_>) -> Markup {
                     data-check=(address::queue(form.queue.as_str(), "hooks/condition")) placeholder="cc_result != 'success' and wait_sec > 60" { (form.draft.when.as_deref().unwrap_or_default()) }
             }
             p.said id="condition-said" role="status" {}
-            label { "Name" span.hint { "by event and flow, if it is left empty" } input name="name" value=(form.draft.name.as_deref().unwrap_or_default()) autocomplete="off"; }
+            label { "Name" span.hint { @if form.hook.is_some() { "as it is, if it is left empty" } @else { "by event and flow, if it is left empty" } } input name="name" value=(form.draft.name.as_deref().unwrap_or_default()) autocomplete="off"; }
             fieldset.row {
                 legend.hidden { "How it behaves" }
                 label.tick { input type="checkbox" name="enabled" value="yes" checked[form.draft.enabled]; "Enabled" }

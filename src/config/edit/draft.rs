@@ -7,7 +7,7 @@ use crate::hook::Hook;
 /// A hook's keys. Nothing in it is checked: the whole configuration is, once it is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HookDraft {
-    /// Its name; without one it is called by its place.
+    /// Its name; none: the one it has, or else its place.
     pub name: Option<String>,
     /// The event's name.
     pub event: String,
@@ -60,7 +60,10 @@ impl HookDraft {
     /// Sets and takes out keys where they differ; those that are not a draft's stay.
     pub(super) fn write_into(&self, table: &mut dyn TableLike) {
         let text = |text: &String| Value::from(text.as_str());
-        set(table, "name", self.name.as_ref().map(text));
+        // A name is never taken away: the hook would be another one.
+        if let Some(name) = &self.name {
+            set(table, "name", Some(text(name)));
+        }
         set(table, "event", Some(text(&self.event)));
         set(table, "flow", Some(text(&self.flow)));
         set(table, "when", self.when.as_ref().map(text));

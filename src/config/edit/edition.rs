@@ -239,6 +239,26 @@ mod tests {
     }
 
     #[test]
+    fn hooks_are_changed_in_the_file_that_has_them() {
+        let file = |name: &str, text: &str| SourceFile { name: name.into(), text: text.into() };
+        let main = file("main.toml", &format!("{HEAD}[queues.q]\nsla = '20s'\n"));
+        let further = file("further.toml", "[queues.q]\nhooks = [{ event = 'joined', flow = 'f' }]\n");
+        let edition = Edition { path: "main.toml".into(), files: vec![main, further] };
+        let changed = edition.change("q", &HookChange::Enable("0".into(), false)).expect("is changed");
+        assert_eq!(changed.file(), Path::new("further.toml"));
+        assert_eq!(changed.after, "[queues.q]\nhooks = [{ event = 'joined', flow = 'f', enabled = false }]\n");
+    }
+
+    #[test]
+    fn a_name_that_is_a_number_stays_when_its_hook_is_changed() {
+        let kept = changed(LINES, &HookChange::Delete("0".into())).expect("is changed");
+        let mut other = draft("");
+        other.name = None;
+        let after = changed(&kept, &HookChange::Replace("1".into(), other)).expect("is changed");
+        assert!(after.contains("name = \"1\""), "{after}");
+    }
+
+    #[test]
     fn what_the_daemon_would_refuse_is_not_written() {
         let mut wrong = draft("new");
         wrong.when = Some("no_such_field".into());
