@@ -48,7 +48,7 @@ pub fn page(visitor: &Visitor, section: Section, title: &str, live: bool, conten
 pub fn problem(visitor: Option<&Visitor>, problem: &Problem) -> Markup {
     let content = html! {
         h1 { (problem.title) }
-        p.lead { (problem.detail.as_deref().unwrap_or_default()) }
+        p.lead.problem { (problem.detail.as_deref().unwrap_or_default()) }
         p { a href="/" { "To the queues" } }
     };
     document(&problem.title, visitor, Section::Outside, false, content)
