@@ -60,7 +60,8 @@ impl<'a> Outlines<'a> {
         related.extend(self.flows.get_key_value(flow).map(|(name, _)| *name));
         let saved =
             related.iter().filter_map(|flow| self.flows.get(flow)).flat_map(|outline| outline.saved.iter().copied());
-        let told = self.on_failure.filter(|told| related.contains(told)).map(|_| FAILURE);
+        // Where no flow has the name, that is the problem to be told of.
+        let told = self.on_failure.filter(|told| !self.has(told) || related.contains(told)).map(|_| FAILURE);
         saved.chain([ERROR]).chain(told).map(ToOwned::to_owned).collect()
     }
 }

@@ -90,6 +90,15 @@ pub enum FailureKind {
     Run,
 }
 
+impl Failure {
+    /// What a flow is told, as what a step has saved: a JSON object.
+    fn told(&self, run: RunId, flow: &FlowName, tries: u32) -> String {
+        let Self { kind, step, reason } = self;
+        let failure = json!({ "kind": kind, "run": run, "flow": flow, "step": step, "reason": reason, "tries": tries });
+        json!({ FAILURE: failure }).to_string()
+    }
+}
+
 /// A run that tells of another's failure.
 #[derive(Clone, Debug)]
 pub(super) struct FollowUp {
@@ -176,6 +185,12 @@ impl Run {
         }
     }
 
+    /// The same run, being told that it has failed itself: a failure to try with.
+    pub fn being_told(mut self, failure: &Failure) -> Self {
+        self.saved.push(failure.told(self.id, &self.flow, 1));
+        self
+    }
+
     /// Reports a try of the step at hand, if the step is of a kind that tries, and how the run goes on.
     pub fn report(&mut self, attempted: Option<&TryRecord>, progress: Progress) -> Report {
         let attempted = attempted.map(|record| {
@@ -229,15 +244,8 @@ impl Report {
     pub fn telling(mut self, flow: &Arc<Flow>, failure: &Failure) -> Self {
         if !self.is_told {
             let id = self.run.follow_up(flow.name.as_str(), self.tries);
-            let told = json!({ FAILURE: {
-                "kind": failure.kind,
-                "run": self.run,
-                "flow": self.flow,
-                "step": failure.step,
-                "reason": failure.reason,
-                "tries": self.tries,
-            } });
-            self.follow_up = Some(FollowUp { id, flow: flow.clone(), told: told.to_string() });
+            let told = failure.told(self.run, &self.flow, self.tries);
+            self.follow_up = Some(FollowUp { id, flow: flow.clone(), told });
         }
         self
     }

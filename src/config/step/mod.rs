@@ -108,6 +108,8 @@ fn flow(value: Value<'_>, reading: &Reading<'_>) -> Option<FlowName> {
 fn saved_name(text: &str) -> Option<String> {
     let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let is_taken = [ERROR, FAILURE].contains(&text) || WORDS.contains(&text) || Payload::FIELDS.iter().any(|field| field.name == text);
+    let is_taken = [ERROR, FAILURE].contains(&text)
+        || WORDS.contains(&text)
+        || Payload::FIELDS.iter().any(|field| field.name == text);
     (is_word && !is_taken).then(|| text.to_owned())
 }

@@ -72,7 +72,8 @@ impl Work<'_> {
         } else {
             RunState::Pending
         };
-        let row = NewRun { id: *id, moment: moment_row, attempt: moment.attempt.as_bytes(), hook, flow, state, expires_at };
+        let row =
+            NewRun { id: *id, moment: moment_row, attempt: moment.attempt.as_bytes(), hook, flow, state, expires_at };
         let is_new = self.insert(&row)?;
         match state {
             RunState::Running if !is_new => self.desk.rise(&flow.name),
