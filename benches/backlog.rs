@@ -10,7 +10,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -125,7 +125,7 @@ fn config(address: SocketAddr) -> Config {
 impl Daemon {
     fn open(path: &Path, config: &Config) -> Self {
         let began = Instant::now();
-        let Opened { outbox, runs, ending, .. } = Opened::open(&Settings::at(&PathBuf::from(path))).expect("opens");
+        let Opened { outbox, runs, ending, .. } = Opened::open(&Settings::at(path)).expect("opens");
         let opened = began.elapsed();
         let client = Arc::new(Client::new(Limits::default()).expect("a client"));
         let (_, flows) = watch::channel(Arc::new(config.flows_of_runs()));
