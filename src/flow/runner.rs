@@ -130,6 +130,7 @@ fn tell(walk: &Walk, path: &str, progress: &Progress) {
         Progress::Next { .. } | Progress::Delivered => debug!(%run, %flow, step = path, "done"),
         Progress::Wait { until, .. } => debug!(%run, %flow, step = path, %until, "rests"),
         Progress::Retry { at, reason } => info!(%run, %flow, step = path, %at, reason, "will be tried again"),
+        Progress::PutOff { at, reason } => debug!(%run, %flow, step = path, %at, reason, "put off"),
         Progress::Failed { reason } => warn!(%run, %flow, step = path, reason, "a run has failed"),
         Progress::Expired { reason } => warn!(%run, %flow, reason, "a run has expired"),
         Progress::Cancelled => info!(%run, %flow, step = path, "a run is cancelled"),

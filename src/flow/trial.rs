@@ -89,7 +89,10 @@ impl Trial<'_> {
                 Progress::Wait { until, .. } if self.waits && !self.dry_run => rest(*until).await,
                 Progress::Wait { .. } => tell(Told::WaitSkipped)?,
                 Progress::Delivered => break,
-                Progress::Failed { reason } | Progress::Expired { reason } | Progress::Retry { reason, .. } => {
+                Progress::Failed { reason }
+                | Progress::Expired { reason }
+                | Progress::Retry { reason, .. }
+                | Progress::PutOff { reason, .. } => {
                     return Ok(Ending::Failed { reason: reason.clone() });
                 }
                 Progress::Cancelled => return Ok(Ending::Failed { reason: "cancelled".into() }),
@@ -156,7 +159,7 @@ fn retries(step: &Step) -> usize {
 
 fn without_retry(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Retry { reason, .. } => Outcome::Failed { reason },
+        Outcome::Retry { reason, .. } | Outcome::PutOff { reason, .. } => Outcome::Failed { reason },
         outcome => outcome,
     }
 }

@@ -139,6 +139,11 @@ impl Walk {
                     None => self.failed(step, format!("{reason} (try {tries}, the last)")),
                 }
             }
+            Outcome::PutOff { reason, pause } => {
+                // Later than the receiver's probe, so that most find it answering, and not all at once.
+                let pause = pause.mul_f64(1.0 + fastrand::f64() / 2.0);
+                Progress::PutOff { at: now.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
+            }
             Outcome::Failed { reason } => self.failed(step, reason),
             Outcome::Expired { reason } if step.on_error == OnError::Fail => {
                 Progress::Expired { reason: self.placed(step, reason) }

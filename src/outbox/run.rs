@@ -143,6 +143,13 @@ pub enum Progress {
         /// Why, for a person.
         reason: String,
     },
+    /// The step at hand is not to be begun before this time. It keeps its place in the attempt's order, and its tries.
+    PutOff {
+        /// When.
+        at: Timestamp,
+        /// Why, for a person.
+        reason: String,
+    },
     /// The run rests, and gives up its place in the attempt's order.
     Wait {
         /// The index of the step to be done then.
@@ -201,7 +208,11 @@ impl Run {
         match progress {
             Progress::Next { step } | Progress::Wait { step, .. } => (self.step, self.step_tries) = (step, 0),
             Progress::Retry { .. } => self.step_tries += 1,
-            Progress::Delivered | Progress::Failed { .. } | Progress::Expired { .. } | Progress::Cancelled => {}
+            Progress::PutOff { .. }
+            | Progress::Delivered
+            | Progress::Failed { .. }
+            | Progress::Expired { .. }
+            | Progress::Cancelled => {}
         }
         Report {
             row: self.row,

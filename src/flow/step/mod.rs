@@ -83,6 +83,13 @@ pub enum Outcome {
         /// How long the other side asked to wait.
         after: Option<Duration>,
     },
+    /// It was not begun, because it would not work now; that is no try.
+    PutOff {
+        /// Why, for a person.
+        reason: String,
+        /// For how long.
+        pause: Duration,
+    },
     /// It will not work.
     Failed {
         /// Why, for a person.
