@@ -96,7 +96,11 @@ impl Permit {
         let receiver = || self.origin.ascii_serialization();
         match change {
             Some(Change::Opened(pause)) => {
-                warn!(receiver = receiver(), ?pause, "the receiver does not answer; its runs wait without losing tries");
+                warn!(
+                    receiver = receiver(),
+                    ?pause,
+                    "the receiver does not answer; its runs wait without losing tries"
+                );
             }
             Some(Change::Closed) => info!(receiver = receiver(), "the receiver answers again"),
             None => {}

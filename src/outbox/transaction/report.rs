@@ -62,7 +62,9 @@ impl Work<'_> {
     fn standing<'a>(&self, report: &'a Report) -> rusqlite::Result<Standing<'a>> {
         let (state, due_ms, error) = match &report.progress {
             Progress::Next { .. } => (RunState::Running, self.now_ms, None),
-            Progress::Retry { at, reason } | Progress::PutOff { at, reason } => (RunState::Pending, due_ms(*at, report.expires_at), Some(reason)),
+            Progress::Retry { at, reason } | Progress::PutOff { at, reason } => {
+                (RunState::Pending, due_ms(*at, report.expires_at), Some(reason))
+            }
             Progress::Wait { until, .. } => (RunState::Pending, due_ms(*until, report.expires_at), None),
             Progress::Delivered => {
                 return Ok(Standing { state: RunState::Delivered, due_ms: self.now_ms, error: None });
