@@ -10,6 +10,8 @@
 //!    └─────────────────────────── it is answered ────────────────────────────────┘
 //! ```
 //!
+//! A request that somebody asked for does not wait for the end of the pause: it is the probe, unless one is under way.
+//!
 //! What opens it is that the receiver is not well: no answer at all, or a 5xx. An answer of any other kind is one, also a
 //! refusal: 404 and 410 are about one address, and others of the same host may be fine.
 
@@ -24,6 +26,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest pause, so that a receiver that is back is noticed within a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a request that somebody asked for waits for the probe that is under way: most have ended by then, and have
+/// found the receiver well or not.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// The breaker of one receiver.
 #[derive(Debug, Default)]
@@ -82,14 +88,19 @@ impl Default for State {
 }
 
 impl Breaker {
-    /// Whether a request may be sent now. Once the pause is over, one may.
-    pub fn ask(&mut self, now: Instant) -> Leave {
+    /// Whether a request may be sent now. Once the pause is over, one may; one that somebody asked for may before.
+    pub fn ask(&mut self, is_asked: bool, now: Instant) -> Leave {
         match self.state {
             State::Closed { .. } => Leave::Granted,
             State::Open { until, pause } | State::Probing { until, pause } if until <= now => {
                 self.state = State::Probing { until: now + pause, pause };
                 Leave::Granted
             }
+            State::Open { pause, .. } if is_asked => {
+                self.state = State::Probing { until: now + pause, pause };
+                Leave::Granted
+            }
+            State::Probing { until, .. } if is_asked => Leave::Held((until - now).min(PROBE)),
             State::Open { until, .. } | State::Probing { until, .. } => Leave::Held(until - now),
         }
     }
@@ -141,7 +152,7 @@ mod tests {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         for end in 0..10 * FAILURES {
             let health = if (end + 1) % FAILURES == 0 { Health::Well } else { Health::Ill };
-            assert_eq!((breaker.note(health, now), breaker.ask(now)), (None, Leave::Granted));
+            assert_eq!((breaker.note(health, now), breaker.ask(false, now)), (None, Leave::Granted));
         }
     }
 
@@ -151,16 +162,16 @@ mod tests {
         let mut breaker = opened(now);
         for pause in [5, 10, 20, 40, 60, 60, 60] {
             let pause = Duration::from_secs(pause);
-            assert_eq!(breaker.ask(now), Leave::Held(pause));
+            assert_eq!(breaker.ask(false, now), Leave::Held(pause));
             now += pause;
-            assert_eq!(breaker.ask(now), Leave::Granted, "the probe");
-            assert!(matches!(breaker.ask(now), Leave::Held(_)), "and nothing beside it");
+            assert_eq!(breaker.ask(false, now), Leave::Granted, "the probe");
+            assert!(matches!(breaker.ask(false, now), Leave::Held(_)), "and nothing beside it");
             assert_eq!(breaker.note(Health::Ill, now), None);
         }
         now += LONGEST_PAUSE;
-        assert_eq!(breaker.ask(now), Leave::Granted);
+        assert_eq!(breaker.ask(false, now), Leave::Granted);
         assert_eq!(breaker.note(Health::Well, now), Some(Change::Closed));
-        assert_eq!((breaker.ask(now), breaker.is_open()), (Leave::Granted, false));
+        assert_eq!((breaker.ask(false, now), breaker.is_open()), (Leave::Granted, false));
     }
 
     #[test]
@@ -168,9 +179,21 @@ mod tests {
         let now = Instant::now();
         let mut breaker = opened(now);
         let probe = now + FIRST_PAUSE;
-        assert_eq!(breaker.ask(probe), Leave::Granted);
-        assert_eq!(breaker.ask(probe), Leave::Held(FIRST_PAUSE));
-        assert_eq!(breaker.ask(probe + FIRST_PAUSE), Leave::Granted);
+        assert_eq!(breaker.ask(false, probe), Leave::Granted);
+        assert_eq!(breaker.ask(false, probe), Leave::Held(FIRST_PAUSE));
+        assert_eq!(breaker.ask(false, probe + FIRST_PAUSE), Leave::Granted);
+    }
+
+    #[test]
+    fn a_request_that_somebody_asked_for_is_the_probe() {
+        let now = Instant::now();
+        let mut breaker = opened(now);
+        assert_eq!(breaker.ask(true, now), Leave::Granted);
+        assert_eq!(breaker.ask(true, now), Leave::Held(PROBE), "one at a time");
+        assert_eq!(breaker.note(Health::Ill, now), None);
+        assert_eq!(breaker.ask(false, now), Leave::Held(2 * FIRST_PAUSE));
+        assert_eq!(breaker.ask(true, now), Leave::Granted);
+        assert_eq!(breaker.note(Health::Well, now), Some(Change::Closed));
     }
 
     #[test]
@@ -178,7 +201,7 @@ mod tests {
         let now = Instant::now();
         let mut breaker = opened(now);
         assert_eq!(breaker.note(Health::Ill, now + Duration::from_secs(4)), None);
-        assert_eq!(breaker.ask(now + FIRST_PAUSE), Leave::Granted, "the pause is as long as it was");
+        assert_eq!(breaker.ask(false, now + FIRST_PAUSE), Leave::Granted, "the pause is as long as it was");
         let mut breaker = opened(now);
         assert_eq!(breaker.note(Health::Well, now), Some(Change::Closed));
     }
@@ -195,7 +218,7 @@ mod tests {
                 if let Some(is_well) = end {
                     breaker.note(if is_well { Health::Well } else { Health::Ill }, now);
                 }
-                if let Leave::Held(pause) = breaker.ask(now) {
+                if let Leave::Held(pause) = breaker.ask(false, now) {
                     prop_assert!(breaker.is_open() && pause <= LONGEST_PAUSE && !pause.is_zero());
                 }
             }

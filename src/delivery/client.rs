@@ -106,9 +106,9 @@ impl Client {
         &self.figures
     }
 
-    /// Waits until the limits allow the request to be sent.
-    pub async fn permit(&self, request: &RenderedRequest) -> Result<Permit, Held> {
-        self.limits.permit(request.url.origin()).await
+    /// Waits until the limits allow the request to be sent. One that somebody asked for tries a receiver that is left alone.
+    pub async fn permit(&self, request: &RenderedRequest, is_asked: bool) -> Result<Permit, Held> {
+        self.limits.permit(request.url.origin(), is_asked).await
     }
 
     /// Makes the try, for which there is a permit. Its time runs from now on.

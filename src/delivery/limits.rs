@@ -62,11 +62,11 @@ impl Limits {
 
     /// Waits for the right to send to the receiver: first for its own, so that those who wait for a slow one hold nothing
     /// that others need. The breaker is asked last, because one who is let through has to send.
-    pub(super) async fn permit(&self, origin: Origin) -> Result<Permit, Held> {
+    pub(super) async fn permit(&self, origin: Origin, is_asked: bool) -> Result<Permit, Held> {
         let receiver = self.receiver(&origin);
         let place = acquire(receiver.places.clone()).await;
         let total = acquire(self.total.clone()).await;
-        match receiver.breaker().ask(Instant::now()) {
+        match receiver.breaker().ask(is_asked, Instant::now()) {
             Leave::Granted => {}
             Leave::Held(pause) => return Err(Held { receiver: origin.ascii_serialization(), pause }),
         }

@@ -113,6 +113,7 @@ impl Trial<'_> {
             run: walk.id(),
             context: walk.context(),
             resumed_at: walk.resumed_at(),
+            is_asked: walk.is_asked(),
             client: self.client,
             nodes: self.nodes,
             cancellations: &cancellations,

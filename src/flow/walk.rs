@@ -106,6 +106,11 @@ impl Walk {
         &self.context
     }
 
+    /// Whether somebody has asked for the try at hand.
+    pub fn is_asked(&self) -> bool {
+        self.run.is_asked
+    }
+
     /// The end of its latest `wait`.
     pub fn resumed_at(&self) -> Option<Timestamp> {
         self.run.resumed_at
@@ -152,7 +157,13 @@ impl Walk {
                 }
             }
             Outcome::PutOff { reason, pause } => {
-                let pause = put_off(pause, now.duration_since(self.context.happened_at()), fastrand::f64());
+                // Who asked for it does not wait for the others' turn.
+                let age = if self.run.is_asked {
+                    SignedDuration::ZERO
+                } else {
+                    now.duration_since(self.context.happened_at())
+                };
+                let pause = put_off(pause, age, fastrand::f64());
                 Progress::PutOff { at: now.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
             }
             Outcome::Failed { reason } => self.failed(step, reason),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hookswitch::outbox::RunState;
+use hookswitch::outbox::intervention::{Definitions, Intervention};
+use hookswitch::outbox::{Filter, RunState};
 use tempfile::TempDir;
 
 use crate::receiver::{Answer, Receiver};
@@ -59,5 +60,34 @@ async fn a_receiver_that_refuses_is_well() {
         let run = stage.fire("f", attempt, 0).await;
         let story = stage.over(run).await;
         assert_eq!((story.run.state, story.tries.len()), (RunState::Failed, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_retried_by_hand_tries_an_ill_receiver_at_once() {
+    let is_well = Arc::new(AtomicBool::new(false));
+    let receiver = Receiver::start({
+        let is_well = is_well.clone();
+        move |_| match is_well.load(Ordering::SeqCst) {
+            true => Answer::ok(),
+            false => Answer::Status("503 Service Unavailable", String::new()),
+        }
+    })
+    .await;
+    let directory = TempDir::new().expect("a directory");
+    let text = format!("[flows.f]\nsteps = [{{ http = {{ url = '{}', retry = ['1h'] }} }}]\n", receiver.url());
+    let stage = Stage::start(&directory, &text);
+    for attempt in 0..30 {
+        let run = stage.fire("f", attempt, 0).await;
+        stage.until(run, |story| story.run.state == RunState::Pending).await;
+    }
+    // An old moment, which nobody asks for, would be put off for minutes.
+    is_well.store(true, Ordering::SeqCst);
+    let retry = Intervention::Retry { with: Definitions::Own, expired: false };
+    let everything = Filter { states: vec![RunState::Pending], ..Filter::default() };
+    let changes = stage.deliveries().intervene(retry, &everything, jiff::Timestamp::now()).expect("retries");
+    assert_eq!(changes.len(), 30);
+    for change in changes {
+        assert_eq!(stage.over(change.run).await.run.state, RunState::Delivered);
     }
 }

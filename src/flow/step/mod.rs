@@ -40,6 +40,8 @@ pub struct Surroundings<'a> {
     pub context: &'a Context,
     /// The end of the run's latest `wait`.
     pub resumed_at: Option<Timestamp>,
+    /// Whether somebody waits for what the step comes to.
+    pub is_asked: bool,
     /// What sends requests.
     pub client: &'a Client,
     /// Where commands are given.
