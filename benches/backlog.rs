@@ -26,8 +26,10 @@ use hookswitch::delivery::{Client, Limits};
 use hookswitch::esl::Nodes;
 use hookswitch::flow::Runner;
 use hookswitch::id::AttemptKey;
+use hookswitch::moment::value::Time;
 use hookswitch::moment::{EventName, Moment, Payload};
 use hookswitch::outbox::{Entry, Opened, Outbox, PlannedRun, Settings};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -170,6 +172,7 @@ fn entry(config: &Config, attempt: u32) -> Entry {
         payload.id = key.hash().moment("missed", Some((&"1000@default".into(), number)));
         payload.attempt_id = Some(u64::from(attempt));
         payload.sequence = Some(number + 1);
+        payload.timestamp = Time(Timestamp::now());
         let id = payload.id.run("*/0", &flow.name);
         let run = PlannedRun { id, hook: "*/0".into(), flow: flow.clone(), expires_after: None };
         (Moment { attempt: key.hash(), payload }, vec![run])

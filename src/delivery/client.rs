@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
-use super::limits::{Limits, Permit};
+use super::breaker::Health;
+use super::limits::{Held, Limits, Permit};
 use super::network::{NetworkFailure, root_cause};
 use super::record::{RequestRecord, ResponseRecord, TryRecord, millis};
 use super::signature::SigningKeys;
@@ -105,13 +106,13 @@ impl Client {
         &self.figures
     }
 
-    /// Waits until the limits allow the request to be sent.
-    pub async fn permit(&self, request: &RenderedRequest) -> Permit {
-        self.limits.permit(request.url.origin()).await
+    /// Waits until the limits allow the request to be sent. One that somebody asked for tries a receiver that is left alone.
+    pub async fn permit(&self, request: &RenderedRequest, is_asked: bool) -> Result<Permit, Held> {
+        self.limits.permit(request.url.origin(), is_asked).await
     }
 
     /// Makes the try, for which there is a permit. Its time runs from now on.
-    pub async fn send(&self, _permit: Permit, attempted: Attempted<'_>) -> Sent {
+    pub async fn send(&self, permit: Permit, attempted: Attempted<'_>) -> Sent {
         let Attempted { step, webhook_id, mut request, keys, timeout, keep_answer } = attempted;
         let (now, started) = (Timestamp::now(), Instant::now());
         sign(&mut request, webhook_id, now, keys);
@@ -120,6 +121,9 @@ impl Client {
         let kept = if keep_answer { BODY_READ } else { BODY_KEPT };
         let (answer, verdict) = self.exchange(request, timeout, kept).await;
         failpoint::after_response();
+        if let Some(health) = health(answer.as_ref(), &verdict) {
+            permit.note(health);
+        }
         self.figures.note(&verdict, started.elapsed());
         let error = match &verdict {
             Verdict::Delivered => None,
@@ -177,6 +181,16 @@ impl Answer {
             body: String::from_utf8_lossy(kept).into_owned(),
             truncated: self.truncated || kept.len() < self.body.len(),
         }
+    }
+}
+
+/// What the end of a request says of its receiver: nothing, where it could not even be put together.
+fn health(answer: Option<&Answer>, verdict: &Verdict) -> Option<Health> {
+    match (answer, verdict) {
+        (Some(answer), _) if answer.status >= 500 => Some(Health::Ill),
+        (Some(_), _) => Some(Health::Well),
+        (None, Verdict::Retry { .. }) => Some(Health::Ill),
+        (None, Verdict::Delivered | Verdict::Failed { .. }) => None,
     }
 }
 

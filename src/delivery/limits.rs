@@ -1,52 +1,110 @@
-//! How many requests may be under way, in all and to one receiver.
+//! How many requests may be under way, in all and to one receiver, and when one is left alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{info, warn};
 use url::Origin;
 
-/// The limits of all destinations.
+use super::breaker::{Breaker, Change, Health, Leave};
+
+/// The limits of all receivers.
 #[derive(Debug)]
 pub struct Limits {
     total: Arc<Semaphore>,
-    per_destination: usize,
+    per_receiver: usize,
     /// One for each scheme, host and port. Call data chooses at most among listed ones, so there are as many as the flows
     /// name.
-    destinations: DashMap<Origin, Arc<Semaphore>>,
+    receivers: DashMap<Origin, Arc<Receiver>>,
+}
+
+/// Where requests go.
+#[derive(Debug)]
+struct Receiver {
+    places: Arc<Semaphore>,
+    breaker: Mutex<Breaker>,
 }
 
 /// The right to send one request.
 #[derive(Debug)]
 pub struct Permit {
-    _destination: OwnedSemaphorePermit,
+    origin: Origin,
+    receiver: Arc<Receiver>,
+    _place: OwnedSemaphorePermit,
     _total: OwnedSemaphorePermit,
 }
 
+/// Nothing is sent to the receiver now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{receiver} has not answered for a while, and is left alone")]
+pub struct Held {
+    /// The receiver.
+    pub receiver: String,
+    /// For how long.
+    pub pause: Duration,
+}
+
 impl Default for Limits {
-    /// 64 requests to one destination are 640 a second at a tenth of a second each; 512 in all fit into the 1,024 open
-    /// files that a process usually may have.
+    /// 64 requests to one receiver are 640 a second at a tenth of a second each; 512 in all fit into the 1,024 open files
+    /// that a process usually may have.
     fn default() -> Self {
         Self::new(512, 64)
     }
 }
 
 impl Limits {
-    /// At most `total` requests, and at most `per_destination` to one scheme, host and port.
-    pub fn new(total: usize, per_destination: usize) -> Self {
-        Self { total: Arc::new(Semaphore::new(total)), per_destination, destinations: DashMap::new() }
+    /// At most `total` requests, and at most `per_receiver` to one scheme, host and port.
+    pub fn new(total: usize, per_receiver: usize) -> Self {
+        Self { total: Arc::new(Semaphore::new(total)), per_receiver, receivers: DashMap::new() }
     }
 
-    /// Waits for the right to send to the destination: first for its own, so that those who wait for a slow destination
-    /// hold nothing that others need.
-    pub(super) async fn permit(&self, destination: Origin) -> Permit {
-        let limit = self.destination(destination);
-        Permit { _destination: acquire(limit).await, _total: acquire(self.total.clone()).await }
+    /// Waits for the right to send to the receiver: first for its own, so that those who wait for a slow one hold nothing
+    /// that others need. The breaker is asked last, because one who is let through has to send.
+    pub(super) async fn permit(&self, origin: Origin, is_asked: bool) -> Result<Permit, Held> {
+        let receiver = self.receiver(&origin);
+        let place = acquire(receiver.places.clone()).await;
+        let total = acquire(self.total.clone()).await;
+        match receiver.breaker().ask(is_asked, Instant::now()) {
+            Leave::Granted => {}
+            Leave::Held(pause) => return Err(Held { receiver: origin.ascii_serialization(), pause }),
+        }
+        Ok(Permit { origin, receiver, _place: place, _total: total })
     }
 
-    fn destination(&self, destination: Origin) -> Arc<Semaphore> {
-        let new = || Arc::new(Semaphore::new(self.per_destination));
-        self.destinations.entry(destination).or_insert_with(new).clone()
+    fn receiver(&self, origin: &Origin) -> Arc<Receiver> {
+        let new = || {
+            let places = Arc::new(Semaphore::new(self.per_receiver));
+            Arc::new(Receiver { places, breaker: Mutex::default() })
+        };
+        self.receivers.entry(origin.clone()).or_insert_with(new).clone()
+    }
+}
+
+impl Receiver {
+    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
+        // Its methods leave it whole.
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Takes note of how the request has ended.
+    pub(super) fn note(&self, health: Health) {
+        let change = self.receiver.breaker().note(health, Instant::now());
+        let receiver = || self.origin.ascii_serialization();
+        match change {
+            Some(Change::Opened(pause)) => {
+                warn!(
+                    receiver = receiver(),
+                    ?pause,
+                    "the receiver does not answer; its runs wait without losing tries"
+                );
+            }
+            Some(Change::Closed) => info!(receiver = receiver(), "the receiver answers again"),
+            None => {}
+        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! - [`verdict`], [`network`]: what came of it.
 //! - [`retry`]: when it is repeated.
 //! - [`record`]: what the delivery log keeps of it.
-//! - [`limits`]: how many requests may be under way.
+//! - [`limits`]: how many requests may be under way; [`breaker`]: when a receiver is left alone.
 //! - [`signature`]: how the receiver knows that it is ours.
 
+pub mod breaker;
 pub mod client;
 pub mod limits;
 pub mod network;

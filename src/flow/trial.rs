@@ -89,7 +89,10 @@ impl Trial<'_> {
                 Progress::Wait { until, .. } if self.waits && !self.dry_run => rest(*until).await,
                 Progress::Wait { .. } => tell(Told::WaitSkipped)?,
                 Progress::Delivered => break,
-                Progress::Failed { reason } | Progress::Expired { reason } | Progress::Retry { reason, .. } => {
+                Progress::Failed { reason }
+                | Progress::Expired { reason }
+                | Progress::Retry { reason, .. }
+                | Progress::PutOff { reason, .. } => {
                     return Ok(Ending::Failed { reason: reason.clone() });
                 }
                 Progress::Cancelled => return Ok(Ending::Failed { reason: "cancelled".into() }),
@@ -110,6 +113,7 @@ impl Trial<'_> {
             run: walk.id(),
             context: walk.context(),
             resumed_at: walk.resumed_at(),
+            is_asked: walk.is_asked(),
             client: self.client,
             nodes: self.nodes,
             cancellations: &cancellations,
@@ -156,7 +160,7 @@ fn retries(step: &Step) -> usize {
 
 fn without_retry(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Retry { reason, .. } => Outcome::Failed { reason },
+        Outcome::Retry { reason, .. } | Outcome::PutOff { reason, .. } => Outcome::Failed { reason },
         outcome => outcome,
     }
 }

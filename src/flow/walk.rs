@@ -1,8 +1,9 @@
 //! A run under way: from step to step, each recorded before the next begins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value as Json, json};
 
 use super::context::Context;
@@ -13,6 +14,9 @@ use super::step::{Done, Outcome, StepEnd};
 use crate::delivery::TryRecord;
 use crate::id::RunId;
 use crate::outbox::{JournalEntry, Progress, Report, Run};
+
+/// The longest that a run is put off, but for chance: half a million that wait are then 800 a second that are looked at.
+const LONGEST_PUT_OFF: Duration = Duration::from_secs(600);
 
 /// A run, its flow, and what its steps have left behind.
 #[derive(Debug)]
@@ -51,6 +55,14 @@ pub enum After {
     GoOn,
     /// This is to be recorded first.
     Record(Box<Report>),
+}
+
+/// How long a run is put off whose moment is of that age: so much longer than the receiver's pause that most find it
+/// answering and not all come at once; and the older it is the longer, so that a backlog of hours costs little until then,
+/// and what is new goes first.
+fn put_off(pause: Duration, age: SignedDuration, chance: f64) -> Duration {
+    let age = Duration::try_from(age).unwrap_or_default();
+    pause.max((age / 4).min(LONGEST_PUT_OFF)).mul_f64(1.0 + chance / 2.0)
 }
 
 impl Start {
@@ -92,6 +104,11 @@ impl Walk {
     /// What texts can name.
     pub fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Whether somebody has asked for the try at hand.
+    pub fn is_asked(&self) -> bool {
+        self.run.is_asked
     }
 
     /// The end of its latest `wait`.
@@ -138,6 +155,16 @@ impl Walk {
                     Some(wait) => Progress::Retry { at: now.saturating_add(wait).unwrap_or(Timestamp::MAX), reason },
                     None => self.failed(step, format!("{reason} (try {tries}, the last)")),
                 }
+            }
+            Outcome::PutOff { reason, pause } => {
+                // Who asked for it does not wait for the others' turn.
+                let age = if self.run.is_asked {
+                    SignedDuration::ZERO
+                } else {
+                    now.duration_since(self.context.happened_at())
+                };
+                let pause = put_off(pause, age, fastrand::f64());
+                Progress::PutOff { at: now.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
             }
             Outcome::Failed { reason } => self.failed(step, reason),
             Outcome::Expired { reason } if step.on_error == OnError::Fail => {
@@ -201,5 +228,19 @@ impl Walk {
     fn report(&mut self, attempted: Option<&TryRecord>, progress: Progress) -> Report {
         let (journal, changed_to) = (std::mem::take(&mut self.journal), self.changed_to.take());
         self.run.report(attempted, progress).with_journal(journal).with_definition(changed_to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_comes_back_first_and_nothing_stays_away_for_long() {
+        let (pause, now) = (Duration::from_secs(5), SignedDuration::ZERO);
+        assert_eq!(put_off(pause, now, 0.0), pause);
+        assert_eq!(put_off(pause, -SignedDuration::from_secs(9), 0.0), pause, "a clock that went back");
+        assert_eq!(put_off(pause, SignedDuration::from_secs(60), 0.0), Duration::from_secs(15));
+        assert_eq!(put_off(pause, SignedDuration::MAX, 1.0), Duration::from_secs(900));
     }
 }

@@ -183,7 +183,7 @@ fn make_due(
     expired: bool,
     now: Timestamp,
 ) -> rusqlite::Result<RunState> {
-    let sql = "UPDATE run SET step_tries = 0, due_at_ms = ?2, ended_at_ms = NULL, latest = ?3, \
+    let sql = "UPDATE run SET asked = 1, step_tries = 0, due_at_ms = ?2, ended_at_ms = NULL, latest = ?3, \
                expires_at_ms = CASE WHEN ?4 THEN NULL ELSE expires_at_ms END, \
                resumed_at_ms = CASE WHEN ?4 THEN ?2 ELSE resumed_at_ms END, \
                state = CASE WHEN ordered = 1 AND EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.ended_at_ms IS NULL \

@@ -38,6 +38,8 @@ pub struct Run {
     pub resumed_at: Option<Timestamp>,
     /// What its steps have saved: JSON objects, the latest last.
     pub saved: Vec<String>,
+    /// Whether somebody has asked for its next try to be made now.
+    pub is_asked: bool,
     /// Whether it tells of another run's failure, so that nobody is told of its own.
     pub(super) is_told: bool,
 }
@@ -143,6 +145,13 @@ pub enum Progress {
         /// Why, for a person.
         reason: String,
     },
+    /// The step at hand is not to be begun before this time. It keeps its place in the attempt's order, and its tries.
+    PutOff {
+        /// When.
+        at: Timestamp,
+        /// Why, for a person.
+        reason: String,
+    },
     /// The run rests, and gives up its place in the attempt's order.
     Wait {
         /// The index of the step to be done then.
@@ -181,6 +190,7 @@ impl Run {
             expires_at: None,
             resumed_at: Some(Timestamp::now()),
             saved: Vec::new(),
+            is_asked: true,
             is_told: false,
         }
     }
@@ -198,10 +208,15 @@ impl Run {
             self.tries += 1;
             (number, record.to_json())
         });
+        self.is_asked = false;
         match progress {
             Progress::Next { step } | Progress::Wait { step, .. } => (self.step, self.step_tries) = (step, 0),
             Progress::Retry { .. } => self.step_tries += 1,
-            Progress::Delivered | Progress::Failed { .. } | Progress::Expired { .. } | Progress::Cancelled => {}
+            Progress::PutOff { .. }
+            | Progress::Delivered
+            | Progress::Failed { .. }
+            | Progress::Expired { .. }
+            | Progress::Cancelled => {}
         }
         Report {
             row: self.row,

@@ -1,5 +1,6 @@
 //! Flows from outside: a configuration, an outbox and a runner, receivers of every kind and a FreeSWITCH that takes commands.
 
+mod breaker;
 #[cfg(unix)]
 mod crash;
 mod definitions;

@@ -46,7 +46,7 @@ impl Request {
             keep_answer: false,
         };
         let client = Client::new(Limits::default()).expect("a client");
-        let permit = client.permit(&attempted.request).await;
+        let permit = client.permit(&attempted.request, false).await.expect("nothing has failed yet");
         let verdict = client.send(permit, attempted).await.verdict;
         assert_eq!(verdict, Verdict::Delivered);
         Self::of(&server.received_requests().await.expect("kept")[0])

@@ -111,9 +111,10 @@ fn step_of(
         Outcome::Stop => ("quiet", "ends the run", None),
         Outcome::Cancelled => ("quiet", "cancelled", None),
         Outcome::Expired { reason } => ("bad", "expired", Some(reason)),
-        Outcome::Failed { reason } | Outcome::Retry { reason, .. } | Outcome::Refused { reason } => {
-            ("bad", "failed", Some(reason))
-        }
+        Outcome::Failed { reason }
+        | Outcome::Retry { reason, .. }
+        | Outcome::PutOff { reason, .. }
+        | Outcome::Refused { reason } => ("bad", "failed", Some(reason)),
     };
     html! {
         li {

@@ -15,7 +15,10 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
         Ok(request) => request,
         Err(error) => return StepEnd::failed(error),
     };
-    let permit = around.client.permit(&request).await;
+    let permit = match around.client.permit(&request, around.is_asked).await {
+        Ok(permit) => permit,
+        Err(held) => return StepEnd::untried(Outcome::PutOff { reason: held.to_string(), pause: held.pause }),
+    };
     if around.cancellations.contains(around.run) {
         return StepEnd::untried(Outcome::Cancelled);
     }

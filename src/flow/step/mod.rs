@@ -40,6 +40,8 @@ pub struct Surroundings<'a> {
     pub context: &'a Context,
     /// The end of the run's latest `wait`.
     pub resumed_at: Option<Timestamp>,
+    /// Whether somebody waits for what the step comes to.
+    pub is_asked: bool,
     /// What sends requests.
     pub client: &'a Client,
     /// Where commands are given.
@@ -82,6 +84,13 @@ pub enum Outcome {
         reason: String,
         /// How long the other side asked to wait.
         after: Option<Duration>,
+    },
+    /// It was not begun, because it would not work now; that is no try.
+    PutOff {
+        /// Why, for a person.
+        reason: String,
+        /// For how long.
+        pause: Duration,
     },
     /// It will not work.
     Failed {

@@ -89,6 +89,7 @@ impl Work<'_> {
                 expires_at,
                 resumed_at: None,
                 saved: Vec::new(),
+                is_asked: false,
                 is_told: false,
             }),
             RunState::Pending => self.desk.note_due(&flow.name, self.now_ms),

@@ -22,7 +22,7 @@ impl Work<'_> {
         let Standing { state, due_ms, error } = self.standing(report)?;
         let ended_ms = state.is_over().then_some(self.now_ms);
         let sql = "UPDATE run SET state = ?2, step = ?3, step_tries = ?4, tries = ?5, due_at_ms = ?6, ended_at_ms = ?7, \
-                   first_try = coalesce(first_try, ?8), error = ?9 WHERE id = ?1";
+                   first_try = coalesce(first_try, ?8), error = ?9, asked = 0 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![
             report.row,
             state,
@@ -62,7 +62,9 @@ impl Work<'_> {
     fn standing<'a>(&self, report: &'a Report) -> rusqlite::Result<Standing<'a>> {
         let (state, due_ms, error) = match &report.progress {
             Progress::Next { .. } => (RunState::Running, self.now_ms, None),
-            Progress::Retry { at, reason } => (RunState::Pending, due_ms(*at, report.expires_at), Some(reason)),
+            Progress::Retry { at, reason } | Progress::PutOff { at, reason } => {
+                (RunState::Pending, due_ms(*at, report.expires_at), Some(reason))
+            }
             Progress::Wait { until, .. } => (RunState::Pending, due_ms(*until, report.expires_at), None),
             Progress::Delivered => {
                 return Ok(Standing { state: RunState::Delivered, due_ms: self.now_ms, error: None });

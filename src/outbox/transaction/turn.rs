@@ -63,7 +63,7 @@ impl Work<'_> {
         let sql = "UPDATE run SET state = 'running' WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute([row])?;
         let sql = "SELECT run.id, run.hash, run.flow, run.step, run.step_tries, run.tries, moment.payload, variables.json, \
-                   run.expires_at_ms, run.resumed_at_ms, run.latest, definition.hash, definition.json, run.hook \
+                   run.expires_at_ms, run.resumed_at_ms, run.latest, definition.hash, definition.json, run.hook, run.asked \
                    FROM run JOIN moment ON moment.id = run.moment JOIN variables ON variables.id = moment.variables \
                    LEFT JOIN definition ON definition.hash = run.definition WHERE run.id = ?1";
         let mut run = self.connection.prepare_cached(sql)?.query_row([row], read_run)?;
@@ -100,6 +100,7 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
         expires_at: row.get::<_, Option<i64>>(8)?.map(time),
         resumed_at: row.get::<_, Option<i64>>(9)?.map(time),
         saved: Vec::new(),
+        is_asked: row.get(14)?,
         is_told: row.get_ref(13)?.as_str()? == ON_FAILURE,
     })
 }

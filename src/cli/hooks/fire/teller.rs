@@ -144,6 +144,7 @@ impl Teller {
             Outcome::Stop => writeln!(self.out, "   ends the run")?,
             Outcome::Failed { reason }
             | Outcome::Retry { reason, .. }
+            | Outcome::PutOff { reason, .. }
             | Outcome::Expired { reason }
             | Outcome::Refused { reason } => {
                 writeln!(self.out, "   {BAD}failed{BAD:#}: {}", printable(reason))?;
@@ -241,9 +242,10 @@ fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize) -> 
         Outcome::Stop => ("stops", None),
         Outcome::Cancelled => ("cancelled", None),
         Outcome::Expired { reason } => ("expired", Some(reason)),
-        Outcome::Failed { reason } | Outcome::Retry { reason, .. } | Outcome::Refused { reason } => {
-            ("failed", Some(reason))
-        }
+        Outcome::Failed { reason }
+        | Outcome::Retry { reason, .. }
+        | Outcome::PutOff { reason, .. }
+        | Outcome::Refused { reason } => ("failed", Some(reason)),
     };
     let saved = match &end.outcome {
         Outcome::Done(done) => Some(&done.saved).filter(|saved| !saved.is_empty()),
