@@ -6,8 +6,10 @@
 //! - [`record`]: what the delivery log keeps of it.
 //! - [`limits`]: how many requests may be under way.
 //! - [`signature`]: how the receiver knows that it is ours.
+//! - [`destination`]: brokers, databases and mail servers.
 
 pub mod client;
+pub mod destination;
 pub mod limits;
 pub mod network;
 pub mod record;
@@ -16,6 +18,7 @@ pub mod signature;
 pub mod verdict;
 
 pub use client::Client;
+pub use destination::Destination;
 pub use limits::Limits;
 pub use record::TryRecord;
 pub use retry::RetrySchedule;
