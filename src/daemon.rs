@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::admin::app::{App, Shared};
+use crate::admin::page::Pages;
 use crate::admin::rate::Rates;
 use crate::admin::{Interface, Server};
 use crate::config::{Config, HttpSettings, Problem, Problems};
@@ -161,6 +162,7 @@ impl Daemon {
                 client,
                 desk,
                 rates: Rates::default(),
+                pages: Pages::new(&started_with.outbox.path),
             });
             Interface::start(server, app, settings)
         });

@@ -29,7 +29,7 @@
 //!
 //! # Beside the line
 //!
-//! [`admin`] is what is asked and told over HTTP. [`config`] reads the one TOML file; [`cli`] has a file for each command; [`simulator`] is a FreeSWITCH that never was, for
+//! [`admin`] is what is asked and told over HTTP, and the page. [`config`] reads the one TOML file; [`cli`] has a file for each command; [`simulator`] is a FreeSWITCH that never was, for
 //! the demonstration and for tests; [`recording`] keeps what a node's follower was fed, to be replayed; [`telemetry`] is what the daemon says of itself, and
 //! [`service`] what it says to systemd; [`failpoint`] is where tests end it.
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use tokio::sync::watch;
 
+use super::page::Pages;
 use super::problem::Problem;
 use super::rate::Rates;
 use crate::config::{Config, HttpSettings};
@@ -45,6 +46,8 @@ pub struct Shared {
     pub desk: Desk,
     /// How many requests came from whom.
     pub rates: Rates,
+    /// What the pages keep.
+    pub pages: Pages,
 }
 
 impl App {
@@ -70,7 +73,7 @@ impl App {
         self.desk.tell(QueueName::new(queue), key, telling).await.map_err(Problem::from)
     }
 
-    /// Reads the delivery log, on a thread of its own.
+    /// Reads the delivery log, or does something to its runs, on a thread of its own.
     pub async fn deliveries<T: Send + 'static>(
         &self,
         read: impl FnOnce(Deliveries) -> Result<T, DeliveriesError> + Send + 'static,
@@ -79,6 +82,9 @@ impl App {
         let read = tokio::task::spawn_blocking(move || Deliveries::open(&path).and_then(read)).await;
         match read {
             Ok(Ok(read)) => Ok(read),
+            Ok(Err(error @ (DeliveriesError::NoRun(_) | DeliveriesError::Ambiguous(_)))) => {
+                Err(Problem::not_found(error.to_string()))
+            }
             Ok(Err(error)) => Err(Problem::unavailable(error.to_string())),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }

@@ -41,7 +41,7 @@ pub enum Access {
 enum Refusal {
     #[error("this is not the host `{0}`; without tokens, only this machine's own names are answered")]
     ForeignHost(String),
-    #[error("without tokens, nothing is taken from a page of another origin")]
+    #[error("nothing is taken from a page of another origin")]
     ForeignOrigin,
     #[error("a bearer token is needed")]
     NoToken,
@@ -77,7 +77,7 @@ pub(super) async fn admit(State((app, access)): State<(App, Access)>, request: R
     let settings = app.settings();
     match judge(&app, &settings, access, peer, request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => Problem::from(refusal).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -88,32 +88,37 @@ fn judge(
     peer: Option<IpAddr>,
     method: &Method,
     headers: &HeaderMap,
-) -> Result<(), Refusal> {
-    if settings.tokens.is_empty() {
+) -> Result<(), Problem> {
+    if settings.is_open() {
         check_host(headers)?;
         check_origin(method, headers)?;
     }
     let address = peer.map_or_else(String::new, |peer| peer.to_string());
-    let limit = |caller: &str, rate| app.rates.take(caller, rate, Instant::now()).map_err(Refusal::TooMany);
+    let limit = |caller: &str, rate| limit(app, caller, rate, Instant::now());
     let needed = match access {
-        Access::Needs(needed) if !settings.tokens.is_empty() => needed,
+        Access::Needs(needed) if !settings.is_open() => needed,
         Access::Needs(_) | Access::Public => return limit(&address, settings.rate),
     };
     match token(headers).map(|token| find(&settings.tokens, token)) {
         Some(Some(known)) => {
             limit(&format!("token {}", known.name), settings.rate)?;
             let (name, role) = (known.name.clone(), known.role);
-            if role.permits(needed) { Ok(()) } else { Err(Refusal::TooLittle { name, role, needed }) }
+            if role.permits(needed) { Ok(()) } else { Err(Refusal::TooLittle { name, role, needed }.into()) }
         }
         found => {
             limit(&format!("wrong {address}"), WRONG_TOKENS_RATE)?;
-            Err(if found.is_some() { Refusal::WrongToken } else { Refusal::NoToken })
+            Err(if found.is_some() { Refusal::WrongToken } else { Refusal::NoToken }.into())
         }
     }
 }
 
+/// Takes one of the requests that a caller may make in a second.
+pub(super) fn limit(app: &App, caller: &str, rate: u32, now: Instant) -> Result<(), Problem> {
+    app.rates.take(caller, rate, now).map_err(|wait| Refusal::TooMany(wait).into())
+}
+
 /// Without a `Host` no browser sends a request.
-fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(host) = headers.get(HOST) else { return Ok(()) };
     let host = String::from_utf8_lossy(host.as_bytes());
     let name = match host.rsplit_once(':') {
@@ -122,23 +127,23 @@ fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
     };
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let is_ours = name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
-    if is_ours { Ok(()) } else { Err(Refusal::ForeignHost(host.into_owned())) }
+    if is_ours { Ok(()) } else { Err(Refusal::ForeignHost(host.into_owned()).into()) }
 }
 
 /// A browser names the origin of every request that a page makes to change something, and, unless it is old, says whether
 /// that is another one.
-fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     if method.is_safe() {
         return Ok(());
     }
     let text =
         |name| headers.get(name).map(|value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()));
     let is_from_elsewhere = match (text(ORIGIN), text(HOST)) {
-        (Some(origin), Some(host)) => origin.strip_prefix("http://").is_none_or(|origin| origin != host),
+        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, origin)| origin != host),
         (Some(_), None) => true,
         (None, _) => headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none"),
     };
-    if is_from_elsewhere { Err(Refusal::ForeignOrigin) } else { Ok(()) }
+    if is_from_elsewhere { Err(Refusal::ForeignOrigin.into()) } else { Ok(()) }
 }
 
 /// The bearer token of a request.
@@ -149,7 +154,7 @@ fn token(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// The token that this is. All are compared, each in the time that its length takes, so that what an answer takes says
 /// nothing of how far a guess was right.
-fn find<'a>(tokens: &'a [HttpToken], given: &[u8]) -> Option<&'a HttpToken> {
+pub(super) fn find<'a>(tokens: &'a [HttpToken], given: &[u8]) -> Option<&'a HttpToken> {
     let is_it = |known: &&HttpToken| bool::from(known.token.expose().as_bytes().ct_eq(given));
     tokens.iter().filter(is_it).fold(None, |_, known| Some(known))
 }

@@ -24,7 +24,11 @@ pub struct Interface {
 impl Interface {
     /// Begins to answer.
     pub fn start(server: Server, app: App, settings: watch::Sender<Arc<HttpSettings>>) -> Self {
-        let (address, end) = (server.address(), CancellationToken::new());
+        let (address, end) = (server.address(), app.pages.end.clone());
+        // A long day is read before somebody waits for it; if it can't be, whoever looks is told.
+        let first = app.clone();
+        let first = async move { drop(first.pages.day.read(&first).await) };
+        tokio::spawn(end.clone().run_until_cancelled_owned(first));
         let task = JoinSet::from_iter([server.run(router(app), end.clone())]);
         Self { address, settings, end, task }
     }
@@ -34,11 +38,13 @@ impl Interface {
         self.address
     }
 
-    /// Uses other tokens and limits from now on. Where it can be reached from elsewhere, it is never left without tokens:
+    /// Uses other tokens and limits from now on. Where it can be reached from elsewhere, it is never left open:
     /// another address takes effect later.
     pub fn configure(&self, mut settings: HttpSettings) {
-        if settings.tokens.is_empty() && !self.address.ip().is_loopback() {
-            settings.tokens.clone_from(&self.settings.borrow().tokens);
+        if settings.is_open() && !self.address.ip().is_loopback() {
+            let former = self.settings.borrow();
+            settings.tokens.clone_from(&former.tokens);
+            settings.users.clone_from(&former.users);
         }
         self.settings.send_replace(Arc::new(settings));
     }

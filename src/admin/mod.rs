@@ -1,4 +1,4 @@
-//! The HTTP interface: figures, health, what the daemon knows, and signals for queues outside FreeSWITCH.
+//! The HTTP interface: figures, health, what the daemon knows, signals for queues outside FreeSWITCH, and the page.
 //!
 //! ```text
 //! TCP ──> server ──────────> router ─────> gate ──────────────────────> endpoint ───────> App
@@ -8,9 +8,11 @@
 //!
 //! - [`endpoint`]: the endpoints. What one says of itself (path, role, schemas) makes its route, its guard and its part of
 //!   the description, so these can't disagree.
+//! - [`page`]: the page, whose pages have a guard of their own; [`password`]: what people sign in with.
 //! - [`app`]: what the endpoints see of the daemon.
 //! - [`interface`]: all of it at work; [`server`]: connections; [`gate`], [`rate`]: who is let in; [`role`]: what for.
 //! - [`body`]: reading a request; [`problem`]: saying what is wrong with it.
+//! - [`selection`]: which deliveries are to be done again or cancelled, and what was done.
 //! - [`openapi`]: the description, `docs/openapi.json`.
 
 pub mod app;
@@ -19,10 +21,13 @@ pub mod endpoint;
 pub mod gate;
 pub mod interface;
 pub mod openapi;
+pub mod page;
+pub mod password;
 pub mod problem;
 pub mod rate;
 pub mod role;
 mod router;
+pub mod selection;
 pub mod server;
 
 pub use app::App;

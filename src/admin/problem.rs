@@ -29,14 +29,14 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     #[serde(skip)]
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 impl Problem {
     /// A problem of which the status says all that a program needs.
     pub fn plain(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        let (kind, headers) = ("about:blank", HeaderMap::new());
+        let (kind, headers) = ("about:blank", Box::default());
         Self { kind, title, status: status.as_u16(), detail: Some(detail.into()), headers }
     }
 
@@ -67,8 +67,10 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, self.headers.clone(), Json(self)).into_response();
+        let mut response = (status, (*self.headers).clone(), Json(&self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        // Where a page was wanted, it is made into one.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -82,7 +84,9 @@ pub(super) async fn shape(request: Request, next: Next) -> Response {
     let is_error = status.is_client_error() || status.is_server_error();
     let media = response.headers().get(header::CONTENT_TYPE);
     // An endpoint that answers with JSON has said what is wrong itself.
-    let is_told = media.is_some_and(|media| media == CONTENT_TYPE || media == "application/json");
+    let is_told = media.is_some_and(|media| {
+        media == CONTENT_TYPE || media == "application/json" || media.as_bytes().starts_with(b"text/html")
+    });
     if !is_error || is_told {
         return response;
     }

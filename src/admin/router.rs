@@ -11,6 +11,7 @@ use super::app::App;
 use super::endpoint;
 use super::gate::{self, Access};
 use super::openapi;
+use super::page;
 use super::problem::{self, Problem};
 
 /// How much longer than its body may take a request may take in all.
@@ -25,6 +26,10 @@ pub(super) fn router(app: App) -> Router {
     for endpoint in endpoint::all() {
         let guard = guard(endpoint.access);
         router = router.route(endpoint.path, endpoint.into_handler().layer(guard));
+    }
+    for page in page::page::all() {
+        let guard = from_fn_with_state((app.clone(), page.access), page::guard::admit);
+        router = router.route(page.path, page.into_handler().layer(guard));
     }
     router
         .layer(from_fn_with_state(app.clone(), in_time))
@@ -45,6 +50,7 @@ async fn plainly(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What has a name of its own for each content holds for ever.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

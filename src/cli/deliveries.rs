@@ -134,22 +134,16 @@ pub fn run_on(args: DeliveriesArgs, outbox: &Path, out: &mut impl Write) -> Resu
         DeliveriesCommand::Show(args) => show(&deliveries, &args, out)?,
         DeliveriesCommand::Retry(args) => {
             let RetryArgs { selection, latest, expired } = args;
-            let mut filter = selection.filter(&deliveries)?;
+            let filter = selection.filter(&deliveries)?;
             if filter.states == [RunState::Expired] && !expired {
                 return Err(DeliveriesCommandError::NotExpired);
             }
-            if filter.runs.is_empty() && filter.states.is_empty() {
-                filter.states =
-                    if expired { vec![RunState::Failed, RunState::Expired] } else { vec![RunState::Failed] };
-            }
             let with = if latest { Definitions::Latest } else { Definitions::Own };
-            return intervene(&mut deliveries, Intervention::Retry { with, expired }, &selection, &filter, out);
+            let retry = Intervention::Retry { with, expired };
+            return intervene(&mut deliveries, retry, &selection, &retry.aim(filter), out);
         }
         DeliveriesCommand::Cancel(CancelArgs { selection }) => {
-            let mut filter = selection.filter(&deliveries)?;
-            if filter.runs.is_empty() && filter.states.is_empty() {
-                filter.states = vec![RunState::Waiting, RunState::Pending, RunState::Running];
-            }
+            let filter = Intervention::Cancel.aim(selection.filter(&deliveries)?);
             return intervene(&mut deliveries, Intervention::Cancel, &selection, &filter, out);
         }
     }

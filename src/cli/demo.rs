@@ -17,6 +17,7 @@ mod workplace;
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -104,9 +105,10 @@ where
     let (arrivals, inbox) = mpsc::channel(ARRIVALS);
     let secret = workplace::secret();
     let receiver = Receiver::start(&secret, arrivals).await?;
-    let workplace = Workplace::create(server.local_addr(), &options.password, receiver.address(), &secret)?;
+    let page = free_address()?;
+    let workplace = Workplace::create(server.local_addr(), &options.password, receiver.address(), page, &secret)?;
     let mut lines = LineWriter::new(anstream::stdout());
-    lines.greet(server.local_addr(), &options.password, receiver.address(), &workplace.config())?;
+    lines.greet(page, server.local_addr(), &options.password, receiver.address(), &workplace.config())?;
 
     let (simulator_off, daemon_off) = (CancellationToken::new(), CancellationToken::new());
     let simulation = server.run(options, simulator_off.clone());
@@ -123,6 +125,11 @@ where
     shown?;
     lines.summarize(&tally)?;
     Ok(if tally.is_well() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WELL) })
+}
+
+/// An address of this machine that nobody listens at now, for the page: the daemon reads it from its configuration.
+fn free_address() -> io::Result<SocketAddr> {
+    std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
 /// Prints what arrives, until the end.

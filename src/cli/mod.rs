@@ -10,6 +10,7 @@ pub mod init;
 mod interrupt;
 mod line;
 pub mod outbox;
+pub mod password;
 mod paths;
 mod printable;
 pub mod record;
@@ -55,6 +56,8 @@ enum Command {
     Deliveries(deliveries::Args),
     /// Backs up and restores what is stored, and erases a person from it.
     Outbox(outbox::Args),
+    /// Prints the hash of a password, for `[[http.users]]`.
+    Password(password::Args),
 }
 
 /// Does what the arguments say.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         }
         Command::Deliveries(args) => ended(deliveries::run(args)),
         Command::Outbox(args) => ended(outbox::run(args)),
+        Command::Password(args) => ended(password::run(args)),
     };
     done.unwrap_or_else(|failure| {
         complain(&*failure);

@@ -50,11 +50,18 @@ pub enum RunError {
     Signals(#[from] io::Error),
 }
 
-/// Runs until the token is cancelled: for a program that has the daemon as one of its parts.
+/// Runs until the token is cancelled, and reads the configuration again when its files change: for a program that has the daemon as one of its parts.
 pub async fn until_cancelled(config: PathBuf, end: CancellationToken) -> Result<(), RunError> {
-    let config = Config::load(&config)?;
-    let daemon = Daemon::start(Arc::new(config), None)?;
-    end.cancelled().await;
+    let path = config;
+    let config = Arc::new(Config::load(&path)?);
+    let mut watch = watch(&path, &config);
+    let daemon = Daemon::start(config, None)?;
+    loop {
+        tokio::select! {
+            () = end.cancelled() => break,
+            () = changed(&mut watch) => reload(&daemon, &path, &mut watch),
+        }
+    }
     daemon.stop().await;
     Ok(())
 }

@@ -50,6 +50,7 @@ pub struct Config {
     pub delivery: DeliverySettings,
     /// The HTTP interface, if there is to be one.
     pub http: Option<HttpSettings>,
+    path: Option<PathBuf>,
     agents: Agents,
     flows: BTreeMap<FlowName, Arc<Flow>>,
     stored_flows: Arc<StoredFlows>,
@@ -78,10 +79,17 @@ impl Config {
         Self::read(vec![file], Report::default(), &Lookup::Skip)
     }
 
+    /// Reads these texts as those of the files at `path`, and looks up every secret.
+    pub(super) fn load_from(files: Vec<SourceFile>, path: &Path) -> Result<Self, Problems> {
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self::read(files, Report::default(), &Lookup::From(directory))
+    }
+
     fn load_with(path: &Path, lookup: &Lookup) -> Result<Self, Problems> {
         let report = Report::default();
         let files = file::read(path, &report);
-        Self::read(files, report, lookup)
+        let config = Self::read(files, report, lookup)?;
+        Ok(Self { path: Some(path.to_owned()), ..config })
     }
 
     fn read(files: Vec<SourceFile>, report: Report, lookup: &Lookup) -> Result<Self, Problems> {
@@ -91,6 +99,17 @@ impl Config {
         let config = whole.and_then(|whole| Value::new(&whole, &report).section(|root| read_root(root, lookup)));
         let (files_with_secrets, secret_files) = (report.files_with_secrets(), report.secret_files());
         report.finish(config.map(|config| Self { files_with_secrets, secret_files, ..config }))
+    }
+
+    /// The file that it was read from, where it was read from one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The names and patterns of queues that match a queue's name, the most specific first, which is the name itself where
+    /// it is configured.
+    pub fn queue_patterns(&self, name: &QueueName) -> Vec<&str> {
+        self.queues.patterns(name.as_str())
     }
 
     /// What is configured for a queue, by all patterns that match its name.
@@ -226,6 +245,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         delivery,
         http,
         heard: hook::heard(queues.hooks().chain(agents.hooks())),
+        path: None,
         agents,
         flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),
         queues,

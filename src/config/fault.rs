@@ -209,11 +209,17 @@ pub enum Fault {
     #[error("`{0}` is not an address to listen at")]
     ListenAddress(String),
     /// A listener that others reach, without tokens.
-    #[error("{0} can be reached from other machines, and there are no tokens")]
+    #[error("{0} can be reached from other machines, and there are neither tokens nor users")]
     OpenToAll(String),
     /// A list of tokens without any.
     #[error("there are no tokens in this list")]
     NoTokens,
+    /// A list of users without any.
+    #[error("there are no users in this list")]
+    NoUsers,
+    /// A password that is no hash.
+    #[error("this is not the hash of a password")]
+    PasswordHash,
     /// A token that can be guessed, or not be sent.
     #[error("a token has {0} or more characters, all of them visible ASCII")]
     Token(usize),
@@ -282,8 +288,12 @@ impl Fault {
             Self::ListenAddress(_) => {
                 "write IP address and port: `127.0.0.1:8060`, `[::1]:8060`, `0.0.0.0:8060`".into()
             }
-            Self::OpenToAll(_) => "listen on 127.0.0.1, or add `[[http.tokens]]` with name, role and token".into(),
+            Self::OpenToAll(_) => {
+                "listen on 127.0.0.1, or add `[[http.tokens]]` with name, role and token, or `[[http.users]]`".into()
+            }
             Self::NoTokens => "add a token with name, role and token, or leave `tokens` out".into(),
+            Self::NoUsers => "add a user with name, role and password, or leave `users` out".into(),
+            Self::PasswordHash => "make one with: hookswitch password".into(),
             Self::Token(_) => "make one with: head -c 32 /dev/urandom | base64".into(),
             Self::NoFreeswitch => "add [[freeswitch]] with name, address and password".into(),
         }

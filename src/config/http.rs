@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::secret::{Lookup, Secret};
 use super::section::Section;
 use super::value::{Value, is_name};
-use crate::admin::Role;
+use crate::admin::{Role, password};
 
 /// Where it listens unless configured: on this machine alone.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8060);
@@ -34,6 +34,8 @@ pub struct HttpSettings {
     pub listen: SocketAddr,
     /// Who may do what. None: whoever reaches it on this machine may do everything.
     pub tokens: Vec<HttpToken>,
+    /// Who may sign in to the page, and for what.
+    pub users: Vec<HttpUser>,
     /// How large a request's body may be, in bytes.
     pub max_body: usize,
     /// How long an answer may take.
@@ -53,6 +55,17 @@ pub struct HttpToken {
     pub token: Secret,
 }
 
+/// Somebody who signs in to the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUser {
+    /// What the person is called.
+    pub name: String,
+    /// What the person may do.
+    pub role: Role,
+    /// The hash of the password.
+    pub password: Secret,
+}
+
 /// The roles as they are written.
 const ROLES: [(&str, Role); 4] =
     [("read", Role::Read), ("operate", Role::Operate), ("ingest", Role::Ingest), ("admin", Role::Admin)];
@@ -62,22 +75,34 @@ impl HttpSettings {
     pub(super) fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Self> {
         let listen = section.optional("listen", address).unwrap_or(LISTEN);
         let tokens = section.optional("tokens", |value| tokens(value, lookup));
+        let users = section.optional("users", |value| users(value, lookup));
         let size = |value: Value<'_>| value.size_within("a body's size", 1_024, LARGEST_BODY);
         let max_body = section.optional("max_body", size).unwrap_or(MAX_BODY);
         let timeout = section.optional("timeout", |value| {
             value.duration_within("how long an answer may take", Duration::from_millis(100), Duration::from_secs(60))
         });
         let rate = section.optional("rate", |value| value.integer_within("`rate`", 1, 1_000_000));
-        if !listen.ip().is_loopback() && tokens.as_ref().is_none_or(Vec::is_empty) && !section.has("tokens") {
+        if !listen.ip().is_loopback() && !section.has("tokens") && !section.has("users") {
             section.refuse(Fault::OpenToAll(listen.to_string()));
         }
         Some(Self {
             listen,
             tokens: tokens.unwrap_or_default(),
+            users: users.unwrap_or_default(),
             max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
             timeout: timeout.unwrap_or(TIMEOUT),
             rate: rate.and_then(|rate| rate.try_into().ok()).unwrap_or(RATE),
         })
+    }
+}
+
+/// The roles that somebody can have who signs in: who only tells has nothing to see.
+const PEOPLE: [(&str, Role); 3] = [("read", Role::Read), ("operate", Role::Operate), ("admin", Role::Admin)];
+
+impl HttpSettings {
+    /// Whether whoever reaches it may do everything.
+    pub fn is_open(&self) -> bool {
+        self.tokens.is_empty() && self.users.is_empty()
     }
 }
 
@@ -95,7 +120,7 @@ fn tokens(value: Value<'_>, lookup: &Lookup) -> Option<Vec<HttpToken>> {
     let mut names = std::collections::BTreeMap::new();
     let tokens = value.list(|_, element| {
         element.section(|section| {
-            let name = section.required("name", name);
+            let name = section.required("name", |value| name(value, "token"));
             if let Some(name) = name
                 && let Some(other) = names.insert(name, section.place().to_string())
             {
@@ -112,10 +137,40 @@ fn tokens(value: Value<'_>, lookup: &Lookup) -> Option<Vec<HttpToken>> {
     Some(tokens)
 }
 
-fn name(value: Value<'_>) -> Option<&str> {
+fn users(value: Value<'_>, lookup: &Lookup) -> Option<Vec<HttpUser>> {
+    let mut names = std::collections::BTreeMap::new();
+    let users = value.list(|_, element| {
+        element.section(|section| {
+            let name = section.required("name", |value| name(value, "user"));
+            if let Some(name) = name
+                && let Some(other) = names.insert(name, section.place().to_string())
+            {
+                section.refuse(Fault::SameName { what: "user", name: name.to_owned(), other });
+            }
+            let role = section.required("role", |value| value.word("role", &PEOPLE));
+            let password = section.required("password", |value| password(value, lookup));
+            Some(HttpUser { name: name?.to_owned(), role: role?, password: password? })
+        })
+    })?;
+    if users.is_empty() {
+        value.refuse(Fault::NoUsers);
+    }
+    Some(users)
+}
+
+fn password(value: Value<'_>, lookup: &Lookup) -> Option<Secret> {
+    let hash = lookup.secret(value)?;
+    if hash.is_known() && !password::is_hash(hash.expose()) {
+        value.refuse(Fault::PasswordHash);
+        return None;
+    }
+    Some(hash)
+}
+
+fn name<'a>(value: Value<'a>, what: &'static str) -> Option<&'a str> {
     let text = value.text()?;
     if !is_name(text) {
-        value.refuse(Fault::Name("token"));
+        value.refuse(Fault::Name(what));
         return None;
     }
     Some(text)

@@ -10,7 +10,7 @@
 //! Nothing here stops at the first problem: a reader records it in the report and goes on, so a person who runs
 //! `hookswitch check` sees all of them at once, each with its file, line and remedy.
 //!
-//! [`watch`] notices that the files have changed; the daemon then reads all of them again.
+//! [`edit`] changes the files. [`watch`] notices that the files have changed; the daemon then reads all of them again.
 
 pub mod agent;
 mod agents;
@@ -19,6 +19,7 @@ pub mod daemon;
 mod definition;
 pub mod delivery;
 mod document;
+pub mod edit;
 pub mod fault;
 mod file;
 mod flow;
@@ -45,7 +46,7 @@ pub use agent::AgentCard;
 pub use configuration::Config;
 pub use daemon::{DaemonSettings, WaitingAtStart};
 pub use definition::StoredFlows;
-pub use http::{HttpSettings, HttpToken};
+pub use http::{HttpSettings, HttpToken, HttpUser};
 pub use problem::{Problem, Problems};
 pub use queue::{QueueSettings, ResolvedQueue};
 pub use watch::ConfigWatch;

@@ -107,6 +107,13 @@ impl Queues {
         queue
     }
 
+    /// The names and patterns that match the name, the most specific first.
+    pub(super) fn patterns(&self, name: &str) -> Vec<&str> {
+        let globs = self.globs.iter().map(|(glob, _)| glob.as_str()).filter(|glob| pattern::matches(glob, name));
+        let exact = self.exact.get_key_value(name).map(|(name, _)| name.as_str());
+        globs.chain(exact).rev().collect()
+    }
+
     /// How many patterns and names there are.
     pub(super) fn count(&self) -> usize {
         self.globs.len() + self.exact.len()

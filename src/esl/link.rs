@@ -159,6 +159,10 @@ pub struct Tally {
     pub connections: AtomicU64,
     /// How long after it happened the latest event was taken in, in microseconds, by two machines' clocks.
     pub lag_micros: AtomicU64,
+    /// Attempts that surveys found gone, whose end was not heard.
+    pub found_gone: AtomicU64,
+    /// Attempts that surveys found, whose beginning was not heard.
+    pub found_new: AtomicU64,
 }
 
 impl Tally {

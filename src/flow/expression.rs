@@ -29,6 +29,11 @@ impl Expression {
         Ok(Self { source: source.to_owned(), compiled })
     }
 
+    /// The expression as it is written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// The expression's value.
     pub fn evaluate(&self, fields: &Value) -> Result<Value, minijinja::Error> {
         self.compiled.eval(fields)

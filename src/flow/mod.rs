@@ -8,7 +8,7 @@
 //! - [`request`]: an `http` step filled in.
 //! - [`step`]: doing one step.
 //! - [`flows`]: which flow, and which definition of it, a run goes by.
-//! - [`walk`]: a run under way, from step to step; [`runner`]: all of them.
+//! - [`walk`]: a run under way, from step to step; [`runner`]: all of them; [`trial`]: one that is only tried.
 
 pub mod action;
 pub mod context;
@@ -21,6 +21,7 @@ pub mod request;
 pub mod runner;
 pub mod step;
 pub mod template;
+pub mod trial;
 pub mod walk;
 
 pub use action::Action;

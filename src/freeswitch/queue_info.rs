@@ -38,8 +38,8 @@ impl QueueInfo {
     pub fn new(queue: QueueName, members: Vec<MemberRow>, agents: &[QueueAgentRow], now: Timestamp) -> Self {
         let waiting: Vec<_> = members.into_iter().filter(|row| matches!(&*row.state, "Waiting" | "Trying")).collect();
         let first = waiting.iter().filter_map(MemberRow::joined_at).min();
-        let busy = |row: &&QueueAgentRow| matches!(&*row.state, "Receiving" | "Reserved" | "In a queue call");
-        let free = |row: &&QueueAgentRow| row.status.starts_with("Available") && row.state == "Waiting";
+        let busy = |row: &&QueueAgentRow| is_busy(&row.state);
+        let free = |row: &&QueueAgentRow| is_free(&row.status, &row.state);
         let (agents_free, agents_busy) = (agents.iter().filter(free).count(), agents.iter().filter(busy).count());
         Self {
             queue_name: queue,
@@ -50,6 +50,16 @@ impl QueueInfo {
             agents_away: agents.len() - agents_free - agents_busy,
         }
     }
+}
+
+/// Whether an agent of that status and state could take a call.
+pub fn is_free(status: &str, state: &str) -> bool {
+    status.starts_with("Available") && state == "Waiting"
+}
+
+/// Whether an agent of that state is called, or talks.
+pub fn is_busy(state: &str) -> bool {
+    matches!(state, "Receiving" | "Reserved" | "In a queue call")
 }
 
 #[cfg(test)]

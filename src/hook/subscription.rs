@@ -44,6 +44,17 @@ impl Hook {
         }
     }
 
+    /// The queue's or agent's pattern that it belongs to, and its name or place there. An agent's pattern has `agents/`
+    /// before it.
+    pub fn pattern(&self) -> &str {
+        self.id.rsplit_once('/').map_or("", |(pattern, _)| pattern)
+    }
+
+    /// Its name within its pattern, or its place there.
+    pub fn name(&self) -> &str {
+        self.id.rsplit_once('/').map_or(&*self.id, |(_, name)| name)
+    }
+
     /// How often the condition could not be evaluated, so that the hook did not fire.
     pub fn condition_failures(&self) -> u64 {
         self.condition_failures.load(Ordering::Relaxed)

@@ -1,9 +1,8 @@
 //! mod_fifo as a source: callers wait in a fifo, and consumers take them out.
 //!
 //! A consumer calls in, or is called by mod_fifo on a leg that names its caller ([`super::dialer`]). It is offered the caller
-//! when that leg is made, or else when it takes the caller, and has answered then at the latest. mod_fifo tells of neither
-//! the members nor the fifos that it has in a way that a survey could read: who is in one before the daemon listens is
-//! not followed.
+//! when that leg is made, or else when it takes the caller, and has answered then at the latest. Surveys do not
+//! ask mod_fifo: who is in a fifo before the daemon listens is not followed.
 
 use std::borrow::Cow;
 

@@ -146,8 +146,9 @@ impl Lifecycle {
         } else if of_member {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
-            attempt.call.bridged_before = newcomer.bridged_before.max(self.bridged_on(&member.session));
+            attempt.call.bridged_before = newcomer.bridged_before;
         }
+        attempt.call.bridged_before = attempt.call.bridged_before.max(self.bridged_on(&member.session));
         if let Some(channel) = attempt.channel()
             && let Some(channel) = self.here.channels.entry(channel.as_str(), &mut self.anomalies)
         {

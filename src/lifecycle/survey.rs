@@ -39,6 +39,15 @@ pub struct Known {
     pub legs: Option<BTreeSet<ChannelUuid>>,
 }
 
+/// How many attempts were not as a snapshot has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Those that FreeSWITCH does not have any more, found so for the first time.
+    pub gone: usize,
+    /// Those that were taken over.
+    pub new: usize,
+}
+
 impl Lifecycle {
     /// The live attempts of the node at hand: those that a snapshot, asked for now, is to be compared with. FreeSWITCH does
     /// not know those that others tell of.
@@ -67,14 +76,19 @@ impl Lifecycle {
     /// Compares the node's attempts that were open when the snapshot was asked for with what it has: those that it does not
     /// have any more are lost, unless the events that tell their end are on their way. Members of whom nothing is known
     /// are taken over, unless the configuration leaves those alone who waited at the start; so is what the snapshot says of
-    /// agents.
-    pub fn reconcile(&mut self, snapshot: &Snapshot, open: &BTreeSet<AttemptHash>, effects: &mut Effects) {
+    /// agents. Tells how many attempts were not as the snapshot has them.
+    pub fn reconcile(
+        &mut self,
+        snapshot: &Snapshot,
+        open: &BTreeSet<AttemptHash>,
+        effects: &mut Effects,
+    ) -> Differences {
         // What comes after it is waited for from then on: no event may have come yet that set the clock.
         self.here.now = snapshot.taken_at.map_or(self.here.now, |taken_at| taken_at.max(self.here.now));
         if let Some(core) = snapshot.core.as_ref().filter(|core| self.here.core.as_ref() != Some(core)) {
             self.change_core(core.clone(), effects);
         }
-        let comparison = self.begin_comparison(snapshot, open);
+        let (lived, comparison) = (self.open_attempts(), self.begin_comparison(snapshot, open));
         self.find_agents(snapshot, effects);
         let gone_legs = self.here.channels.prune(|uuid| snapshot.channels.contains(uuid));
         let waiting: BTreeSet<_> = snapshot.members.iter().map(MemberRow::identity).collect();
@@ -90,6 +104,8 @@ impl Lifecycle {
         let (there, gone): (Vec<_>, Vec<_>) = judged.partition(|(_, attempt)| is_there(attempt));
         let hashes = |found: Vec<(AttemptHash, &Attempt)>| found.into_iter().map(|(hash, _)| hash).collect::<Vec<_>>();
         let (there, gone) = (hashes(there), hashes(gone));
+        let first_missed = |hash: &&AttemptHash| self.attempt(**hash).is_some_and(|attempt| attempt.loss.is_none());
+        let missed = gone.iter().filter(first_missed).count();
         let loss = self.here.compare();
         self.lose(gone, &loss, effects);
         self.lose_legs(gone_legs, loss.at, effects);
@@ -113,6 +129,7 @@ impl Lifecycle {
         }
         self.tell_queue_counts(effects);
         self.tell_reconciled(comparison, effects);
+        Differences { gone: missed, new: self.open_attempts().difference(&lived).count() }
     }
 
     /// The FreeSWITCH process is another one than before: all attempts of the old one are over.

@@ -267,7 +267,8 @@ impl Follower {
         let post = &mut posts[place];
         tap.snapshot(&post.name, &snapshot);
         let lifecycle = lifecycle.on(&post.name);
-        lifecycle.reconcile(&snapshot, &open, &mut effects);
+        let differences = lifecycle.reconcile(&snapshot, &open, &mut effects);
+        post.note_differences(differences);
         post.clock.set(lifecycle.now(), Instant::now());
         info!(
             node = %post.name,
@@ -275,6 +276,8 @@ impl Follower {
             members = snapshot.members.len(),
             agents = snapshot.agents.len(),
             open_attempts = open.len(),
+            gone = differences.gone,
+            new = differences.new,
             "compared with what FreeSWITCH has",
         );
         self.commit(effects).await

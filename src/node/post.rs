@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::esl::feed::EventItem;
 use crate::esl::link::{self, Intake, Link, NodeAddress};
 use crate::freeswitch::Snapshot;
 use crate::id::{AttemptHash, NodeName};
-use crate::lifecycle::survey::Known;
+use crate::lifecycle::survey::{Differences, Known};
 
 /// How many items are taken from the connection at once: enough that waking up costs little beside them, few enough that
 /// a deadline among them is not late.
@@ -111,6 +112,13 @@ impl Post {
         let now = Instant::now();
         self.clock.set(shown, now);
         self.heard_at = self.clock.read(now);
+    }
+
+    /// A survey has found attempts that were not as they were known.
+    pub fn note_differences(&self, Differences { gone, new }: Differences) {
+        let count = |number: usize| number.try_into().unwrap_or(u64::MAX);
+        self.link.tally.found_gone.fetch_add(count(gone), Ordering::Relaxed);
+        self.link.tally.found_new.fetch_add(count(new), Ordering::Relaxed);
     }
 
     /// The connection is lost: gives what the clock showed when everything was still heard. Where the node fell silent,

@@ -22,6 +22,10 @@ pub struct Filter {
     pub flow: Option<String>,
     /// Of this attempt.
     pub attempt: Option<AttemptRef>,
+    /// Behind this row of the log, which spares those who look at the latest from reading all of it; 0: anywhere.
+    pub after: i64,
+    /// Of this member's number, for which the log is read row by row.
+    pub number: Option<String>,
     /// In one of these states; empty: in any.
     pub states: Vec<RunState>,
     /// Committed at or after this time.
@@ -69,6 +73,12 @@ impl Filter {
         }
         if let Some(flow) = &self.flow {
             add("run.flow = ?", vec![flow.clone().into()]);
+        }
+        if self.after > 0 {
+            add("run.id > ?", vec![self.after.into()]);
+        }
+        if let Some(number) = &self.number {
+            add("json_extract(moment.payload, '$.member_number') = ?", vec![number.clone().into()]);
         }
         if let Some(since) = self.since {
             add("run.created_at_ms >= ?", vec![since.as_millisecond().into()]);

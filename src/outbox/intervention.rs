@@ -61,6 +61,21 @@ pub enum Effect {
     TooLate,
 }
 
+impl Intervention {
+    /// The filter, meaning those runs alone in whose states there is something to be done, where neither runs nor states are
+    /// named.
+    pub fn aim(self, mut filter: Filter) -> Filter {
+        if filter.runs.is_empty() && filter.states.is_empty() {
+            filter.states = match self {
+                Self::Retry { expired: false, .. } => vec![RunState::Failed],
+                Self::Retry { expired: true, .. } => vec![RunState::Failed, RunState::Expired],
+                Self::Cancel => vec![RunState::Waiting, RunState::Pending, RunState::Running],
+            };
+        }
+        filter
+    }
+}
+
 impl Deliveries {
     /// Does it to all runs that the filter means, and tells what has become of each.
     pub fn intervene(

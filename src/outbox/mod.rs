@@ -21,6 +21,7 @@
 //! - [`store`] opens it.
 //! - [`deliveries`]: reading what became of runs, beside the daemon; [`filter`]: which; [`intervention`]: doing them again, and
 //!   cancelling them; [`cancellations`]: how those hear of it who do them.
+//! - [`chronicle`]: what happened, for whoever looks.
 //! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
 //! - `figures`: what is counted.
 //! - [`inspection`]: whether it can be used.
@@ -31,6 +32,7 @@
 pub mod archive;
 pub mod cancellations;
 mod checkpointer;
+pub mod chronicle;
 pub mod deliveries;
 mod desk;
 pub mod entry;

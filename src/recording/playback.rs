@@ -130,7 +130,11 @@ impl Playback {
                 self.lifecycle.remove(&self.node);
             }
             Mark::Restored(kept) => self.lifecycle.restore(kept.into_owned()),
-            Mark::Connected { .. } => self.begin_connection(),
+            Mark::Connected { .. } => {
+                // It may have left, and be back before another was heard of.
+                self.turn_to(self.node.clone());
+                self.begin_connection();
+            }
             Mark::Dirty { .. } => self.lifecycle.begin_gap(),
             Mark::Missing { bytes } => {
                 self.gaps.missing_bytes += bytes;

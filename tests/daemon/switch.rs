@@ -247,8 +247,21 @@ impl State {
         if command.contains("core_uuid") {
             self.core.clone()
         } else if command.contains("show channels") {
-            let rows: Vec<_> = self.calls.values().map(|call| json!({ "uuid": call.channel })).collect();
+            // A real row has more than twenty columns, some 700 bytes.
+            let columns = "-".repeat(700);
+            let row = |call: &Call| json!({ "uuid": call.channel, "presence_data": columns });
+            let rows: Vec<_> = self.calls.values().map(row).collect();
             json!({ "row_count": rows.len(), "rows": rows }).to_string()
+        } else if let Some((_, channel)) = command.split_once("uuid_dump ") {
+            let channel = channel.split(' ').next().unwrap_or_default();
+            let call = self.calls.values().find(|call| call.channel == channel);
+            call.map_or("-ERR No such channel!\n".to_owned(), |call| {
+                json!({
+                    "Unique-ID": channel, "Answer-State": "answered", "variable_cc_queue": QUEUE,
+                    "variable_cc_member_uuid": call.member, "variable_cc_side": "member",
+                })
+                .to_string()
+            })
         } else if command.contains("queue list members") {
             success(self.database.lock().expect("no panic").values().cloned().collect())
         } else if command.contains("\"queue list\"") {

@@ -126,6 +126,31 @@ secrets = [{{ env = "WEBHOOK_SECRET" }}]
 hooks = [
 {hooks}]
 
+# What mod_callcenter does not carry.
+[queues.outbound]
+type = "progressive"
+source = "channel"
+
+[queues.predicted]
+type = "predictive"
+source = "channel"
+
+[queues.previewed]
+type = "preview"
+source = "channel"
+
+[queues.listed]
+type = "offline"
+source = "channel"
+
+[queues.survey]
+type = "outbound_ivr"
+source = "channel"
+
+[queues.desk]
+source = "fifo"
+processing = true
+
 [flows.tell]
 steps = [{{ http = {{ url = "{url}" }} }}]
 "#

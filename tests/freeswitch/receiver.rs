@@ -1,7 +1,7 @@
 //! The receiver: checks each webhook's signature and keeps what it says. It is the customer database too, which flows ask who
 //! calls and what to do, and tell what they have found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -90,7 +90,9 @@ impl Receiver {
 
     /// The moments of one caller, each once.
     pub(crate) fn of(&self, number: &str) -> Vec<Value> {
-        lock(&self.shelf.moments).values().filter(|moment| moment["member_number"] == number).cloned().collect()
+        let moments = lock(&self.shelf.moments);
+        let of_member = of_members(&moments, &[number]);
+        moments.values().filter(|moment| of_member.contains(&stay(moment))).cloned().collect()
     }
 
     /// All moments, each once.
@@ -101,10 +103,22 @@ impl Receiver {
     /// Why webhooks were refused, and those of callers who never called.
     pub(crate) fn unexpected(&self, numbers: &[&str]) -> Vec<String> {
         let mut found = lock(&self.shelf.refused).clone();
-        let known = |moment: &&Value| moment["member_number"].as_str().is_some_and(|number| numbers.contains(&number));
-        found.extend(lock(&self.shelf.moments).values().filter(|moment| !known(moment)).map(Value::to_string));
+        let moments = lock(&self.shelf.moments);
+        let known = of_members(&moments, numbers);
+        found.extend(moments.values().filter(|moment| !known.contains(&stay(moment))).map(Value::to_string));
         found
     }
+}
+
+/// What tells attempts apart: their numbers, and when they joined, because a dialer's number may come again.
+fn stay(moment: &Value) -> (Option<u64>, String) {
+    (moment["attempt_id"].as_u64(), moment["joined_at"].to_string())
+}
+
+/// The attempts of members with those numbers, also before the member was called, when nobody has his number.
+fn of_members(moments: &BTreeMap<String, Value>, numbers: &[&str]) -> BTreeSet<(Option<u64>, String)> {
+    let known = |moment: &&Value| moment["member_number"].as_str().is_some_and(|number| numbers.contains(&number));
+    moments.values().filter(known).map(stay).collect()
 }
 
 async fn take(State(shelf): State<Arc<Shelf>>, headers: HeaderMap, body: Bytes) -> StatusCode {

@@ -40,6 +40,8 @@ pub(crate) struct Stage<'a> {
     place: &'a Place,
     starts: usize,
     played: usize,
+    /// How many attempts a dialer has made.
+    dialled: usize,
     remarks: Vec<String>,
 }
 
@@ -60,7 +62,7 @@ impl<'a> Stage<'a> {
         write_flows(place, &receiver);
         let mut daemon = Daemon::start(place, &receiver);
         daemon.connected(1);
-        Self { phones: vec![], daemon, switch, receiver, place, starts: 1, played: 0, remarks: vec![] }
+        Self { phones: vec![], daemon, switch, receiver, place, starts: 1, played: 0, dialled: 0, remarks: vec![] }
     }
 
     /// Plays a scenario, and waits until its story is told, or will not be.
@@ -211,24 +213,43 @@ impl<'a> Stage<'a> {
 
     /// A phone that waits for calls.
     pub(crate) fn phone(&mut self, scenario: &str, extension: &str, talks: Option<Duration>, more: &[&str]) {
+        self.phone_of(extension, scenario, extension, talks, more);
+    }
+
+    fn phone_of(&mut self, who: &str, scenario: &str, extension: &str, talks: Option<Duration>, more: &[&str]) {
         let talks = talks.unwrap_or(STAYS).as_millis().to_string();
         let mut arguments = vec!["-recv_timeout", &talks];
         arguments.extend(if more.contains(&"-m") { &[][..] } else { &["-m", "1"] });
         arguments.extend(more);
-        self.phones.push(Phone::start(self.place, extension, scenario, self.place.phone(extension), &arguments));
+        self.phones.push(Phone::start(self.place, who, scenario, self.place.phone(extension), &arguments));
         sleep(PHONE_STARTS);
     }
 
     /// A phone that refuses a call with a status, such as `486 Busy Here`.
     pub(crate) fn refusing_phone(&mut self, extension: &str, status: &str) {
-        self.phones.push(Phone::start_refusing(
-            self.place,
-            extension,
-            status,
-            self.place.phone(extension),
-            &["-m", "1"],
-        ));
+        self.refusing_phone_of(extension, extension, status);
+    }
+
+    fn refusing_phone_of(&mut self, who: &str, extension: &str, status: &str) {
+        let port = self.place.phone(extension);
+        self.phones.push(Phone::start_refusing(self.place, who, status, port, &["-m", "1"]));
         sleep(PHONE_STARTS);
+    }
+
+    /// A member whom a dialer calls, with a phone of a scenario, who hangs up after so long a talk.
+    pub(crate) fn member(&mut self, scenario: &str, talks: Option<Duration>) {
+        self.phone_of("caller", scenario, "1010", talks, &[]);
+    }
+
+    /// A member whose phone refuses a dialer's call.
+    pub(crate) fn refusing_member(&mut self, status: &str) {
+        self.refusing_phone_of("caller", "1010", status);
+    }
+
+    /// A name for an attempt that a dialer makes.
+    pub(crate) fn attempt(&mut self) -> String {
+        self.dialled += 1;
+        format!("A-{}", self.dialled)
     }
 
     /// Logs an agent in.
@@ -251,6 +272,14 @@ impl<'a> Stage<'a> {
         self.eventually(&format!("no `{event}` came"), |stage| {
             stage.receiver.of(&stage.number()).into_iter().find(|moment| moment["event"] == event)
         })
+    }
+
+    /// Waits for so many webhooks of an event in this scenario.
+    pub(crate) fn until_count(&mut self, event: &str, count: usize) {
+        self.eventually(&format!("too few `{event}` came"), |stage| {
+            let moments = stage.receiver.of(&stage.number());
+            (moments.iter().filter(|moment| moment["event"] == event).count() >= count).then_some(Value::Null)
+        });
     }
 
     /// Waits until all calls of a phone are over.

@@ -88,7 +88,9 @@ impl Witness {
             found.push(format!("call_sip_code is {}, the phone's {status:?}", leaving["call_sip_code"]));
         }
         let told = text(leaving, "hangup_side");
-        let seen = caller.bye.map(|(sender, _)| sender);
+        // Who refuses a call ends it.
+        let refused = status.filter(|status| *status >= 300).map(|_| Sender::Phone);
+        let seen = caller.bye.map(|(sender, _)| sender).or(refused);
         let expected = if told == "member" { Sender::Phone } else { Sender::Switch };
         let both_hung_up = crossed(caller.hung_up_at(), self.agents_call(leaving).and_then(Call::hung_up_at));
         if !told.is_empty() && seen != Some(expected) && !both_hung_up {

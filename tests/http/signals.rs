@@ -38,7 +38,7 @@ impl Stage {
     }
 
     /// The payloads of an attempt's moments, in their order, once there are so many.
-    async fn story(&self, attempt: &Value, moments: usize) -> Vec<Value> {
+    pub(crate) async fn story(&self, attempt: &Value, moments: usize) -> Vec<Value> {
         let path = format!("/api/attempts/{}", attempt.as_str().expect("an id"));
         let shown = self
             .until(&path, |shown| {

@@ -71,33 +71,44 @@ async fn schemathesis_finds_no_answer_that_is_not_described() {
     assert!(!["accepted", "repeated", "refused"].into_iter().any(none), "it has told all sorts of things: {page}");
 }
 
-/// The first example of a language in the documentation, run as it stands there.
-async fn run_example(language: &str, program: &str, argument: &str) -> (Stage, Output) {
-    let stage = Stage::start(TOKENS, &chat("processing = true")).await;
+/// The examples of a language in the documentation.
+fn examples(language: &str) -> Vec<String> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md")).expect("is there");
-    let example = text.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
+    let fence = format!("```{language}\n");
+    let examples = text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next());
+    examples.map(str::to_owned).collect()
+}
+
+/// Runs an example as it stands there, with the token of a role.
+async fn run_example(stage: &Stage, (program, argument): (&str, &str), example: &str, role: &str) -> Output {
     let mut command = Command::new(program);
-    command.arg(argument).arg(example.expect("an example"));
-    command.env("HOOKSWITCH", format!("http://{}", stage.address())).env("TOKEN", token("ingest")).env("NO_PROXY", "*");
+    command.arg(argument).arg(example);
+    command.env("HOOKSWITCH", format!("http://{}", stage.address())).env("TOKEN", token(role)).env("NO_PROXY", "*");
     let output = run(command, String::new()).await;
     assert!(output.status.success(), "{}", said(&output));
-    (stage, output)
+    output
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs curl, which tests/run installs"]
-async fn the_example_for_curl_tells_what_it_says() {
-    let (stage, _) = run_example("sh", "sh", "-ec").await;
+async fn the_examples_for_curl_tell_what_they_say() {
+    let stage = Stage::start(TOKENS, &chat("processing = true")).await;
+    let [intervening, telling] = <[String; 2]>::try_from(examples("sh")).expect("two examples");
+    run_example(&stage, ("sh", "-ec"), &telling, "ingest").await;
     let runs = stage
         .until("/api/deliveries?state=delivered&queue=chat", |runs| runs.as_array().is_some_and(|runs| runs.len() == 2))
         .await;
     assert_eq!((&runs[0]["event"], &runs[1]["event"]), (&"leaving".into(), &"joined".into()));
+    let output = run_example(&stage, ("sh", "-ec"), &intervening, "operate").await;
+    let nothing = r#"{"changed":{},"stayed":{},"too_late":0}"#;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), nothing.repeat(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs python3, which tests/run installs"]
 async fn the_client_for_python_tells_what_it_says() {
-    let (stage, output) = run_example("python", "python3", "-c").await;
+    let stage = Stage::start(TOKENS, &chat("processing = true")).await;
+    let output = run_example(&stage, ("python3", "-c"), &examples("python")[0], "ingest").await;
     assert_eq!(String::from_utf8_lossy(&output.stdout), "6\n");
     stage
         .until("/api/deliveries?state=delivered&queue=chat", |runs| runs.as_array().is_some_and(|runs| runs.len() == 6))

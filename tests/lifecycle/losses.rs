@@ -443,3 +443,25 @@ fn an_ended_conversation_without_any_word_of_the_call_was_no_kill() {
     let leaving = told.leaving();
     assert_eq!((leaving.cc_result, leaving.cc_cancel_reason), (Some(CcResult::Abandoned), Some(CancelReason::Hangup)));
 }
+
+/// mod_callcenter tells in whole seconds when a member joined: the conversation before can seem to fall into this stay.
+#[test]
+fn the_conversation_of_the_stay_before_is_none_of_a_stay_whose_beginning_was_lost() {
+    let mut story = Story::new();
+    let stay = story.caller();
+    let ring = story.offer(&stay, "agent1");
+    let second = story.now() / 1_000_000 + 2;
+    story.go_to(second * 1_000_000);
+    story.answer(&stay, &ring);
+    story.pass(500);
+    story.hang_up(ring.leg, "NORMAL_CLEARING", Ended::ByPhone);
+    story.bridge_end(&stay, &ring, true);
+    story.leave(&stay, None);
+    let next = story.lost(|story| story.join(stay.leg, "sales@default"));
+    story.pass(3_000);
+    story.fail(&next, "agent1", "ORIGINATOR_CANCEL");
+    story.leave(&next, Some("BREAK_OUT"));
+    story.hang_up(stay.leg, "NORMAL_CLEARING", Ended::ByFreeSwitch);
+    let told = ["joined", "offering agent1", "missed agent1 withdrawn", "leaving cancel break_out"];
+    assert_eq!(story.told().hooks_of("sales@default"), told);
+}

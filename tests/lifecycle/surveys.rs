@@ -2,6 +2,7 @@
 
 use hookswitch::freeswitch::Snapshot;
 use hookswitch::lifecycle::kept::Kept;
+use hookswitch::lifecycle::survey::Differences;
 use hookswitch::lifecycle::{Effects, Lifecycle};
 use hookswitch::moment::EventName;
 use hookswitch::moment::value::{CancelReason, CcResult, Outcome};
@@ -27,9 +28,9 @@ impl Watch {
         watch
     }
 
-    fn survey(&mut self, snapshot: &Snapshot) {
+    fn survey(&mut self, snapshot: &Snapshot) -> Differences {
         let open = self.lifecycle.open_attempts();
-        self.lifecycle.reconcile(snapshot, &open, &mut self.effects);
+        self.lifecycle.reconcile(snapshot, &open, &mut self.effects)
     }
 
     fn pass(&mut self, time: SignedDuration) -> Timestamp {
@@ -53,14 +54,14 @@ fn a_member_whom_mod_callcenter_forgot_is_lost_when_two_surveys_agree() {
     let stay = story.caller();
     let mut watch = Watch::of(&story, &[&stay]);
     let last_there = watch.pass(PAUSE);
-    watch.survey(&snapshot(&story, &[&stay]));
+    assert_eq!(watch.survey(&snapshot(&story, &[&stay])), Differences::default());
     watch.pass(PAUSE);
     // The channel lives, but no queue lists it any more.
     let forgotten = Snapshot { members: Vec::new(), ..snapshot(&story, &[&stay]) };
-    watch.survey(&forgotten);
+    assert_eq!(watch.survey(&forgotten), Differences { gone: 1, new: 0 });
     watch.pass(PAUSE);
     assert_eq!(watch.left(), None, "it may be there after all");
-    watch.survey(&forgotten);
+    assert_eq!(watch.survey(&forgotten), Differences::default(), "it is counted once");
     watch.pass(PAUSE);
     assert_eq!(watch.left(), Some((last_there, Some(CancelReason::Lost))));
     assert_eq!(watch.lifecycle.live(), 0);

@@ -1,6 +1,7 @@
 //! The outbox from outside: what is committed is delivered at least once, in order, or visible as failed.
 
 mod archive;
+mod chronicle;
 #[cfg(unix)]
 mod crash;
 mod deliveries;

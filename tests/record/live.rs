@@ -1,6 +1,7 @@
 //! A recording replayed gives the moments that were committed live.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::place::{FreeSwitch, Line, Place, Replayed, marks, program};
+use crate::place::{FreeSwitch, Line, Place, Replayed, marks, program, spans};
 
 /// The recordings of a directory, in the order in which they were begun.
 fn files(directory: &Path) -> Vec<PathBuf> {
@@ -95,16 +96,33 @@ async fn what_daemon_and_recorder_wrote_of_a_link_that_was_cut_replays_to_what_w
 
     let output = recorder.wait_with_output().expect("ends");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    same_where_both_saw(&replay(&recorded, &config), &all);
+    let spans_of_daemon = [spans(first), spans(second)].concat();
+    same_where_both_heard(&replay(&recorded, &config), &spans(&recorded), &all, &spans_of_daemon);
 }
 
-/// Two who listened by themselves tell the attempts that both saw whole alike.
-fn same_where_both_saw(one: &[Value], other: &[Value]) {
-    let inferred = |moment: &&Value| moment["synthetic"] == true;
-    let in_part: BTreeSet<_> =
-        one.iter().chain(other).filter(inferred).map(|moment| moment["attempt_id"].as_u64()).collect();
+/// Two who listened by themselves tell the attempts that both heard whole, within one connection, alike.
+fn same_where_both_heard(
+    one: &[Value],
+    spans: &[RangeInclusive<u64>],
+    other: &[Value],
+    others: &[RangeInclusive<u64>],
+) {
+    let heard = |moments: &[Value], spans: &[RangeInclusive<u64>]| {
+        let mut heard = BTreeMap::<u64, BTreeSet<Option<usize>>>::new();
+        for moment in moments {
+            let sequence = moment["source"]["event_sequence"].as_u64().filter(|_| moment["synthetic"] == false);
+            let span = sequence.and_then(|sequence| spans.iter().position(|span| span.contains(&sequence)));
+            heard.entry(moment["attempt_id"].as_u64().expect("an attempt")).or_default().insert(span);
+        }
+        heard.retain(|_, spans| spans.len() == 1 && !spans.contains(&None));
+        heard
+    };
+    let (heard, heard_by_other) = (heard(one, spans), heard(other, others));
+    let whole = |attempt: &Value| {
+        attempt.as_u64().is_some_and(|id| heard.contains_key(&id) && heard_by_other.contains_key(&id))
+    };
     let mut compared = 0;
-    for moment in one.iter().filter(|moment| !in_part.contains(&moment["attempt_id"].as_u64())) {
+    for moment in one.iter().filter(|moment| whole(&moment["attempt_id"])) {
         if let Some(same) = other.iter().find(|other| other["id"] == moment["id"]) {
             assert_eq!(moment, same);
             compared += 1;

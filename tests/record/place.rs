@@ -1,6 +1,7 @@
 //! A directory to record into, the program, and a simulated FreeSWITCH behind a line that can be cut.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -146,6 +147,25 @@ pub(crate) fn marks(file: &Path) -> std::collections::BTreeMap<String, usize> {
     counts
 }
 
+/// The events that were heard on each connection of a recording, by FreeSWITCH's own count of them.
+pub(crate) fn spans(file: &Path) -> Vec<RangeInclusive<u64>> {
+    let (mut spans, mut heard) = (Vec::new(), None::<RangeInclusive<u64>>);
+    for item in recording::events(recording::open(file).expect("the recording is there")) {
+        match item.expect("the recording is whole") {
+            Item::Mark(frame) if matches!(Mark::read(&frame), Ok(Mark::Connected { .. })) => spans.extend(heard.take()),
+            Item::Event(event) => {
+                let sequence = event.header("Event-Sequence").and_then(|sequence| sequence.parse().ok());
+                let sequence: u64 = sequence.expect("FreeSWITCH counts its events");
+                let first = heard.map_or(sequence, |heard| *heard.start());
+                heard = Some(first..=sequence);
+            }
+            _ => {}
+        }
+    }
+    spans.extend(heard);
+    spans
+}
+
 /// A simulated FreeSWITCH, until it is dropped.
 pub(crate) struct FreeSwitch {
     pub(crate) address: SocketAddr,
@@ -158,7 +178,9 @@ impl FreeSwitch {
         let server = Server::bind("127.0.0.1:0").await.expect("a free port");
         let (address, shutdown) = (server.local_addr(), CancellationToken::new());
         let scenario = Scenario::plausible_day().with_calls_per_second(0.5);
-        let options = ServerOptions { speed: SPEED, scenario, ..ServerOptions::default() };
+        // No two have the same calls, which are one to who follows both.
+        let seed = address.port().into();
+        let options = ServerOptions { speed: SPEED, scenario, seed, ..ServerOptions::default() };
         tokio::spawn(server.run(options, shutdown.clone()));
         tokio::time::sleep(Duration::from_secs(4)).await;
         Self { address, shutdown }

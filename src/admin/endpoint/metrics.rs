@@ -70,6 +70,15 @@ fn write_nodes(page: &mut Exposition, app: &App) {
             family.sample(&[("node", node.as_str())], count(link).load(Ordering::Relaxed));
         }
     }
+    let mut reconciled =
+        page.counter("hookswitch_reconciled_total", "Attempts that surveys found otherwise than they were known.");
+    for (node, link) in &links {
+        let found = [("gone", &link.tally.found_gone), ("new", &link.tally.found_new)];
+        for (difference, count) in found {
+            let labels = [("node", node.as_str()), ("difference", difference)];
+            reconciled.sample(&labels, count.load(Ordering::Relaxed));
+        }
+    }
 }
 
 fn write_attempts(page: &mut Exposition, app: &App) {

@@ -1,5 +1,6 @@
 //! The endpoints, each in a file with its errors, its description, its handler and its tests.
 
+mod cancel_deliveries;
 mod deliveries;
 mod delivery;
 #[expect(clippy::module_inception, reason = "the declaration bears the module's name")]
@@ -13,6 +14,9 @@ mod open_attempt;
 mod queues;
 mod readyz;
 mod report_signal;
+mod retry_deliveries;
+
+pub(super) use readyz::troubles;
 
 pub use endpoint::{Answer, Endpoint, Shape};
 
@@ -28,6 +32,8 @@ pub fn all() -> Vec<Endpoint> {
         nodes::endpoint(),
         deliveries::endpoint(),
         delivery::endpoint(),
+        retry_deliveries::endpoint(),
+        cancel_deliveries::endpoint(),
         open_attempt::endpoint(),
         report_signal::endpoint(),
     ]

@@ -41,6 +41,11 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     (status, Json(Readiness { ready: reasons.is_empty(), reasons }))
 }
 
+/// What is not well: the part, and why.
+pub(in crate::admin) fn troubles(app: &App) -> impl Iterator<Item = (String, String)> {
+    reasons(app).into_iter().map(|Reason { part, reason }| (part, reason))
+}
+
 fn reasons(app: &App) -> Vec<Reason> {
     let outbox = match &*app.outbox.health().borrow() {
         Health::Writing => None,

@@ -63,7 +63,7 @@ impl Selection {
 impl From<FilterArgs> for Filter {
     fn from(args: FilterArgs) -> Self {
         let FilterArgs { queue, flow, attempt, state: states, since, until } = args;
-        Self { runs: Vec::new(), queue, flow, attempt, states, since, until }
+        Self { runs: Vec::new(), queue, flow, attempt, after: 0, number: None, states, since, until }
     }
 }
 

@@ -27,6 +27,7 @@ impl<W: Write> LineWriter<W> {
     /// Says what is what.
     pub(super) fn greet(
         &mut self,
+        page: SocketAddr,
         freeswitch: SocketAddr,
         password: &str,
         receiver: SocketAddr,
@@ -35,6 +36,7 @@ impl<W: Write> LineWriter<W> {
         let port = freeswitch.port();
         let out = &mut self.out;
         writeln!(out, "{BOLD}hookswitch demo{BOLD:#}: a plausible day in a call center, faster than real time.")?;
+        writeln!(out, "  {BOLD}the page              http://{page}{BOLD:#}")?;
         writeln!(out, "  simulated FreeSWITCH  {freeswitch}   (look in: fs_cli -H 127.0.0.1 -P {port} -p {password})")?;
         writeln!(out, "  receiver of webhooks  http://{receiver}")?;
         writeln!(out, "  configuration         {}", config.display())?;

@@ -23,6 +23,7 @@ impl Workplace {
         freeswitch: SocketAddr,
         password: &str,
         receiver: SocketAddr,
+        page: SocketAddr,
         secret: &str,
     ) -> io::Result<Self> {
         let name = format!("hookswitch-demo-{}-{:08x}", std::process::id(), fastrand::u32(..));
@@ -30,7 +31,7 @@ impl Workplace {
         DirBuilder::new().mode(0o700).create(&directory)?;
         let workplace = Self { directory };
         let outbox = workplace.directory.join("outbox.db");
-        fs::write(workplace.config(), configuration(freeswitch, password, receiver, secret, &outbox))?;
+        fs::write(workplace.config(), configuration(freeswitch, password, [receiver, page], secret, &outbox))?;
         Ok(workplace)
     }
 
@@ -54,7 +55,13 @@ pub(super) fn secret() -> String {
 }
 
 /// Every moment of the eight events of every queue goes to the receiver, signed. `active` is left out: it is `answered` under another name.
-fn configuration(freeswitch: SocketAddr, password: &str, receiver: SocketAddr, secret: &str, outbox: &Path) -> String {
+fn configuration(
+    freeswitch: SocketAddr,
+    password: &str,
+    [receiver, page]: [SocketAddr; 2],
+    secret: &str,
+    outbox: &Path,
+) -> String {
     let hooks: String = (EventName::EIGHT.into_iter())
         .filter(|event| *event != EventName::Active)
         .map(|event| format!("  {{ name = \"{event}\", event = \"{event}\", flow = \"show\" }},\n"))
@@ -63,12 +70,14 @@ fn configuration(freeswitch: SocketAddr, password: &str, receiver: SocketAddr, s
     format!(
         "# The demonstration's configuration: every event of every queue is sent to its receiver.\n\n\
          [[freeswitch]]\nname = \"simulated\"\naddress = {}\npassword = {}\n\n\
+         # The page, for this machine alone.\n[http]\nlisten = {}\n\n\
          [outbox]\npath = {}\n\n\
          [delivery]\nsecrets = [{}]\n\n\
          [queues.\"*\"]\nhooks = [\n{hooks}]\n\n\
          [flows.show]\nsteps = [{{ http = {{ url = {} }} }}]\n",
         text(&freeswitch.to_string()),
         text(password),
+        text(&page.to_string()),
         text(&outbox.to_string_lossy()),
         text(secret),
         text(&format!("http://{receiver}{HOOKS_PATH}")),
@@ -82,7 +91,7 @@ mod tests {
     #[test]
     fn the_configuration_is_toml_with_a_hook_for_each_event() {
         let address = "127.0.0.1:1".parse().expect("an address");
-        let text = configuration(address, "a \"b\"\n", address, &secret(), Path::new("/tmp/o.db"));
+        let text = configuration(address, "a \"b\"\n", [address, address], &secret(), Path::new("/tmp/o.db"));
         let config: toml::Table = text.parse().expect("TOML");
         assert_eq!(config["queues"]["*"]["hooks"].as_array().map(Vec::len), Some(7));
         assert_eq!(config["freeswitch"][0]["password"].as_str(), Some("a \"b\"\n"));

@@ -15,11 +15,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-use serde_json::{Map, json};
-
 use self::assignment::{Assignment, AssignmentError};
-use self::teller::{Ending, Teller};
+use self::teller::Teller;
 use crate::cli::configuration::ConfigFile;
 use crate::cli::exit;
 use crate::config::Config;
@@ -28,15 +25,14 @@ use crate::delivery::{Client, Limits};
 use crate::esl::Nodes;
 use crate::esl::command::InvalidCommand;
 use crate::esl::link::{LinkTasks, connect_for_commands};
-use crate::flow::definition::{Step, StepKind};
-use crate::flow::step::{Done, Intent, Outcome, StepEnd, Surroundings};
-use crate::flow::walk::{After, Start, StartError, Walk};
-use crate::flow::{Action, Flow, Flows};
+use crate::flow::trial::{Ending, Trial, has_commands};
+use crate::flow::walk::{Start, StartError, Walk};
+use crate::flow::{Flow, Flows};
 use crate::id::{FlowName, MomentId};
 use crate::moment::{EventName, Payload};
+use crate::outbox::Run;
 use crate::outbox::deliveries::DeliveriesError;
 use crate::outbox::filter::RunRef;
-use crate::outbox::{Cancellations, Progress, Run};
 
 /// Runs a flow for a sample moment, or a past one, and shows what each step does.
 ///
@@ -112,15 +108,6 @@ pub enum FireError {
     Output(#[from] io::Error),
 }
 
-/// What a flow is tried with.
-struct Trial<'a> {
-    args: &'a Args,
-    client: Client,
-    nodes: Nodes,
-    cancellations: Cancellations,
-    teller: Teller,
-}
-
 /// Tries the flow. The exit code says whether the run would have been delivered.
 pub async fn run(args: &Args) -> Result<ExitCode, FireError> {
     // What is sent nowhere needs no secrets.
@@ -131,139 +118,43 @@ pub async fn run(args: &Args) -> Result<ExitCode, FireError> {
     };
     let occasion = occasion::find(args, &config)?;
     let (flow, payload) = (occasion.flow, &occasion.payload);
-    let mut trial = Trial {
-        args,
-        client: Client::new(Limits::default())?,
-        nodes: Nodes::default(),
-        cancellations: Cancellations::none(),
-        teller: Teller::new(args.json),
-    };
+    let mut teller = Teller::new(args.json);
     let run = Run::apart(payload.id.run("hooks fire", &flow.name), &flow, serde_json::to_string(payload)?);
-    trial.teller.begin(&flow.name, run.id, &occasion.told, payload, args.dry_run)?;
-    let link = trial.connect(&config, &flow, payload)?;
+    teller.begin(&flow.name, run.id, &occasion.told, payload, args.dry_run)?;
+    let (client, nodes) = (Client::new(Limits::default())?, Nodes::default());
+    let link = connect(args, &config, &flow, payload, &nodes, &mut teller)?;
     let start = Start::find(&run, &Flows::default())?;
-    let ending = trial.walk(Walk::begin(run, start)).await;
+    let trial = Trial { client: &client, nodes: &nodes, dry_run: args.dry_run, waits: args.wait };
+    let ending = trial.walk(Walk::begin(run, start), |told| teller.tell(told)).await;
     if let Some(link) = link {
         link.shut_down().await;
     }
     let ending = ending?;
-    trial.teller.end(&ending)?;
+    teller.end(&ending)?;
     Ok(match ending {
         Ending::Delivered => ExitCode::SUCCESS,
         Ending::Failed { .. } => ExitCode::from(exit::FAILURE),
     })
 }
 
-impl Trial<'_> {
-    /// Connects to the payload's node, if a step has a command for it.
-    fn connect(&mut self, config: &Config, flow: &Flow, payload: &Payload) -> Result<Option<LinkTasks>, FireError> {
-        let has_command = |step: &Step| match &step.kind {
-            StepKind::Do(action) => matches!(**action, Action::Freeswitch(_) | Action::QueueInfo(_)),
-            StepKind::If { .. } | StepKind::Switch { .. } | StepKind::Call(_) => false,
-        };
-        let node = config.freeswitch.iter().find(|node| node.name == payload.node);
-        if self.args.dry_run || !flow.steps.iter().any(has_command) {
-            return Ok(None);
-        }
-        self.teller.tell_of_node(&payload.node, node.map(|node| node.address.as_str()))?;
-        let Some(node) = node else { return Ok(None) };
-        let (link, tasks) = connect_for_commands(node.link_address()?);
-        self.nodes.insert(node.name.clone(), link);
-        Ok(Some(tasks))
+/// Connects to the payload's node, if a step has a command for it.
+fn connect(
+    args: &Args,
+    config: &Config,
+    flow: &Flow,
+    payload: &Payload,
+    nodes: &Nodes,
+    teller: &mut Teller,
+) -> Result<Option<LinkTasks>, FireError> {
+    let node = config.freeswitch.iter().find(|node| node.name == payload.node);
+    if args.dry_run || !has_commands(flow) {
+        return Ok(None);
     }
-
-    /// Goes from step to step to the end.
-    async fn walk(&mut self, mut walk: Walk) -> io::Result<Ending> {
-        let flow = walk.flow();
-        while let Some(step) = flow.step(walk.place()) {
-            let (end, intent) = self.perform(step, &walk).await?;
-            let retries = match &end.outcome {
-                Outcome::Retry { .. } => retries(step),
-                _ => 0,
-            };
-            let end = StepEnd { outcome: without_retry(end.outcome), ..end };
-            self.teller.end_step(step, intent.as_ref(), &end, retries)?;
-            let after = walk.take(step, end, Timestamp::now());
-            self.teller.go_on(step, flow.step(walk.place()))?;
-            let After::Record(report) = after else { continue };
-            match report.progress() {
-                Progress::Next { .. } => {}
-                Progress::Wait { until, .. } => self.rest(*until).await?,
-                Progress::Delivered => break,
-                Progress::Failed { reason } | Progress::Expired { reason } | Progress::Retry { reason, .. } => {
-                    return Ok(Ending::Failed { reason: reason.clone() });
-                }
-                Progress::Cancelled => return Ok(Ending::Failed { reason: "cancelled".into() }),
-            }
-        }
-        Ok(Ending::Delivered)
-    }
-
-    /// Does one step, or pretends to.
-    async fn perform(&mut self, step: &Step, walk: &Walk) -> io::Result<(StepEnd, Option<Intent>)> {
-        let around = Surroundings {
-            run: walk.id(),
-            context: walk.context(),
-            resumed_at: walk.resumed_at(),
-            client: &self.client,
-            nodes: &self.nodes,
-            cancellations: &self.cancellations,
-        };
-        let intent = match step.intent(around) {
-            Ok(intent) => intent,
-            Err(reason) => {
-                self.teller.begin_step(step, None)?;
-                return Ok((StepEnd { attempted: None, outcome: Outcome::Failed { reason } }, None));
-            }
-        };
-        self.teller.begin_step(step, Some(&intent))?;
-        let end = match &intent {
-            Intent::Request(_) | Intent::Commands { .. } | Intent::Parcel(_) if self.args.dry_run => pretended(step, &intent),
-            // Its text has just been shown.
-            Intent::Line(_) => pretended(step, &intent),
-            Intent::Request(_) | Intent::Commands { .. } | Intent::Parcel(_) | Intent::Nothing => {
-                step.perform(around).await
-            }
-        };
-        Ok((end, Some(intent)))
-    }
-
-    async fn rest(&mut self, until: Timestamp) -> io::Result<()> {
-        if self.args.wait && !self.args.dry_run {
-            let left = until.duration_since(Timestamp::now());
-            tokio::time::sleep(left.try_into().unwrap_or_default()).await;
-            return Ok(());
-        }
-        self.teller.skip_wait()
-    }
-}
-
-/// How often the daemon would try the step again.
-fn retries(step: &Step) -> usize {
-    match &step.kind {
-        StepKind::Do(action) => action.retry().map_or(0, |retry| retry.waits.len()),
-        StepKind::If { .. } | StepKind::Switch { .. } | StepKind::Call(_) => 0,
-    }
-}
-
-/// What may work later has failed here: who tries a flow wants to know now.
-fn without_retry(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Retry { reason, .. } => Outcome::Failed { reason },
-        outcome => outcome,
-    }
-}
-
-/// The end of a step that has done nothing.
-fn pretended(step: &Step, intent: &Intent) -> StepEnd {
-    let result = match intent {
-        Intent::Request(_) => json!({ "status": 200, "headers": {}, "body": null, "truncated": false }),
-        Intent::Parcel(_) if step.kind.name() == "sql" => json!({ "count": 0, "rows": [] }),
-        Intent::Parcel(_) => json!({ "message_id": "whr_test" }),
-        Intent::Commands { .. } | Intent::Line(_) | Intent::Nothing => json!(null),
-    };
-    let saved = step.save.iter().map(|name| (name.clone(), result.clone())).collect::<Map<_, _>>();
-    StepEnd { attempted: None, outcome: Outcome::Done(Done { saved, next: None }) }
+    teller.tell_of_node(&payload.node, node.map(|node| node.address.as_str()))?;
+    let Some(node) = node else { return Ok(None) };
+    let (link, tasks) = connect_for_commands(node.link_address()?);
+    nodes.insert(node.name.clone(), link);
+    Ok(Some(tasks))
 }
 
 /// The configured flow of that name.
@@ -273,11 +164,6 @@ fn configured<'a>(config: &'a Config, name: &str) -> Result<&'a std::sync::Arc<F
         name: crate::cli::printable::printable(name),
         remedy: suggestion::among(name, names()),
     })
-}
-
-/// A moment's identifier that no other has.
-fn fresh_id() -> MomentId {
-    MomentId::from_bytes(fastrand::u128(..).to_be_bytes())
 }
 
 /// Whether the hook starts the flow.

@@ -144,7 +144,7 @@ pub(super) const QUESTIONS: Scenario = Scenario::new(
     ],
     |stage| {
         stage.wish("joined", json!({ "do": "tell" }));
-        one_talks_one_waits(stage, Some(seconds(6)));
+        one_talks_one_waits(stage, Some(seconds(10)));
         let note = stage.until_noted(2);
         let queue = &note["queue"];
         let waited_sec = queue["longest_wait_sec"].as_f64();

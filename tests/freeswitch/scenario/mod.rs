@@ -4,6 +4,7 @@ mod dialer;
 mod flow;
 mod node;
 mod offer;
+mod outbound;
 mod talk;
 mod waiting;
 
@@ -62,6 +63,17 @@ pub(crate) const ALL: &[Scenario] = &[
     dialer::MACHINE,
     dialer::JUDGED,
     dialer::NOT_REACHED,
+    outbound::PROGRESSIVE,
+    outbound::PROGRESSIVE_MACHINE,
+    outbound::PROGRESSIVE_NOT_REACHED,
+    outbound::PREDICTIVE,
+    outbound::PREDICTIVE_NO_AGENT,
+    outbound::OUTBOUND_IVR,
+    outbound::PREVIEW,
+    outbound::PREVIEW_NOT_REACHED,
+    outbound::OFFLINE,
+    outbound::FIFO,
+    outbound::FIFO_ABANDONED,
     flow::LOOK_UP,
     flow::LOOK_UP_FAILS,
     flow::VARIABLE,
@@ -81,12 +93,13 @@ const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// A caller who talks with 1000, and a second one who waits; they hang up after so long, if at all.
+/// A caller who talks with 1000, and a second one who waits; they hang up after so long, if at all, the second one before
+/// the agent is free again.
 fn one_talks_one_waits(stage: &mut Stage<'_>, stays: Option<Duration>) {
     stage.agent("1000");
     stage.calling("caller", "4000", "caller", stays, &[]);
     stage.until("bridged");
-    stage.calling("caller", "4000", "caller", stays, &[]);
+    stage.calling("caller", "4000", "caller", stays.map(|stays| stays / 2), &[]);
     std::thread::sleep(seconds(2));
 }
 

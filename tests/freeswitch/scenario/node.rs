@@ -51,9 +51,10 @@ pub(super) const RELOAD_FORCED: Scenario = Scenario::new(
 
 fn reload(stage: &mut Stage<'_>, command: &str) {
     stage.agent("1000");
-    stage.caller("4000", seconds(10));
+    stage.caller("4000", seconds(12));
     stage.until("bridged");
-    stage.caller("4000", seconds(10));
+    // Gone before the agent is free again.
+    stage.caller("4000", seconds(5));
     std::thread::sleep(seconds(2));
     stage.api(command);
     stage.until_over("caller");

@@ -3,14 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde_json::{Map, Value as Json};
-
-use super::{Args, FireError, configured, fresh_id, starts};
+use super::{Args, FireError, configured, starts};
 use crate::config::Config;
 use crate::flow::Flow;
+use crate::hook::sample;
+use crate::hook::sample::make_test;
 use crate::id::QueueName;
-use crate::moment::value::Variables;
 use crate::moment::{EventName, Payload};
 use crate::outbox::deliveries::{Deliveries, DeliveriesError};
 
@@ -42,7 +40,7 @@ pub(super) fn find(args: &Args, config: &Config) -> Result<Occasion, FireError> 
             Occasion { flow, payload: stored(outbox(), *id)?, told: format!("the moment {id}") }
         }
         (Some(flow), None, None) => {
-            let payload = sample(config, &flow, args.event);
+            let payload = sample_for(config, &flow, args.event);
             Occasion { flow, payload, told: "a sample".into() }
         }
         (None, _, None) => unreachable!("the arguments require one"),
@@ -50,7 +48,7 @@ pub(super) fn find(args: &Args, config: &Config) -> Result<Occasion, FireError> 
     for assignment in &args.assignments {
         assignment.apply(&mut occasion.payload)?;
     }
-    (occasion.payload.id, occasion.payload.test) = (fresh_id(), true);
+    make_test(&mut occasion.payload);
     Ok(occasion)
 }
 
@@ -59,33 +57,14 @@ fn stored(outbox: &Path, id: crate::id::MomentId) -> Result<Payload, FireError> 
     Ok(serde_json::from_str(payload.get())?)
 }
 
-/// A plausible moment that happens now, of the first hook's event, queue and node as they are configured.
-fn sample(config: &Config, flow: &Flow, event: Option<EventName>) -> Payload {
+/// A plausible moment of the first hook that starts the flow, in a queue that has it.
+fn sample_for(config: &Config, flow: &Flow, event: Option<EventName>) -> Payload {
     let is_meant = |event_of_hook: EventName| event.is_none_or(|event| event == event_of_hook);
     let hook = config.hooks().find(|hook| starts(hook, &flow.name) && is_meant(hook.event));
     let event = event.or(hook.map(|hook| hook.event)).unwrap_or(EventName::Offering);
-    let mut payload = Payload::sample(event);
-    payload.move_to(Timestamp::now());
-    if let Some(node) = config.freeswitch.first() {
-        payload.node = node.name.clone();
-    }
     let has_hook = |queue: &QueueName| {
         let is_same = |id: &str| config.queue(queue).hooks.iter().any(|hook| hook.id == id);
         hook.is_some_and(|hook| is_same(&hook.id))
     };
-    let queue = config.queue_names().map(QueueName::from).find(has_hook);
-    if let (Some(name), Some(queue)) = (&mut payload.queue_name, queue) {
-        *name = queue;
-    }
-    if let Some(name) = &payload.queue_name {
-        let settings = config.queue(name).settings.clone();
-        payload.queue_type = Some(settings.queue_type);
-        payload.channel = Some(settings.queue_type.medium());
-        let mut variables = settings.variables.clone();
-        let own: Map<String, Json> = serde_json::from_str(payload.variables.as_json()).unwrap_or_default();
-        variables.extend(own);
-        payload.variables = Variables::from_object(&variables);
-    }
-    payload.clear_inapplicable();
-    payload
+    sample(config, event, config.queue_names().map(QueueName::from).find(has_hook))
 }

@@ -13,6 +13,7 @@ use crate::delivery::record::RequestRecord;
 use crate::flow::RenderedRequest;
 use crate::flow::definition::{Step, StepKind};
 use crate::flow::step::{Intent, Outcome, StepEnd};
+use crate::flow::trial::{Ending, Told};
 use crate::id::{FlowName, NodeName, RunId};
 use crate::moment::Payload;
 
@@ -33,12 +34,6 @@ pub(super) struct Teller {
     dry_run: bool,
     began: Instant,
     steps: usize,
-}
-
-/// How the run ended.
-pub(super) enum Ending {
-    Delivered,
-    Failed { reason: String },
 }
 
 impl Teller {
@@ -78,8 +73,18 @@ impl Teller {
         }
     }
 
+    /// Tells of the trial.
+    pub(super) fn tell(&mut self, told: Told<'_>) -> io::Result<()> {
+        match told {
+            Told::Begins { step, intent } => self.begin_step(step, intent),
+            Told::Ended { step, intent, end, retries } => self.end_step(step, intent, end, retries),
+            Told::WaitSkipped => self.skip_wait(),
+            Told::GoesOn { step, next } => self.go_on(step, next),
+        }
+    }
+
     /// Tells what a step is about to do.
-    pub(super) fn begin_step(&mut self, step: &Step, intent: Option<&Intent>) -> io::Result<()> {
+    fn begin_step(&mut self, step: &Step, intent: Option<&Intent>) -> io::Result<()> {
         self.steps += 1;
         if self.json {
             return Ok(());
@@ -126,13 +131,7 @@ impl Teller {
     }
 
     /// Tells what a step has come to, and how often the daemon would try it again.
-    pub(super) fn end_step(
-        &mut self,
-        step: &Step,
-        intent: Option<&Intent>,
-        end: &StepEnd,
-        retries: usize,
-    ) -> io::Result<()> {
+    fn end_step(&mut self, step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize) -> io::Result<()> {
         if self.json {
             return self.line(&told(step, intent, end, retries));
         }
@@ -182,7 +181,7 @@ impl Teller {
     }
 
     /// Tells that a `wait` is passed over.
-    pub(super) fn skip_wait(&mut self) -> io::Result<()> {
+    fn skip_wait(&mut self) -> io::Result<()> {
         if self.json {
             return Ok(());
         }
@@ -190,7 +189,7 @@ impl Teller {
     }
 
     /// Tells where the run goes on after a step that has a choice.
-    pub(super) fn go_on(&mut self, step: &Step, next: Option<&Step>) -> io::Result<()> {
+    fn go_on(&mut self, step: &Step, next: Option<&Step>) -> io::Result<()> {
         let has_choice = matches!(step.kind, StepKind::If { .. } | StepKind::Switch { .. });
         if self.json || !has_choice {
             return Ok(());

@@ -1,0 +1,45 @@
+//! `GET /nodes`: the FreeSWITCH nodes, and how well they are heard.
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use maud::{Markup, html};
+
+use super::layout::{self, Section};
+use super::visitor::Visitor;
+use super::{queues, show};
+use crate::admin::app::App;
+
+pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
+    let attempts = app.live.list();
+    let content = html! {
+        h1 { "Nodes" }
+        div data-region="nodes" {
+            (queues::alarms(&app))
+            div.scroll { table {
+                thead { tr {
+                    th scope="col" { "Node" } th scope="col" { "Link" } th.n scope="col" { "Lag" } th.n scope="col" { "Attempts" }
+                    th.n scope="col" { "Events" } th.n scope="col" { "Dropped" } th.n scope="col" { "Connections" }
+                    th.n scope="col" { "Surveys found gone" } th.n scope="col" { "Surveys found new" }
+                } }
+                tbody { @for (name, link) in app.nodes.list() {
+                    @let trouble = link.state.borrow().trouble();
+                    @let tally = &link.tally;
+                    @let dropped = tally.dropped.load(Ordering::Relaxed);
+                    tr data-key=(name) {
+                        th scope="row" { (name) }
+                        td { @match trouble { None => span.state.good { "connected" }, Some(reason) => { span.state.bad { "down" } " " span.error { (reason) } } } }
+                        td.n { (tally.lag_micros.load(Ordering::Relaxed) / 1_000) " ms" }
+                        td.n { (attempts.iter().filter(|attempt| attempt.node == name).count()) }
+                        td.n { (show::count(tally.events.load(Ordering::Relaxed))) }
+                        td.n.late[dropped > 0] { (show::count(dropped)) }
+                        td.n { (show::count(tally.connections.load(Ordering::Relaxed))) }
+                        td.n { (show::count(tally.found_gone.load(Ordering::Relaxed))) }
+                        td.n { (show::count(tally.found_new.load(Ordering::Relaxed))) }
+                    }
+                } }
+            } }
+        }
+    };
+    layout::page(&visitor, Section::Nodes, "Nodes", true, content)
+}

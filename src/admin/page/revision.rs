@@ -1,0 +1,115 @@
+//! Changing the configuration from a page: what a form was made for, and what comes after it.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use super::fields::Fields;
+use super::visitor::Visitor;
+use crate::admin::app::App;
+use crate::admin::problem::Problem;
+use crate::config::edit::{EditError, Edition, HookChange};
+
+/// How long is waited for the daemon to take a change up: its files are watched, and must have been left alone for half a
+/// second.
+const TAKEN_UP: Duration = Duration::from_secs(4);
+
+/// Why it was not taken.
+pub(super) enum Refusal {
+    /// It is wrong.
+    Wrong(Vec<String>),
+    /// Somebody was faster.
+    ChangedMeanwhile,
+}
+
+/// What tells the configuration's files, as they are, from all others.
+pub(super) fn now(app: &App) -> Option<String> {
+    let config = app.config();
+    Edition::read(config.path()?).ok().map(|edition| edition.revision())
+}
+
+/// The same, where nothing goes on without it.
+pub(super) fn needed(app: &App) -> Result<String, Problem> {
+    now(app).ok_or_else(|| Problem::unavailable("the configuration's files can't be read"))
+}
+
+/// Changes the configuration, or says as a problem why not.
+pub(super) async fn apply(
+    app: &App,
+    visitor: &Visitor,
+    fields: &Fields,
+    pattern: &str,
+    change: &HookChange,
+    action: &str,
+) -> Result<(), Problem> {
+    apply_change(app, visitor, fields, pattern, change, action).await?.map_err(|refusal| match refusal {
+        Refusal::Wrong(problems) => Problem::plain(StatusCode::UNPROCESSABLE_ENTITY, problems.join("; ")),
+        Refusal::ChangedMeanwhile => {
+            let detail = "the configuration has been changed meanwhile: look at the hooks as they are now, and do it again if it is still wanted";
+            Problem::plain(StatusCode::CONFLICT, detail)
+        }
+    })
+}
+
+/// Changes the files, notes who did, and waits until the daemon has taken the change up.
+pub(super) async fn apply_change(
+    app: &App,
+    visitor: &Visitor,
+    fields: &Fields,
+    pattern: &str,
+    change: &HookChange,
+    action: &str,
+) -> Result<Result<(), Refusal>, Problem> {
+    let config = app.config();
+    let path =
+        config.path().ok_or_else(|| Problem::unavailable("this daemon's configuration is in no file"))?.to_owned();
+    let _editing = app.pages.editing.lock().await;
+    let mut taken_up = app.config.clone();
+    taken_up.mark_unchanged();
+    let pen = app.pages.changes.open()?;
+    let (seen, wanted) = (fields.text("revision"), (pattern.to_owned(), change.clone()));
+    let write = move || {
+        let edition = Edition::read(&path)?;
+        if edition.revision() != seen {
+            return Err(EditError::ChangedMeanwhile);
+        }
+        let changed = edition.change(&wanted.0, &wanted.1)?;
+        changed.write()?;
+        Ok(changed.file().display().to_string())
+    };
+    let written = tokio::task::spawn_blocking(write)
+        .await
+        .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
+    let file = match written {
+        Ok(file) => file,
+        Err(EditError::ChangedMeanwhile) => return Ok(Err(Refusal::ChangedMeanwhile)),
+        Err(EditError::Refused(problems)) => {
+            let told = problems.iter().map(|problem| format!("{problem}: {}", problem.fault.remedy()));
+            return Ok(Err(Refusal::Wrong(told.collect())));
+        }
+        Err(error @ EditError::NoHook { .. }) => return Err(Problem::not_found(error.to_string())),
+        Err(error) => return Err(Problem::unavailable(error.to_string())),
+    };
+    pen.note(visitor, action, &format!("{pattern}/{}", called(change)), &format!("{} in {file}", told(change)));
+    // Where nothing is watched, SIGHUP takes it up.
+    let _ = tokio::time::timeout(TAKEN_UP, taken_up.changed()).await;
+    Ok(Ok(()))
+}
+
+fn called(change: &HookChange) -> &str {
+    match change {
+        HookChange::Add(draft) => draft.name.as_deref().unwrap_or_default(),
+        HookChange::Replace(name, _) | HookChange::Enable(name, _) | HookChange::Delete(name) => name,
+    }
+}
+
+fn told(change: &HookChange) -> String {
+    match change {
+        HookChange::Add(draft) | HookChange::Replace(_, draft) => {
+            let when = draft.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default();
+            format!("{} starts {}{when}", draft.event, draft.flow)
+        }
+        HookChange::Enable(_, enabled) => format!("enabled = {enabled}"),
+        HookChange::Delete(_) => "gone".into(),
+    }
+}
