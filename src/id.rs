@@ -263,6 +263,13 @@ impl MomentId {
     }
 }
 
+impl RunId {
+    /// The run of `flow` that tells of this one's failure after so many tries.
+    pub fn follow_up(self, flow: &str, tries: u32) -> Self {
+        Self(digest([&self.0, b"on_failure", flow.as_bytes(), &tries.to_be_bytes()]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

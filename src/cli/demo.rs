@@ -8,8 +8,10 @@
 //! - [`receiver`]: takes the webhooks and checks their signatures.
 //! - [`mod@line`]: a moment as one line.
 //! - [`tally`]: what all of them add up to.
+//! - [`history`]: the hours before it.
 //! - [`workplace`]: the directory with the daemon's configuration.
 
+mod history;
 mod line;
 mod receiver;
 mod tally;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::interrupt::{interrupted_or_after, parse_span};
 use super::simulate::parse_speed;
+use crate::outbox::store::OpenError;
 use crate::simulator::{Server, ServerOptions};
 use line::LineWriter;
 use receiver::{Arrival, Receiver};
@@ -55,15 +58,18 @@ pub struct Args {
     /// The same seed gives the same calls.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// How much of today before the demonstration is made up, for the page.
+    #[arg(long, value_name = "SPAN", default_value = "4h", value_parser = parse_span)]
+    history: Duration,
     /// Writes what truly became of each attempt into this file, a JSON object a line.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
 }
 
 impl Args {
-    /// A demonstration of so long at such a speed, for tests.
+    /// A demonstration of so long at such a speed with nothing before it, for tests.
     pub fn new(span: Duration, speed: f64) -> Self {
-        Self { span: Some(span), speed, seed: 1, journal: None }
+        Self { span: Some(span), speed, seed: 1, history: Duration::ZERO, journal: None }
     }
 }
 
@@ -76,6 +82,9 @@ pub enum DemoError {
     /// The daemon ended by itself.
     #[error("the daemon ended before the demonstration")]
     Daemon(#[source] Option<Box<dyn Error + Send + Sync>>),
+    /// What came before it can't be written.
+    #[error(transparent)]
+    History(#[from] OpenError),
     /// The simulated FreeSWITCH ended by itself.
     #[error("the simulated FreeSWITCH ended before the demonstration")]
     Simulator(#[source] Option<Box<dyn Error + Send + Sync>>),
@@ -109,6 +118,12 @@ where
     let workplace = Workplace::create(server.local_addr(), &options.password, receiver.address(), page, &secret)?;
     let mut lines = LineWriter::new(anstream::stdout());
     lines.greet(page, server.local_addr(), &options.password, receiver.address(), &workplace.config())?;
+    if !args.history.is_zero() {
+        lines.announce_history(args.history)?;
+        let (outbox, seed) = (workplace.outbox(), args.seed);
+        let write = move || history::write(&outbox, seed, args.history);
+        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
+    }
 
     let (simulator_off, daemon_off) = (CancellationToken::new(), CancellationToken::new());
     let simulation = server.run(options, simulator_off.clone());

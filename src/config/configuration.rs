@@ -53,6 +53,7 @@ pub struct Config {
     path: Option<PathBuf>,
     agents: Agents,
     flows: BTreeMap<FlowName, Arc<Flow>>,
+    on_failure: Option<Arc<Flow>>,
     stored_flows: Arc<StoredFlows>,
     queues: Queues,
     heard: EventSet,
@@ -166,7 +167,7 @@ impl Config {
 
     /// The flows as the runner uses them: these, and what others said that runs began with.
     pub fn flows_of_runs(&self) -> Flows {
-        Flows::new(self.flows().cloned(), Arc::clone(&self.stored_flows))
+        Flows::new(self.flows().cloned(), Arc::clone(&self.stored_flows)).telling(self.on_failure.clone())
     }
 
     /// The flows whose runs stay in the outbox for now.
@@ -227,12 +228,21 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     let daemon = root.optional("daemon", |value| value.section(DaemonSettings::read));
     let freeswitch = root.optional("freeswitch", |value| nodes(value, lookup));
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
-    let delivery = root.optional("delivery", |value| value.section(|section| DeliverySettings::read(section, lookup)));
-    let delivery = delivery.unwrap_or_default();
+    let delivery = root.optional("delivery", |value| {
+        value.section(|section| {
+            let on_failure = section.optional("on_failure", Some);
+            Some((DeliverySettings::read(section, lookup)?, on_failure))
+        })
+    });
+    let (delivery, on_failure) = delivery.unwrap_or_default();
     let http = root.optional("http", |value| value.section(|section| HttpSettings::read(section, lookup)));
     let mut literals = Literals::new();
-    let flows = root.optional("flows", |value| flow::read_all(value, false, &delivery, lookup, &mut literals));
+    let flows = root.optional("flows", |value| {
+        let on_failure = on_failure.and_then(Value::text);
+        flow::read_all(value, false, on_failure, &delivery, lookup, &mut literals)
+    });
     let flows = flows.unwrap_or_default();
+    let on_failure = on_failure.and_then(|value| hook::flow(value, &flows));
     let queues = root.optional("queues", |value| Queues::read(value, &flows)).unwrap_or_default();
     let subscription = subscription(&queues);
     let freeswitch = freeswitch.unwrap_or_default().into_iter().map(|node| FreeswitchNode { subscription, ..node });
@@ -247,6 +257,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         heard: hook::heard(queues.hooks().chain(agents.hooks())),
         path: None,
         agents,
+        on_failure,
         flows: flows.into_iter().filter_map(|(name, flow)| Some((name, flow?))).collect(),
         queues,
         resolved: DashMap::new(),

@@ -64,7 +64,7 @@ impl StoredFlows {
         let source = Arc::new(NamedSource::new(format!("the stored definition of `{name}`"), String::new()));
         let (tree, report) = (node(flows, &source), Report::default());
         let mut flows =
-            flow::read_all(Value::new(&tree, &report), true, &self.delivery, &self.lookup, &mut Literals::new());
+            flow::read_all(Value::new(&tree, &report), true, None, &self.delivery, &self.lookup, &mut Literals::new());
         let flow = flows.as_mut().and_then(|flows| flows.remove(name.as_str())).flatten();
         if flow.is_none() && report.is_empty() {
             report.refuse_whole(Fault::Definition("it is not there".into()));

@@ -275,7 +275,8 @@ impl Fault {
             Self::NoSteps => "add a step: `steps = [{ http = { url = \"https://…\" } }]`".into(),
             Self::NothingToSave => "leave `save` out; `http`, `freeswitch` and `queue_info` have results".into(),
             Self::SavedName(_) => {
-                "write letters, digits and `_`, but no field of a payload, `error` or a word of expressions".into()
+                "write letters, digits and `_`, but no field of a payload, `error`, `failure` or a word of expressions"
+                    .into()
             }
             Self::CaseName(_) => "compare in an `if` instead".into(),
             Self::Recursion(_) => "a flow ends because none calls itself: repeat by `retry`, or in FreeSWITCH".into(),

@@ -50,11 +50,12 @@ struct Draft {
 pub(super) fn read_all(
     value: Value<'_>,
     checked_before: bool,
+    on_failure: Option<&str>,
     defaults: &DeliverySettings,
     lookup: &Lookup,
     literals: &mut Literals,
 ) -> Option<Flows> {
-    let outlines = Outlines::of(value)?;
+    let outlines = Outlines::of(value, on_failure)?;
     let mut drafts: BTreeMap<FlowName, Option<Draft>> = BTreeMap::new();
     for (name, value) in value.entries()? {
         let names = if checked_before { SavedNames::Any } else { outlines.names(name.text) };

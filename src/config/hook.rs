@@ -107,7 +107,8 @@ fn name(value: Value<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn flow(value: Value<'_>, flows: &Flows) -> Option<Arc<Flow>> {
+/// Reads the name of a flow that is started.
+pub(super) fn flow(value: Value<'_>, flows: &Flows) -> Option<Arc<Flow>> {
     let name = value.text()?;
     if let Some(flow) = flows.get(name) {
         return flow.clone();

@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::document::{Kind, Node};
 use super::value::Value;
 use crate::flow::SavedNames;
-use crate::flow::names::ERROR;
+use crate::flow::names::{ERROR, FAILURE};
 
 /// The keys of a step under which there are further steps.
 const BLOCKS: [&str; 3] = ["then", "else", "default"];
 
 /// Every flow by its name.
-pub(super) struct Outlines<'a>(BTreeMap<&'a str, Outline<'a>>);
+pub(super) struct Outlines<'a> {
+    flows: BTreeMap<&'a str, Outline<'a>>,
+    /// The one that is told of failures.
+    on_failure: Option<&'a str>,
+}
 
 /// What one flow says.
 #[derive(Default)]
@@ -21,7 +25,7 @@ struct Outline<'a> {
 }
 
 impl<'a> Outlines<'a> {
-    pub(super) fn of(flows: Value<'a>) -> Option<Self> {
+    pub(super) fn of(flows: Value<'a>, on_failure: Option<&'a str>) -> Option<Self> {
         let outlines = flows.entries()?.map(|(name, value)| {
             let mut outline = Outline::default();
             if let Some(steps) = member(value.node(), "steps") {
@@ -29,34 +33,36 @@ impl<'a> Outlines<'a> {
             }
             (name.text, outline)
         });
-        Some(Self(outlines.collect()))
+        Some(Self { flows: outlines.collect(), on_failure })
     }
 
     /// The flows' names.
     pub(super) fn flows(&self) -> impl Iterator<Item = &'a str> {
-        self.0.keys().copied()
+        self.flows.keys().copied()
     }
 
     /// Whether there is such a flow.
     pub(super) fn has(&self, flow: &str) -> bool {
-        self.0.contains_key(flow)
+        self.flows.contains_key(flow)
     }
 
     /// The flows that this one calls, and those that they call. It is among them if it calls itself.
     pub(super) fn called_by(&self, flow: &str) -> BTreeSet<&'a str> {
-        reached(flow, |flow| self.0.get(flow).into_iter().flat_map(|outline| outline.calls.iter().copied()))
+        reached(flow, |flow| self.flows.get(flow).into_iter().flat_map(|outline| outline.calls.iter().copied()))
     }
 
     /// What the flow's steps may name: what is saved by itself, by the flows it calls, and by those that call it, which all
     /// share one run.
     pub(super) fn names(&self, flow: &str) -> SavedNames {
         let mut related = self.called_by(flow);
-        let callers = self.0.iter().filter(|(_, outline)| !outline.calls.is_empty()).map(|(name, _)| *name);
+        let callers = self.flows.iter().filter(|(_, outline)| !outline.calls.is_empty()).map(|(name, _)| *name);
         related.extend(callers.filter(|caller| self.called_by(caller).contains(flow)));
-        related.extend(self.0.get_key_value(flow).map(|(name, _)| *name));
+        related.extend(self.flows.get_key_value(flow).map(|(name, _)| *name));
         let saved =
-            related.iter().filter_map(|flow| self.0.get(flow)).flat_map(|outline| outline.saved.iter().copied());
-        saved.chain([ERROR]).map(ToOwned::to_owned).collect()
+            related.iter().filter_map(|flow| self.flows.get(flow)).flat_map(|outline| outline.saved.iter().copied());
+        // Where no flow has the name, that is the problem to be told of.
+        let told = self.on_failure.filter(|told| !self.has(told) || related.contains(told)).map(|_| FAILURE);
+        saved.chain([ERROR]).chain(told).map(ToOwned::to_owned).collect()
     }
 }
 

@@ -18,6 +18,7 @@ const MAX_FORMER: usize = 256;
 #[derive(Debug, Default)]
 pub struct Flows {
     configured: BTreeMap<FlowName, Arc<Flow>>,
+    on_failure: Option<Arc<Flow>>,
     stored: Arc<StoredFlows>,
     former: DashMap<DefinitionHash, Arc<Flow>>,
 }
@@ -56,7 +57,17 @@ impl Flows {
     /// The flows of a configuration, which also says what stored definitions leave open.
     pub fn new(configured: impl IntoIterator<Item = Arc<Flow>>, stored: Arc<StoredFlows>) -> Self {
         let configured = configured.into_iter().map(|flow| (flow.name.clone(), flow)).collect();
-        Self { configured, stored, former: DashMap::new() }
+        Self { configured, on_failure: None, stored, former: DashMap::new() }
+    }
+
+    /// The same, of which this one is told of failures.
+    pub fn telling(self, on_failure: Option<Arc<Flow>>) -> Self {
+        Self { on_failure, ..self }
+    }
+
+    /// The flow that is told of failures.
+    pub fn on_failure(&self) -> Option<&Arc<Flow>> {
+        self.on_failure.as_ref()
     }
 
     /// The flow by which the run goes on.

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 /// What a step that failed leaves to those after it.
 pub const ERROR: &str = "error";
 
+/// What a flow that is told of failures is told.
+pub const FAILURE: &str = "failure";
+
 /// The names that can be used beside a payload's fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SavedNames {

@@ -17,7 +17,7 @@ use super::step::Surroundings;
 use super::walk::{After, Start, Walk};
 use crate::delivery::Client;
 use crate::esl::Nodes;
-use crate::outbox::{Closed, Outbox, Progress, Run, RunState};
+use crate::outbox::{Closed, Failure, FailureKind, Outbox, Progress, Report, Run, RunState};
 
 /// The runner.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl Runner {
             Err(error) => {
                 let reason = error.to_string();
                 warn!(run = %run.id, flow = %run.flow, reason, "a run has failed");
-                return self.outbox.record(run.report(None, Progress::Failed { reason })).await.map(drop);
+                let report = run.report(None, Progress::Failed { reason });
+                return self.outbox.record(self.telling(report, "")).await.map(drop);
             }
         };
         let flow = walk.flow();
@@ -91,12 +92,24 @@ impl Runner {
             let After::Record(report) = walk.take(step, end, Timestamp::now()) else { continue };
             tell(&walk, &step.path, report.progress());
             // Somebody may have cancelled it meanwhile.
-            if self.outbox.record(*report).await? != RunState::Running {
+            if self.outbox.record(self.telling(*report, &step.path)).await? != RunState::Running {
                 return Ok(());
             }
         }
         // Only a `wait` at the end comes here.
         self.outbox.record(walk.end(Progress::Delivered)).await.map(drop)
+    }
+}
+
+impl Runner {
+    /// Has the flow begin that is told of failures, if the report is of one.
+    fn telling(&self, report: Report, step: &str) -> Report {
+        let Progress::Failed { reason } = report.progress() else { return report };
+        let failure = Failure { kind: FailureKind::Run, step: step.to_owned(), reason: reason.clone() };
+        match self.flows.borrow().on_failure() {
+            Some(flow) => report.telling(flow, &failure),
+            None => report,
+        }
     }
 }
 

@@ -23,6 +23,7 @@
 //!   cancelling them; [`cancellations`]: how those hear of it who do them.
 //! - [`chronicle`]: what happened, for whoever looks.
 //! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
+//! - [`history`]: what happened before there was an outbox.
 //! - `figures`: what is counted.
 //! - [`inspection`]: whether it can be used.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
@@ -40,6 +41,7 @@ pub mod erasure;
 mod figures;
 mod file;
 pub mod filter;
+pub mod history;
 pub mod inspection;
 pub mod intervention;
 mod lock;
@@ -62,6 +64,6 @@ pub use figures::Figures;
 pub use filter::Filter;
 pub use lock::LockError;
 pub use outbox::{Closed, Committed, Health, Outbox, Receipt};
-pub use run::{BeganWith, JournalEntry, Progress, Report, Run, RunState};
+pub use run::{BeganWith, Failure, FailureKind, JournalEntry, Progress, Report, Run, RunState};
 pub use schema::SchemaError;
 pub use store::{Ending, OpenError, OpenErrorCause, Opened, Recovered, Settings};

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::delivery::TryRecord;
+use crate::flow::names::FAILURE;
 use crate::flow::{Definition, Flow};
 use crate::id::{FlowName, RunId};
 
@@ -36,6 +38,8 @@ pub struct Run {
     pub resumed_at: Option<Timestamp>,
     /// What its steps have saved: JSON objects, the latest last.
     pub saved: Vec<String>,
+    /// Whether it tells of another run's failure, so that nobody is told of its own.
+    pub(super) is_told: bool,
 }
 
 /// What a run's flow said when it began.
@@ -67,6 +71,43 @@ pub struct JournalEntry {
     pub saved: Option<String>,
 }
 
+/// What somebody may want to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What has failed.
+    pub kind: FailureKind,
+    /// The path of the step at which it did; empty where the run could not be taken up.
+    pub step: String,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+/// What has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// A run, for good.
+    Run,
+}
+
+impl Failure {
+    /// What a flow is told, as what a step has saved: a JSON object.
+    fn told(&self, run: RunId, flow: &FlowName, tries: u32) -> String {
+        let Self { kind, step, reason } = self;
+        let failure = json!({ "kind": kind, "run": run, "flow": flow, "step": step, "reason": reason, "tries": tries });
+        json!({ FAILURE: failure }).to_string()
+    }
+}
+
+/// A run that tells of another's failure.
+#[derive(Clone, Debug)]
+pub(super) struct FollowUp {
+    pub(super) id: RunId,
+    pub(super) flow: Arc<Flow>,
+    /// What it is told, as what a step has saved: a JSON object.
+    pub(super) told: String,
+}
+
 /// What a run has come to.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -82,6 +123,8 @@ pub struct Report {
     pub(super) journal: Vec<JournalEntry>,
     /// The definition that the run has gone over to.
     pub(super) definition: Option<Definition>,
+    is_told: bool,
+    pub(super) follow_up: Option<FollowUp>,
     pub(super) progress: Progress,
 }
 
@@ -138,7 +181,14 @@ impl Run {
             expires_at: None,
             resumed_at: Some(Timestamp::now()),
             saved: Vec::new(),
+            is_told: false,
         }
+    }
+
+    /// The same run, being told that it has failed itself: a failure to try with.
+    pub fn being_told(mut self, failure: &Failure) -> Self {
+        self.saved.push(failure.told(self.id, &self.flow, 1));
+        self
     }
 
     /// Reports a try of the step at hand, if the step is of a kind that tries, and how the run goes on.
@@ -164,6 +214,8 @@ impl Run {
             attempted,
             journal: Vec::new(),
             definition: None,
+            is_told: self.is_told,
+            follow_up: None,
             progress,
         }
     }
@@ -183,6 +235,19 @@ impl Report {
     /// Has the run keep to another definition from now on.
     pub fn with_definition(self, definition: Option<Definition>) -> Self {
         Self { definition, ..self }
+    }
+}
+
+impl Report {
+    /// Has the flow begin with this report that is to be told of the failure: never of one of its own, which would have no
+    /// end. Each failure of a run is told once, however often it is reported.
+    pub fn telling(mut self, flow: &Arc<Flow>, failure: &Failure) -> Self {
+        if !self.is_told {
+            let id = self.run.follow_up(flow.name.as_str(), self.tries);
+            let told = failure.told(self.run, &self.flow, self.tries);
+            self.follow_up = Some(FollowUp { id, flow: flow.clone(), told });
+        }
+        self
     }
 }
 

@@ -4,6 +4,7 @@
 mod crash;
 mod definitions;
 mod endurance;
+mod failure;
 mod fire;
 #[expect(dead_code, reason = "it can answer worse than is needed here")]
 #[path = "../outbox/receiver.rs"]

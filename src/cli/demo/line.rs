@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anstyle::Style;
+use jiff::SignedDuration;
 
 use super::receiver::Arrival;
 use super::tally::Tally;
@@ -42,6 +44,16 @@ impl<W: Write> LineWriter<W> {
         writeln!(out, "  configuration         {}", config.display())?;
         writeln!(out, "Each line is one webhook with a good signature. Ctrl-C ends.")?;
         writeln!(out)
+    }
+
+    /// Says what takes some seconds.
+    pub(super) fn announce_history(&mut self, history: Duration) -> io::Result<()> {
+        writeln!(
+            self.out,
+            "Making up what happened today, at most {history:#}, for the page …",
+            history = SignedDuration::try_from(history).unwrap_or_default()
+        )?;
+        writeln!(self.out)
     }
 
     /// One arrival.

@@ -11,6 +11,9 @@ use crate::moment::EventName;
 /// The path that webhooks are sent to.
 pub(super) const HOOKS_PATH: &str = "/hooks";
 
+/// The simulated FreeSWITCH's name.
+pub(super) const NODE: &str = "simulated";
+
 /// A directory of the demonstration's own.
 #[derive(Debug)]
 pub(super) struct Workplace {
@@ -30,9 +33,14 @@ impl Workplace {
         let directory = std::env::temp_dir().join(name);
         DirBuilder::new().mode(0o700).create(&directory)?;
         let workplace = Self { directory };
-        let outbox = workplace.directory.join("outbox.db");
+        let outbox = workplace.outbox();
         fs::write(workplace.config(), configuration(freeswitch, password, [receiver, page], secret, &outbox))?;
         Ok(workplace)
+    }
+
+    /// The outbox's path.
+    pub(super) fn outbox(&self) -> PathBuf {
+        self.directory.join("outbox.db")
     }
 
     /// The configuration's path.
@@ -69,7 +77,7 @@ fn configuration(
     let text = |value: &str| toml::Value::from(value).to_string();
     format!(
         "# The demonstration's configuration: every event of every queue is sent to its receiver.\n\n\
-         [[freeswitch]]\nname = \"simulated\"\naddress = {}\npassword = {}\n\n\
+         [[freeswitch]]\nname = \"{NODE}\"\naddress = {}\npassword = {}\n\n\
          # The page, for this machine alone.\n[http]\nlisten = {}\n\n\
          [outbox]\npath = {}\n\n\
          [delivery]\nsecrets = [{}]\n\n\

@@ -30,9 +30,9 @@ use crate::flow::walk::{Start, StartError, Walk};
 use crate::flow::{Flow, Flows};
 use crate::id::{FlowName, MomentId};
 use crate::moment::{EventName, Payload};
-use crate::outbox::Run;
 use crate::outbox::deliveries::DeliveriesError;
 use crate::outbox::filter::RunRef;
+use crate::outbox::{Failure, FailureKind, Run};
 
 /// Runs a flow for a sample moment, or a past one, and shows what each step does.
 ///
@@ -120,6 +120,8 @@ pub async fn run(args: &Args) -> Result<ExitCode, FireError> {
     let (flow, payload) = (occasion.flow, &occasion.payload);
     let mut teller = Teller::new(args.json);
     let run = Run::apart(payload.id.run("hooks fire", &flow.name), &flow, serde_json::to_string(payload)?);
+    let is_told = config.flows_of_runs().on_failure().is_some_and(|told| told.name == flow.name);
+    let run = if is_told { run.being_told(&sample_failure()) } else { run };
     teller.begin(&flow.name, run.id, &occasion.told, payload, args.dry_run)?;
     let (client, nodes) = (Client::new(Limits::default())?, Nodes::default());
     let link = connect(args, &config, &flow, payload, &nodes, &mut teller)?;
@@ -135,6 +137,11 @@ pub async fn run(args: &Args) -> Result<ExitCode, FireError> {
         Ending::Delivered => ExitCode::SUCCESS,
         Ending::Failed { .. } => ExitCode::from(exit::FAILURE),
     })
+}
+
+/// What a flow is told of that is told of failures.
+fn sample_failure() -> Failure {
+    Failure { kind: FailureKind::Run, step: "0".into(), reason: "503 Service Unavailable (try 8, the last)".into() }
 }
 
 /// Connects to the payload's node, if a step has a command for it.

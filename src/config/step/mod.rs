@@ -17,7 +17,7 @@ use super::suggestion;
 use super::value::Value;
 use crate::flow::Action;
 use crate::flow::layout::{Block, Piece, PieceKind, Remedy};
-use crate::flow::names::ERROR;
+use crate::flow::names::{ERROR, FAILURE};
 use crate::id::FlowName;
 use crate::moment::Payload;
 
@@ -108,6 +108,8 @@ fn flow(value: Value<'_>, reading: &Reading<'_>) -> Option<FlowName> {
 fn saved_name(text: &str) -> Option<String> {
     let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let is_taken = text == ERROR || WORDS.contains(&text) || Payload::FIELDS.iter().any(|field| field.name == text);
+    let is_taken = [ERROR, FAILURE].contains(&text)
+        || WORDS.contains(&text)
+        || Payload::FIELDS.iter().any(|field| field.name == text);
     (is_word && !is_taken).then(|| text.to_owned())
 }

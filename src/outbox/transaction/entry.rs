@@ -4,10 +4,24 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::Work;
+use crate::flow::Flow;
+use crate::id::RunId;
 use crate::outbox::entry::PlannedRun;
 use crate::outbox::outbox::Committed;
 use crate::outbox::prepared::{PreparedChange, PreparedEntry, PreparedMoment};
 use crate::outbox::run::{BeganWith, Run, RunState};
+
+/// A run that is to be stored.
+pub(super) struct NewRun<'a> {
+    pub(super) id: RunId,
+    /// The moment's row.
+    pub(super) moment: i64,
+    pub(super) attempt: &'a [u8],
+    pub(super) hook: &'a str,
+    pub(super) flow: &'a Flow,
+    pub(super) state: RunState,
+    pub(super) expires_at: Option<Timestamp>,
+}
 
 impl Work<'_> {
     /// Stores an entry. Moments that are there already are passed over with their runs.
@@ -51,9 +65,6 @@ impl Work<'_> {
     fn insert_run(&mut self, moment_row: i64, moment: &PreparedMoment, run: &PlannedRun) -> rusqlite::Result<bool> {
         let PlannedRun { id, hook, flow, expires_after } = run;
         let expires_at = expires_after.map(|after| moment.happened_at.saturating_add(after).unwrap_or(Timestamp::MAX));
-        if let Some(definition) = &flow.definition {
-            self.store_definition(definition)?;
-        }
         let state = if flow.ordered && self.first_open(moment.attempt.as_bytes(), &flow.name)?.is_some() {
             RunState::Waiting
         } else if self.desk.sit(&flow.name, self.now_ms) {
@@ -61,22 +72,11 @@ impl Work<'_> {
         } else {
             RunState::Pending
         };
-        let sql = "INSERT OR IGNORE INTO run (hash, moment, attempt, hook, flow, ordered, state, created_at_ms, due_at_ms, \
-                   definition, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)";
-        let inserted = self.connection.prepare_cached(sql)?.execute(params![
-            id.as_bytes(),
-            moment_row,
-            moment.attempt.as_bytes(),
-            hook,
-            flow.name.as_str(),
-            flow.ordered,
-            state,
-            self.now_ms,
-            flow.definition.as_ref().map(|definition| definition.hash.as_bytes()),
-            expires_at.map(Timestamp::as_millisecond)
-        ])?;
+        let row =
+            NewRun { id: *id, moment: moment_row, attempt: moment.attempt.as_bytes(), hook, flow, state, expires_at };
+        let is_new = self.insert(&row)?;
         match state {
-            RunState::Running if inserted == 0 => self.desk.rise(&flow.name),
+            RunState::Running if !is_new => self.desk.rise(&flow.name),
             RunState::Running => self.ready.push(Run {
                 row: self.connection.last_insert_rowid(),
                 id: *id,
@@ -89,6 +89,7 @@ impl Work<'_> {
                 expires_at,
                 resumed_at: None,
                 saved: Vec::new(),
+                is_told: false,
             }),
             RunState::Pending => self.desk.note_due(&flow.name, self.now_ms),
             RunState::Waiting
@@ -98,6 +99,29 @@ impl Work<'_> {
             | RunState::Cancelling
             | RunState::Cancelled => {}
         }
+        Ok(is_new)
+    }
+
+    /// Stores a run, unless it is there already.
+    pub(super) fn insert(&mut self, run: &NewRun<'_>) -> rusqlite::Result<bool> {
+        let NewRun { id, moment, attempt, hook, flow, state, expires_at } = run;
+        if let Some(definition) = &flow.definition {
+            self.store_definition(definition)?;
+        }
+        let sql = "INSERT OR IGNORE INTO run (hash, moment, attempt, hook, flow, ordered, state, created_at_ms, due_at_ms, \
+                   definition, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)";
+        let inserted = self.connection.prepare_cached(sql)?.execute(params![
+            id.as_bytes(),
+            moment,
+            attempt,
+            hook,
+            flow.name.as_str(),
+            flow.ordered,
+            state,
+            self.now_ms,
+            flow.definition.as_ref().map(|definition| definition.hash.as_bytes()),
+            expires_at.map(Timestamp::as_millisecond)
+        ])?;
         Ok(inserted == 1)
     }
 

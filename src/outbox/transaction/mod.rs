@@ -2,10 +2,12 @@
 //!
 //! - [`entry`]: storing what is committed.
 //! - [`report`]: storing what runs have come to.
+//! - [`follow_up`]: runs that tell of others' failures.
 //! - [`turn`]: whose turn it is: handing runs over that are due, or that nobody is before any more.
 //! - [`stored`]: what need not be stored again.
 
 mod entry;
+mod follow_up;
 mod report;
 mod stored;
 mod turn;

@@ -49,6 +49,11 @@ impl Work<'_> {
             _ if state.is_over() => self.promote_next(report)?,
             _ => {}
         }
+        if let Some(follow_up) = &report.follow_up
+            && state != RunState::Cancelled
+        {
+            self.follow_up(report.row, follow_up)?;
+        }
         Ok(state)
     }
 

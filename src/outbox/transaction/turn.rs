@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Work;
+use super::follow_up::ON_FAILURE;
 use crate::flow::Definition;
 use crate::id::{DefinitionHash, FlowName, RunId};
 use crate::outbox::prepared::whole_payload;
@@ -62,11 +63,11 @@ impl Work<'_> {
         let sql = "UPDATE run SET state = 'running' WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute([row])?;
         let sql = "SELECT run.id, run.hash, run.flow, run.step, run.step_tries, run.tries, moment.payload, variables.json, \
-                   run.expires_at_ms, run.resumed_at_ms, run.latest, definition.hash, definition.json \
+                   run.expires_at_ms, run.resumed_at_ms, run.latest, definition.hash, definition.json, run.hook \
                    FROM run JOIN moment ON moment.id = run.moment JOIN variables ON variables.id = moment.variables \
                    LEFT JOIN definition ON definition.hash = run.definition WHERE run.id = ?1";
         let mut run = self.connection.prepare_cached(sql)?.query_row([row], read_run)?;
-        if run.step > 0 {
+        if run.step > 0 || run.is_told {
             let sql = "SELECT saved FROM journal WHERE run = ?1 AND saved IS NOT NULL ORDER BY rowid";
             let mut statement = self.connection.prepare_cached(sql)?;
             run.saved = statement.query_map([row], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -99,5 +100,6 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
         expires_at: row.get::<_, Option<i64>>(8)?.map(time),
         resumed_at: row.get::<_, Option<i64>>(9)?.map(time),
         saved: Vec::new(),
+        is_told: row.get_ref(13)?.as_str()? == ON_FAILURE,
     })
 }
