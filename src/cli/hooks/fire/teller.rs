@@ -98,6 +98,10 @@ impl Teller {
                     writeln!(self.out, "   > {}: {}", printable(node.as_str()), printable(command.line()))?;
                 }
             }
+            Some(Intent::Parcel(Parcel { destination, line, body })) => {
+                writeln!(self.out, "   > {}: {}", printable(destination), printable(line))?;
+                self.write_body('>', body)?;
+            }
             Some(Intent::Line(line)) => writeln!(self.out, "   {}", printable(line))?,
             Some(Intent::Nothing) | None => {}
         }
@@ -232,6 +236,12 @@ fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize) -> 
         }
         _ => None,
     };
+    let parcel = match intent {
+        Some(Intent::Parcel(Parcel { destination, line, body })) => {
+            Some(json!({ "destination": destination, "line": line, "body": body }))
+        }
+        _ => None,
+    };
     let commands = match intent {
         Some(Intent::Commands { commands, .. }) => commands.iter().map(|command| command.line()).collect(),
         _ => Vec::new(),
@@ -259,6 +269,7 @@ fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize) -> 
         "retries": retries,
         "request": request,
         "commands": commands,
+        "parcel": parcel,
         "try": end.attempted,
         "saved": saved,
     })
