@@ -42,3 +42,15 @@ pub enum Destination {
     /// A mail server.
     Smtp(Arc<Smtp>),
 }
+
+impl Destination {
+    /// What it is, in words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "a PostgreSQL database",
+            Self::Nats(_) => "a NATS server",
+            Self::Rabbitmq(_) => "a RabbitMQ broker",
+            Self::Smtp(_) => "a mail server",
+        }
+    }
+}

@@ -74,13 +74,6 @@ impl Postgres {
         }
         executed
     }
-
-    /// Connects and asks for the server's version.
-    pub async fn look(&self) -> Result<String, Refusal> {
-        let executed = self.execute("select version()::text as version", &[], CONNECT_TIMEOUT).await?;
-        let version = executed.rows.first().and_then(|row| row["version"].as_str());
-        Ok(version.unwrap_or_default().to_owned())
-    }
 }
 
 /// A connection that goes back to the pool only where it is told to, and is closed otherwise.

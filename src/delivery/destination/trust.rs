@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
@@ -24,9 +24,6 @@ pub enum TrustError {
     /// The TLS library can't use them.
     #[error("the certificates can't be used: {0}")]
     Tls(#[from] rustls::Error),
-    /// The program has not chosen who does its cryptography, which it does first of all.
-    #[error("there is no provider of cryptography")]
-    NoProvider,
 }
 
 impl Trust {
@@ -44,9 +41,9 @@ impl Trust {
 
     /// What the TLS library needs to know.
     pub(super) fn client_config(&self) -> Result<ClientConfig, TrustError> {
-        let provider = CryptoProvider::get_default().ok_or(TrustError::NoProvider)?;
+        let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
         let verifier = Verifier::new_with_extra_roots(self.certificates()?, provider.clone())?;
-        let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
     }
 

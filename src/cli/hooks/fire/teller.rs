@@ -12,7 +12,7 @@ use crate::delivery::TryRecord;
 use crate::delivery::record::RequestRecord;
 use crate::flow::RenderedRequest;
 use crate::flow::definition::{Step, StepKind};
-use crate::flow::step::{Intent, Outcome, StepEnd};
+use crate::flow::step::{Intent, Outcome, Parcel, StepEnd};
 use crate::flow::trial::{Ending, Told};
 use crate::id::{FlowName, NodeName, RunId};
 use crate::moment::Payload;
