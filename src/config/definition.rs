@@ -72,8 +72,7 @@ impl StoredFlows {
         let (tree, report) = (node(flows, &source), Report::default());
         let Self { delivery, destinations, lookup, .. } = self;
         let tree = Value::new(&tree, &report);
-        let mut flows =
-            flow::read_all(tree, true, None, delivery, destinations, lookup, &mut Literals::new());
+        let mut flows = flow::read_all(tree, true, None, delivery, destinations, lookup, &mut Literals::new());
         let flow = flows.as_mut().and_then(|flows| flows.remove(name.as_str())).flatten();
         if flow.is_none() && report.is_empty() {
             report.refuse_whole(Fault::Definition("it is not there".into()));

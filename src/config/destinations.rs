@@ -142,16 +142,17 @@ fn make(protocol: Protocol, site: &Site, credentials: Option<&Secret>) -> Result
                 .map_err(|error| error.to_string())
         }
         Protocol::Amqp => Ok(Destination::Rabbitmq(Arc::new(Rabbitmq::new(site)))),
-        Protocol::Smtp(encryption) => Smtp::new(site, encryption)
-            .map(|made| Destination::Smtp(Arc::new(made)))
-            .map_err(|error| error.to_string()),
+        Protocol::Smtp(encryption) => {
+            Smtp::new(site, encryption).map(|made| Destination::Smtp(Arc::new(made))).map_err(|error| error.to_string())
+        }
     }
 }
 
 /// Reads a URL, which says who is to be reached and where. The password stands apart, where it is never shown.
 fn address(value: Value<'_>) -> Option<(Protocol, Url)> {
     let text = value.text()?;
-    let parsed = Url::parse(text).ok().filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none());
+    let parsed =
+        Url::parse(text).ok().filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none());
     if parsed.as_ref().is_some_and(|url| url.password().is_some()) {
         value.note_secret();
         value.refuse(Fault::PasswordInUrl);
@@ -176,7 +177,7 @@ fn certificates(value: Value<'_>, lookup: &Lookup) -> Option<Trust> {
 /// Whether what is sent there stays on this machine.
 fn is_here(url: &Url) -> bool {
     // Of these schemes the URL library makes no addresses by itself.
-    match url.host_str().map(|host| Host::parse(host)) {
+    match url.host_str().map(Host::parse) {
         Some(Ok(Host::Domain(domain))) => domain == "localhost",
         Some(Ok(Host::Ipv4(address))) => address.is_loopback(),
         Some(Ok(Host::Ipv6(address))) => address.is_loopback(),

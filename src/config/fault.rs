@@ -307,7 +307,9 @@ impl Fault {
             Self::DestinationUrl(_) => "write scheme, user, host and what is there: `postgres://me@db.example/calls`, \
                                         `nats://nats.example:4222`, `amqp://me@mq.example/vhost`, `smtp://mail.example`"
                 .into(),
-            Self::PasswordInUrl => "take it out, and write `password = { env = \"NAME\" }` or `{ file = \"PATH\" }`".into(),
+            Self::PasswordInUrl => {
+                "take it out, and write `password = { env = \"NAME\" }` or `{ file = \"PATH\" }`".into()
+            }
             Self::Destination(_) => "check what this destination is given".into(),
             Self::OtherDestination { wanted, .. } => format!("name {wanted}"),
             Self::MailAddress(_) => "write `name@host.example`; a sender may be `Name <name@host.example>`".into(),
@@ -315,7 +317,9 @@ impl Fault {
             Self::NoCertificates { .. } => "check that the file is there and that hookswitch may read it".into(),
             Self::NotAJsonNumber => "write a finite number, or a text".into(),
             Self::NoSteps => "add a step: `steps = [{ http = { url = \"https://…\" } }]`".into(),
-            Self::NothingToSave => "leave `save` out; `http`, `publish`, `sql`, `freeswitch` and `queue_info` have results".into(),
+            Self::NothingToSave => {
+                "leave `save` out; `http`, `publish`, `sql`, `freeswitch` and `queue_info` have results".into()
+            }
             Self::SavedName(_) => {
                 "write letters, digits and `_`, but no field of a payload, `error`, `failure` or a word of expressions"
                     .into()

@@ -22,7 +22,6 @@ pub const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 
 /// What a step does, but for those that only choose the next.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every step is an HTTP request, and there are few steps")]
 pub enum Action {
     /// Sends an HTTP request.
     Http(HttpStep),

@@ -127,10 +127,14 @@ impl Trial<'_> {
         };
         tell(Told::Begins { step, intent: Some(&intent) })?;
         let end = match &intent {
-            Intent::Request(_) | Intent::Commands { .. } | Intent::Parcel(_) if self.dry_run => pretended(step, &intent),
+            Intent::Request(_) | Intent::Commands { .. } | Intent::Parcel(_) if self.dry_run => {
+                pretended(step, &intent)
+            }
             // Its text has just been shown.
             Intent::Line(_) => pretended(step, &intent),
-            Intent::Request(_) | Intent::Commands { .. } | Intent::Parcel(_) | Intent::Nothing => step.perform(around).await,
+            Intent::Request(_) | Intent::Commands { .. } | Intent::Parcel(_) | Intent::Nothing => {
+                step.perform(around).await
+            }
         };
         Ok((end, Some(intent)))
     }

@@ -26,7 +26,19 @@ use crate::moment::Payload;
 
 /// The keys that name a step's kind.
 const KINDS: [&str; 13] = [
-    "email", "flow", "freeswitch", "http", "if", "log", "publish", "queue_info", "set", "sql", "stop", "switch", "wait",
+    "email",
+    "flow",
+    "freeswitch",
+    "http",
+    "if",
+    "log",
+    "publish",
+    "queue_info",
+    "set",
+    "sql",
+    "stop",
+    "switch",
+    "wait",
 ];
 
 /// The same in words.

@@ -88,7 +88,9 @@ impl Lent {
         let wanted = statement.params().len();
         if wanted != values.len() {
             let found = values.len();
-            return Err(Refusal::Lasting(format!("the statement has {wanted} parameters, and there are {found} values")));
+            return Err(Refusal::Lasting(format!(
+                "the statement has {wanted} parameters, and there are {found} values"
+            )));
         }
         let rows = client.query_raw(&statement, values.iter().map(Parameter)).await.map_err(|error| refusal(&error))?;
         let (mut rows, mut kept, mut count) = (pin!(rows), Vec::new(), 0);
@@ -117,7 +119,9 @@ impl Drop for Lent {
 /// Nobody could sign in, for whatever reason.
 fn unconnected(error: &Error) -> Refusal {
     match error.as_db_error() {
-        Some(error) => Refusal::MayPass(format!("PostgreSQL lets nobody in: {} ({})", error.message(), error.code().code())),
+        Some(error) => {
+            Refusal::MayPass(format!("PostgreSQL lets nobody in: {} ({})", error.message(), error.code().code()))
+        }
         None => Refusal::may_pass(error),
     }
 }

@@ -41,7 +41,8 @@ impl Trust {
 
     /// What the TLS library needs to know.
     pub(super) fn client_config(&self) -> Result<ClientConfig, TrustError> {
-        let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
+        let provider =
+            CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
         let verifier = Verifier::new_with_extra_roots(self.certificates()?, provider.clone())?;
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())

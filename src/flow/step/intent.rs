@@ -34,7 +34,8 @@ impl Step {
     pub fn intent(&self, around: Surroundings<'_>) -> Result<Intent, String> {
         let StepKind::Do(action) = &self.kind else { return Ok(Intent::Nothing) };
         let commands = |commands| Intent::Commands { node: around.context.node(), commands };
-        let parcel = |parcel: Result<Parcel, RenderError>| parcel.map(Intent::Parcel).map_err(|error| error.to_string());
+        let parcel =
+            |parcel: Result<Parcel, RenderError>| parcel.map(Intent::Parcel).map_err(|error| error.to_string());
         match &**action {
             Action::Http(step) => step.render(around.context).map(Intent::Request).map_err(|error| error.to_string()),
             Action::Log(step) => step.render(around.context).map(Intent::Line).map_err(|error| error.to_string()),

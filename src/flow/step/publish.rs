@@ -36,7 +36,11 @@ impl PublishStep {
         };
         let content_type = self.body.content_type();
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-        Ok(RenderedMessage { subject: subject.render(context.fields())?, content_type, body: self.body.render(context)? })
+        Ok(RenderedMessage {
+            subject: subject.render(context.fields())?,
+            content_type,
+            body: self.body.render(context)?,
+        })
     }
 
     async fn publish(
@@ -51,7 +55,8 @@ impl PublishStep {
                 let stored = server.publish(subject, &message_id, &content_type, body, self.timeout).await?;
                 let known = if stored.is_duplicate { ", which it had already" } else { "" };
                 let said = format!("stream {}, message {}{known}", stored.stream, stored.sequence);
-                let result = || json!({ "message_id": message_id, "stream": stored.stream, "sequence": stored.sequence });
+                let result =
+                    || json!({ "message_id": message_id, "stream": stored.stream, "sequence": stored.sequence });
                 Ok((said, Outcome::done(save, result)))
             }
             Route::Rabbitmq { broker, exchange, .. } => {

@@ -33,7 +33,9 @@ pub enum RenderError {
     #[error("what is inserted into a command can hold no `${{…}}`, which FreeSWITCH would expand")]
     Expands,
     /// The filled-in text is no subject.
-    #[error("the filled-in text is not a subject: tokens with dots between them, none empty, without blanks and wildcards")]
+    #[error(
+        "the filled-in text is not a subject: tokens with dots between them, none empty, without blanks and wildcards"
+    )]
     Subject,
     /// The filled-in text is no address of mail.
     #[error("the filled-in text is not one mail address")]

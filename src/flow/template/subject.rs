@@ -66,7 +66,10 @@ mod tests {
 
     #[test]
     fn a_value_stays_within_its_token() {
-        assert_eq!(render("calls.{{ member_name }}.new", "support@default").expect("renders"), "calls.support@default.new");
+        assert_eq!(
+            render("calls.{{ member_name }}.new", "support@default").expect("renders"),
+            "calls.support@default.new"
+        );
         assert_eq!(render("calls.{{ member_name }}", "a.b > *\r\n").expect("renders"), "calls.a%2Eb%20%3E%20%2A%0D%0A");
         assert_eq!(render("{{ member_name }}.x", "$SYS").expect("renders"), "%24SYS.x");
     }

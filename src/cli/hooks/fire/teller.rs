@@ -172,7 +172,11 @@ impl Teller {
                 writeln!(self.out, "   {DIM}< … there was more{DIM:#}")?;
             }
         }
-        if let Some(answer) = attempted.command.as_ref().and_then(|command| command.answer.as_ref()) {
+        let answers = [
+            attempted.command.as_ref().and_then(|command| command.answer.as_ref()),
+            attempted.parcel.as_ref().and_then(|parcel| parcel.answer.as_ref()),
+        ];
+        for answer in answers.into_iter().flatten() {
             for line in answer.lines() {
                 writeln!(self.out, "   < {}", printable(line))?;
             }
