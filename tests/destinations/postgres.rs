@@ -16,7 +16,7 @@ use crate::server::{Server, free_port, ready};
 use crate::stage::Stage;
 
 const TABLE: &str =
-    "create table if not exists calls (id text primary key, name text, waited integer, seen timestamptz)";
+    "create table if not exists calls (id text primary key, name text, waited double precision, seen timestamptz)";
 
 struct Postgres {
     server: Server,
