@@ -15,7 +15,7 @@ const HEADINGS: [&str; 4] = ["Keys", "Result", "Errors", "Example"];
 const COMMON: [&str; 2] = ["save", "on_error"];
 
 /// Kinds whose value is a table of keys; that of `set` has names of one's own.
-const RECORDS: [&str; 4] = ["freeswitch", "http", "log", "queue_info"];
+const RECORDS: [&str; 7] = ["email", "freeswitch", "http", "log", "publish", "queue_info", "sql"];
 
 fn pages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/steps")

@@ -11,6 +11,7 @@ use super::agents::Agents;
 use super::daemon::DaemonSettings;
 use super::definition::{Literals, StoredFlows};
 use super::delivery::DeliverySettings;
+use super::destinations::Destinations;
 use super::document;
 use super::fault::Fault;
 use super::file::{self, SourceFile};
@@ -236,10 +237,11 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
     });
     let (delivery, on_failure) = delivery.unwrap_or_default();
     let http = root.optional("http", |value| value.section(|section| HttpSettings::read(section, lookup)));
+    let destinations = root.optional("destinations", |value| Destinations::read(value, lookup)).unwrap_or_default();
     let mut literals = Literals::new();
     let flows = root.optional("flows", |value| {
         let on_failure = on_failure.and_then(Value::text);
-        flow::read_all(value, false, on_failure, &delivery, lookup, &mut literals)
+        flow::read_all(value, false, on_failure, &delivery, &destinations, lookup, &mut literals)
     });
     let flows = flows.unwrap_or_default();
     let on_failure = on_failure.and_then(|value| hook::flow(value, &flows));
@@ -251,7 +253,7 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         daemon: daemon.unwrap_or_default(),
         freeswitch: freeswitch.collect(),
         outbox: outbox.unwrap_or_default(),
-        stored_flows: Arc::new(StoredFlows::new(delivery.clone(), lookup.clone(), literals)),
+        stored_flows: Arc::new(StoredFlows::new(delivery.clone(), destinations, lookup.clone(), literals)),
         delivery,
         http,
         heard: hook::heard(queues.hooks().chain(agents.hooks())),

@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use super::delivery::DeliverySettings;
+use super::destinations::Destinations;
 use super::document::{Kind, Member, Node};
 use super::fault::Fault;
 use super::flow;
@@ -35,6 +36,7 @@ pub(super) type Literals = BTreeMap<String, String>;
 #[derive(Debug, Default)]
 pub struct StoredFlows {
     delivery: DeliverySettings,
+    destinations: Destinations,
     lookup: Lookup,
     literals: Hidden,
 }
@@ -50,8 +52,13 @@ impl std::fmt::Debug for Hidden {
 }
 
 impl StoredFlows {
-    pub(super) fn new(delivery: DeliverySettings, lookup: Lookup, literals: Literals) -> Self {
-        Self { delivery, lookup, literals: Hidden(literals) }
+    pub(super) fn new(
+        delivery: DeliverySettings,
+        destinations: Destinations,
+        lookup: Lookup,
+        literals: Literals,
+    ) -> Self {
+        Self { delivery, destinations, lookup, literals: Hidden(literals) }
     }
 
     /// Makes the flow that the definition describes.
@@ -63,8 +70,9 @@ impl StoredFlows {
             .ok_or_else(|| unreadable("a secret that is written in it is not configured any more".into()))?;
         let source = Arc::new(NamedSource::new(format!("the stored definition of `{name}`"), String::new()));
         let (tree, report) = (node(flows, &source), Report::default());
-        let mut flows =
-            flow::read_all(Value::new(&tree, &report), true, None, &self.delivery, &self.lookup, &mut Literals::new());
+        let Self { delivery, destinations, lookup, .. } = self;
+        let tree = Value::new(&tree, &report);
+        let mut flows = flow::read_all(tree, true, None, delivery, destinations, lookup, &mut Literals::new());
         let flow = flows.as_mut().and_then(|flows| flows.remove(name.as_str())).flatten();
         if flow.is_none() && report.is_empty() {
             report.refuse_whole(Fault::Definition("it is not there".into()));

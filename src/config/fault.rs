@@ -169,6 +169,39 @@ pub enum Fault {
     /// A text that is no host.
     #[error("`{0}` is not a host")]
     Host(String),
+    /// A text that is no destination's address.
+    #[error("`{0}` is not the address of a broker, a database or a mail server")]
+    DestinationUrl(String),
+    /// A password in a URL, where it would be shown.
+    #[error("a destination's password does not stand in its URL")]
+    PasswordInUrl,
+    /// A destination that can't be.
+    #[error("{0}")]
+    Destination(String),
+    /// A destination of another kind.
+    #[error("`{name}` is {kind}, and this step needs {wanted}")]
+    OtherDestination {
+        /// The destination's name.
+        name: String,
+        /// What it is.
+        kind: &'static str,
+        /// What the step needs.
+        wanted: &'static str,
+    },
+    /// A text that is no mail address.
+    #[error("`{0}` is not a mail address")]
+    MailAddress(String),
+    /// A mail for nobody.
+    #[error("nobody gets this mail")]
+    NoRecipients,
+    /// A file of certificates that cannot be read.
+    #[error("cannot read the certificates from {path}: {reason}")]
+    NoCertificates {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// A number that JSON cannot write.
     #[error("JSON has no such number")]
     NotAJsonNumber,
@@ -271,9 +304,22 @@ impl Fault {
             Self::Host(_) => {
                 "write the host, and a port where it is not the scheme's: `crm.example`, `10.0.0.7:8080`".into()
             }
+            Self::DestinationUrl(_) => "write scheme, user, host and what is there: `postgres://me@db.example/calls`, \
+                                        `nats://nats.example:4222`, `amqp://me@mq.example/vhost`, `smtp://mail.example`"
+                .into(),
+            Self::PasswordInUrl => {
+                "take it out, and write `password = { env = \"NAME\" }` or `{ file = \"PATH\" }`".into()
+            }
+            Self::Destination(_) => "check what this destination is given".into(),
+            Self::OtherDestination { wanted, .. } => format!("name {wanted}"),
+            Self::MailAddress(_) => "write `name@host.example`; a sender may be `Name <name@host.example>`".into(),
+            Self::NoRecipients => "write at least one address: `to = [\"name@host.example\"]`".into(),
+            Self::NoCertificates { .. } => "check that the file is there and that hookswitch may read it".into(),
             Self::NotAJsonNumber => "write a finite number, or a text".into(),
             Self::NoSteps => "add a step: `steps = [{ http = { url = \"https://…\" } }]`".into(),
-            Self::NothingToSave => "leave `save` out; `http`, `freeswitch` and `queue_info` have results".into(),
+            Self::NothingToSave => {
+                "leave `save` out; `http`, `publish`, `sql`, `freeswitch` and `queue_info` have results".into()
+            }
             Self::SavedName(_) => {
                 "write letters, digits and `_`, but no field of a payload, `error`, `failure` or a word of expressions"
                     .into()

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::definition::{self, Literals};
 use super::delivery::DeliverySettings;
+use super::destinations::Destinations;
 use super::fault::Fault;
 use super::hook::Flows;
 use super::outline::Outlines;
@@ -32,6 +33,8 @@ pub(super) struct Reading<'a> {
     pub(super) names: SavedNames,
     /// What a step leaves out.
     pub(super) defaults: &'a DeliverySettings,
+    /// The brokers, databases and mail servers that steps can name.
+    pub(super) destinations: &'a Destinations,
     /// Where secrets are.
     pub(super) lookup: &'a Lookup,
 }
@@ -52,6 +55,7 @@ pub(super) fn read_all(
     checked_before: bool,
     on_failure: Option<&str>,
     defaults: &DeliverySettings,
+    destinations: &Destinations,
     lookup: &Lookup,
     literals: &mut Literals,
 ) -> Option<Flows> {
@@ -59,7 +63,7 @@ pub(super) fn read_all(
     let mut drafts: BTreeMap<FlowName, Option<Draft>> = BTreeMap::new();
     for (name, value) in value.entries()? {
         let names = if checked_before { SavedNames::Any } else { outlines.names(name.text) };
-        let reading = Reading { flow: name.text, outlines: &outlines, names, defaults, lookup };
+        let reading = Reading { flow: name.text, outlines: &outlines, names, defaults, destinations, lookup };
         let draft = value.section(|section| read(section, &reading)).and_then(|draft| {
             let json = definition::seal(value.json()?, literals);
             Some(Draft { json, ..draft })

@@ -18,6 +18,7 @@ pub mod configuration;
 pub mod daemon;
 mod definition;
 pub mod delivery;
+mod destinations;
 mod document;
 pub mod edit;
 pub mod fault;

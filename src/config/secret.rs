@@ -89,6 +89,17 @@ impl Lookup {
         SigningKeys::from_secrets(secrets.iter().filter_map(|secret| secret.text.as_deref())).ok()
     }
 
+    /// Reads a text in the file that is named, which is no secret; none if nothing is looked up.
+    pub(super) fn text_of(&self, value: Value<'_>) -> Option<Option<String>> {
+        let path = value.text()?;
+        let Self::From(directory) = self else { return Some(None) };
+        let read = read_bounded(&directory.join(path), MAX_BYTES);
+        let refuse = |error: std::io::Error| {
+            value.refuse(Fault::NoCertificates { path: path.to_owned(), reason: error.to_string() });
+        };
+        read.map(Some).map_err(refuse).ok()
+    }
+
     fn variable(&self, name: &str, section: &Section<'_>) -> Option<Secret> {
         if matches!(self, Self::Skip) {
             return Some(Secret { text: None });

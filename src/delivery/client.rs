@@ -136,6 +136,7 @@ impl Client {
             request: Some(sent),
             response: answer.as_ref().map(Answer::record),
             command: None,
+            parcel: None,
             error,
         };
         Sent { record, verdict, answer: answer.filter(|_| keep_answer) }
@@ -162,7 +163,7 @@ impl Client {
 }
 
 impl Figures {
-    fn note(&self, verdict: &Verdict, duration: Duration) {
+    pub(crate) fn note(&self, verdict: &Verdict, duration: Duration) {
         let histogram = match verdict {
             Verdict::Delivered => &self.delivered,
             Verdict::Retry { .. } => &self.retried,

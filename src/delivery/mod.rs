@@ -6,9 +6,11 @@
 //! - [`record`]: what the delivery log keeps of it.
 //! - [`limits`]: how many requests may be under way; [`breaker`]: when a receiver is left alone.
 //! - [`signature`]: how the receiver knows that it is ours.
+//! - [`destination`]: brokers, databases and mail servers.
 
 pub mod breaker;
 pub mod client;
+pub mod destination;
 pub mod limits;
 pub mod network;
 pub mod record;
@@ -17,6 +19,7 @@ pub mod signature;
 pub mod verdict;
 
 pub use client::Client;
+pub use destination::Destination;
 pub use limits::Limits;
 pub use record::TryRecord;
 pub use retry::RetrySchedule;

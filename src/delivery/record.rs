@@ -25,6 +25,9 @@ pub struct TryRecord {
     /// The command that was given, of a step that gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandRecord>,
+    /// What was given to a destination, of a step that gives it something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parcel: Option<ParcelRecord>,
     /// What was wrong, for a person.
     pub error: Option<String>,
 }
@@ -37,6 +40,17 @@ pub struct CommandRecord {
     /// The command.
     pub line: String,
     /// The answer's beginning, if there was one.
+    pub answer: Option<String>,
+}
+
+/// What was given to a broker, a database or a mail server. What it carried follows from the flow and the payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ParcelRecord {
+    /// The destination's name.
+    pub destination: String,
+    /// The statement, the subject, or who gets the mail.
+    pub line: String,
+    /// What the destination said, if it has taken it.
     pub answer: Option<String>,
 }
 

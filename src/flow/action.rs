@@ -1,13 +1,17 @@
 //! What steps do, each with its settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use lettre::message::Mailbox;
 use reqwest::Method;
 use reqwest::header::HeaderName;
 
 use super::template::{
-    BodyTemplate, CommandTemplate, FileTemplate, FormTemplate, HeaderTemplate, JsonTemplate, TextTemplate, UrlTemplate,
+    BodyTemplate, CommandTemplate, FileTemplate, FormTemplate, HeaderTemplate, JsonTemplate, MailAddressTemplate,
+    SubjectTemplate, TextTemplate, UrlTemplate,
 };
+use crate::delivery::destination::{Nats, Postgres, Rabbitmq, Smtp};
 use crate::delivery::retry::RetrySchedule;
 use crate::delivery::signature::SigningKeys;
 use crate::esl::command::Leg;
@@ -18,7 +22,6 @@ pub const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 
 /// What a step does, but for those that only choose the next.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every step is an HTTP request, and there are few steps")]
 pub enum Action {
     /// Sends an HTTP request.
     Http(HttpStep),
@@ -34,6 +37,12 @@ pub enum Action {
     Freeswitch(FreeswitchStep),
     /// Asks FreeSWITCH how a queue is.
     QueueInfo(QueueInfoStep),
+    /// Executes a statement.
+    Sql(SqlStep),
+    /// Publishes a message.
+    Publish(PublishStep),
+    /// Sends a mail.
+    Email(EmailStep),
 }
 
 /// An HTTP request.
@@ -188,6 +197,74 @@ pub struct QueueInfoStep {
     pub retry: RetrySchedule,
 }
 
+/// A statement for a database.
+#[derive(Debug)]
+pub struct SqlStep {
+    /// The database.
+    pub database: Arc<Postgres>,
+    /// The statement, which is literal.
+    pub statement: String,
+    /// What is bound to its parameters.
+    pub values: Vec<JsonTemplate>,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// When failed tries are repeated.
+    pub retry: RetrySchedule,
+}
+
+/// A message for a broker.
+#[derive(Debug)]
+pub struct PublishStep {
+    /// Where it goes.
+    pub route: Route,
+    /// What it carries.
+    pub body: HttpBody,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// When failed tries are repeated.
+    pub retry: RetrySchedule,
+}
+
+/// A broker, and the way of a message in it.
+#[derive(Debug)]
+pub enum Route {
+    /// Into the stream of JetStream that has the subject.
+    Nats {
+        /// The server.
+        server: Arc<Nats>,
+        /// The subject.
+        subject: SubjectTemplate,
+    },
+    /// To the queues that are bound to the exchange.
+    Rabbitmq {
+        /// The broker.
+        broker: Arc<Rabbitmq>,
+        /// The exchange, which is literal.
+        exchange: String,
+        /// The routing key.
+        routing_key: SubjectTemplate,
+    },
+}
+
+/// A mail.
+#[derive(Debug)]
+pub struct EmailStep {
+    /// The server that takes it.
+    pub server: Arc<Smtp>,
+    /// Who sends it.
+    pub from: Mailbox,
+    /// Who gets it.
+    pub to: Vec<MailAddressTemplate>,
+    /// What it is about.
+    pub subject: TextTemplate,
+    /// The body.
+    pub body: BodyTemplate,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// When failed tries are repeated.
+    pub retry: RetrySchedule,
+}
+
 impl Action {
     /// The kind's name, as the configuration has it.
     pub fn name(&self) -> &'static str {
@@ -199,6 +276,9 @@ impl Action {
             Self::Stop(_) => "stop",
             Self::Freeswitch(_) => "freeswitch",
             Self::QueueInfo(_) => "queue_info",
+            Self::Sql(_) => "sql",
+            Self::Publish(_) => "publish",
+            Self::Email(_) => "email",
         }
     }
 
@@ -208,6 +288,9 @@ impl Action {
             Self::Http(step) => Some(&step.retry),
             Self::Freeswitch(step) => Some(&step.retry),
             Self::QueueInfo(step) => Some(&step.retry),
+            Self::Sql(step) => Some(&step.retry),
+            Self::Publish(step) => Some(&step.retry),
+            Self::Email(step) => Some(&step.retry),
             Self::Log(_) | Self::Set(_) | Self::Wait(_) | Self::Stop(_) => None,
         }
     }

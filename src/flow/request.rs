@@ -43,7 +43,7 @@ impl HttpStep {
 }
 
 impl HttpBody {
-    fn content_type(&self) -> Option<HeaderValue> {
+    pub(super) fn content_type(&self) -> Option<HeaderValue> {
         let media_type = match self {
             Self::Empty => return None,
             Self::Format(format) => format.content_type(),
@@ -54,7 +54,7 @@ impl HttpBody {
         Some(HeaderValue::from_static(media_type))
     }
 
-    fn render(&self, context: &Context) -> Result<Vec<u8>, RenderError> {
+    pub(super) fn render(&self, context: &Context) -> Result<Vec<u8>, RenderError> {
         let body = match self {
             Self::Empty => Vec::new(),
             Self::Format(format) => format.body(context.payload())?,

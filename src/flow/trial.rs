@@ -127,10 +127,14 @@ impl Trial<'_> {
         };
         tell(Told::Begins { step, intent: Some(&intent) })?;
         let end = match &intent {
-            Intent::Request(_) | Intent::Commands { .. } if self.dry_run => pretended(step, &intent),
+            Intent::Request(_) | Intent::Commands { .. } | Intent::Parcel(_) if self.dry_run => {
+                pretended(step, &intent)
+            }
             // Its text has just been shown.
             Intent::Line(_) => pretended(step, &intent),
-            Intent::Request(_) | Intent::Commands { .. } | Intent::Nothing => step.perform(around).await,
+            Intent::Request(_) | Intent::Commands { .. } | Intent::Parcel(_) | Intent::Nothing => {
+                step.perform(around).await
+            }
         };
         Ok((end, Some(intent)))
     }
@@ -169,7 +173,7 @@ fn without_retry(outcome: Outcome) -> Outcome {
 fn pretended(step: &Step, intent: &Intent) -> StepEnd {
     let result = match intent {
         Intent::Request(_) => json!({ "status": 200, "headers": {}, "body": null, "truncated": false }),
-        Intent::Commands { .. } | Intent::Line(_) | Intent::Nothing => json!(null),
+        Intent::Commands { .. } | Intent::Parcel(_) | Intent::Line(_) | Intent::Nothing => json!(null),
     };
     let saved = step.save.iter().map(|name| (name.clone(), result.clone())).collect::<Map<_, _>>();
     StepEnd { attempted: None, outcome: Outcome::Done(Done { saved, next: None }) }

@@ -127,6 +127,10 @@ fn exchange(attempted: &TryRecord) -> Markup {
             p { code { (command.node) ": " (command.line) } }
             @if let Some(answer) = &command.answer { pre tabindex="0" { code { (answer) } } }
         }
+        @if let Some(parcel) = &attempted.parcel {
+            p { code { (parcel.destination) ": " (parcel.line) } }
+            @if let Some(answer) = &parcel.answer { pre tabindex="0" { code { (answer) } } }
+        }
         @if let Some(response) = attempted.response.as_ref().filter(|response| !response.body.is_empty()) {
             details open[attempted.error.is_some()] {
                 summary {

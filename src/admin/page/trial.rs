@@ -141,6 +141,10 @@ fn intended(intent: Option<&Intent>) -> Markup {
                 @if !request.body.is_empty() { details { summary { "Body" } pre tabindex="0" { code { (show::json(&String::from_utf8_lossy(&request.body))) } } } }
             }
             Some(Intent::Commands { node, commands }) => { @for command in commands { p { code { (node) ": " (command.line()) } } } }
+            Some(Intent::Parcel(parcel)) => {
+                p { code { (parcel.destination) ": " (parcel.line) } }
+                @if !parcel.body.is_empty() { details { summary { "Body" } pre tabindex="0" { code { (show::json(&parcel.body)) } } } }
+            }
             Some(Intent::Line(line)) => p { code { (line) } },
             Some(Intent::Nothing) | None => {}
         }

@@ -7,7 +7,7 @@ use anstyle::Style;
 use super::table;
 use crate::cli::printable::printable;
 use crate::delivery::TryRecord;
-use crate::delivery::record::CommandRecord;
+use crate::delivery::record::{CommandRecord, ParcelRecord};
 use crate::outbox::deliveries::{StepRecord, Story};
 
 const BOLD: Style = Style::new().bold();
@@ -76,6 +76,12 @@ fn write_try(number: usize, attempted: &TryRecord, out: &mut impl Write) -> io::
     }
     if let Some(CommandRecord { node, line, answer }) = &attempted.command {
         writeln!(out, "  > {}: {}", printable(node.as_str()), printable(line))?;
+        for line in answer.iter().flat_map(|answer| answer.lines()) {
+            writeln!(out, "  < {}", printable(line))?;
+        }
+    }
+    if let Some(ParcelRecord { destination, line, answer }) = &attempted.parcel {
+        writeln!(out, "  > {}: {}", printable(destination), printable(line))?;
         for line in answer.iter().flat_map(|answer| answer.lines()) {
             writeln!(out, "  < {}", printable(line))?;
         }

@@ -73,7 +73,7 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
 /// The keys that give a request a body.
 const BODIES: [&str; 4] = ["format", "json", "form", "body"];
 
-fn body(section: &mut Section<'_>, method: &Method, names: &SavedNames) -> Option<HttpBody> {
+pub(super) fn body(section: &mut Section<'_>, method: &Method, names: &SavedNames) -> Option<HttpBody> {
     let bodiless = matches!(*method, Method::GET | Method::HEAD);
     let given = BODIES.into_iter().filter(|key| section.has(key)).count();
     if given > 1 {

@@ -1,12 +1,15 @@
 //! A step: a record of optional keys of which exactly one names its kind, so that every problem keeps its place.
 //!
-//! - [`http`], [`freeswitch`], [`queue_info`]: steps that ask somebody.
+//! - [`http`], [`publish`], [`sql`], [`email`], [`freeswitch`], [`queue_info`]: steps that turn to somebody.
 //! - [`plain`]: steps that work by themselves, and those that choose others.
 
+mod email;
 mod freeswitch;
 mod http;
 mod plain;
+mod publish;
 mod queue_info;
+mod sql;
 
 use std::sync::Arc;
 
@@ -22,13 +25,28 @@ use crate::id::FlowName;
 use crate::moment::Payload;
 
 /// The keys that name a step's kind.
-const KINDS: [&str; 10] = ["flow", "freeswitch", "http", "if", "log", "queue_info", "set", "stop", "switch", "wait"];
+const KINDS: [&str; 13] = [
+    "email",
+    "flow",
+    "freeswitch",
+    "http",
+    "if",
+    "log",
+    "publish",
+    "queue_info",
+    "set",
+    "sql",
+    "stop",
+    "switch",
+    "wait",
+];
 
 /// The same in words.
-const CHOICES: &str = "`flow`, `freeswitch`, `http`, `if`, `log`, `queue_info`, `set`, `stop`, `switch` and `wait`";
+const CHOICES: &str = "`email`, `flow`, `freeswitch`, `http`, `if`, `log`, `publish`, `queue_info`, `set`, `sql`, `stop`, \
+                       `switch` and `wait`";
 
 /// The kinds that have a result.
-const WITH_RESULT: [&str; 3] = ["freeswitch", "http", "queue_info"];
+const WITH_RESULT: [&str; 5] = ["freeswitch", "http", "publish", "queue_info", "sql"];
 
 /// What `on_error` says beside names of flows.
 const FAIL: &str = "fail";
@@ -75,8 +93,12 @@ fn kind(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<PieceKind> {
         section.optional("freeswitch", |value| value.section(|section| freeswitch::read(section, reading)));
     let queue_info =
         section.optional("queue_info", |value| value.section(|section| queue_info::read(section, reading)));
-    let action = http.map(Action::Http);
-    let action = action.or(freeswitch.map(Action::Freeswitch)).or(queue_info.map(Action::QueueInfo));
+    let publish = section.optional("publish", |value| value.section(|section| publish::read(section, reading)));
+    let sql = section.optional("sql", |value| value.section(|section| sql::read(section, reading)));
+    let email = section.optional("email", |value| value.section(|section| email::read(section, reading)));
+    let action = http.map(Action::Http).or(publish.map(Action::Publish)).or(sql.map(Action::Sql));
+    let action = action.or(email.map(Action::Email)).or(freeswitch.map(Action::Freeswitch));
+    let action = action.or(queue_info.map(Action::QueueInfo));
     let action = plain::action(section, reading).or(action);
     choice.or(flow).or(action.map(|action| PieceKind::Do(Arc::new(action))))
 }

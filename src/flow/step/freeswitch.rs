@@ -93,6 +93,7 @@ pub(super) async fn give(command: Command, limit: Duration, path: &str, around: 
         request: None,
         response: None,
         command: Some(CommandRecord { node, line, answer: kept }),
+        parcel: None,
         error,
     };
     Given { record, answer }

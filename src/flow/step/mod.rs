@@ -1,12 +1,16 @@
 //! Doing one step: one file for each kind.
 
 mod choice;
+mod email;
 mod freeswitch;
 mod http;
 mod intent;
 mod log;
+mod parcel;
+mod publish;
 mod queue_info;
 mod set;
+mod sql;
 mod stop;
 mod wait;
 
@@ -21,6 +25,7 @@ use serde_json::{Map, Value as Json};
 
 pub use http::webhook_id;
 pub use intent::Intent;
+pub use parcel::Parcel;
 pub use wait::parse_wait;
 
 use super::action::Action;
@@ -176,6 +181,9 @@ impl Step {
                 Action::Wait(step) => wait::perform(step, around),
                 Action::Stop(step) => stop::perform(step, around),
                 Action::Freeswitch(step) => freeswitch::perform(step, &self.path, save, around).await,
+                Action::Sql(step) => sql::perform(step, &self.path, save, around).await,
+                Action::Publish(step) => publish::perform(step, &self.path, save, around).await,
+                Action::Email(step) => email::perform(step, &self.path, around).await,
                 Action::QueueInfo(step) => queue_info::perform(step, &self.path, save, around).await,
             },
             StepKind::If { condition, then, otherwise } => choice::perform_if(condition, *then, *otherwise, around),

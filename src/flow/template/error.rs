@@ -32,6 +32,14 @@ pub enum RenderError {
     /// A value would become a variable or a command of the dialplan's.
     #[error("what is inserted into a command can hold no `${{…}}`, which FreeSWITCH would expand")]
     Expands,
+    /// The filled-in text is no subject.
+    #[error(
+        "the filled-in text is not a subject: tokens with dots between them, none empty, without blanks and wildcards"
+    )]
+    Subject,
+    /// The filled-in text is no address of mail.
+    #[error("the filled-in text is not one mail address")]
+    MailAddress,
     /// A value cannot be written as JSON.
     #[error("the value is not JSON")]
     Json(#[from] serde_json::Error),

@@ -11,6 +11,8 @@
 //!   name, in which inserted values are words.
 //! - [`JsonTemplate`]: a document whose texts are templates; `{{ x }}` alone keeps its value's type.
 //! - [`FormTemplate`]: inserted values stay in their field.
+//! - [`SubjectTemplate`]: inserted values stay within their token.
+//! - [`MailAddressTemplate`]: inserted values are a part of one address.
 //! - [`BodyTemplate`]: inserted values are encoded as the text's media type asks.
 
 pub mod body;
@@ -23,6 +25,8 @@ pub mod form;
 pub mod header;
 pub mod host;
 pub mod json;
+pub mod mail_address;
+pub mod subject;
 pub mod text;
 pub mod url;
 
@@ -34,5 +38,7 @@ pub use form::{FormField, FormTemplate};
 pub use header::HeaderTemplate;
 pub use host::AllowedHost;
 pub use json::JsonTemplate;
+pub use mail_address::MailAddressTemplate;
+pub use subject::SubjectTemplate;
 pub use text::TextTemplate;
 pub use url::UrlTemplate;

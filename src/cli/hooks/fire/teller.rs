@@ -12,7 +12,7 @@ use crate::delivery::TryRecord;
 use crate::delivery::record::RequestRecord;
 use crate::flow::RenderedRequest;
 use crate::flow::definition::{Step, StepKind};
-use crate::flow::step::{Intent, Outcome, StepEnd};
+use crate::flow::step::{Intent, Outcome, Parcel, StepEnd};
 use crate::flow::trial::{Ending, Told};
 use crate::id::{FlowName, NodeName, RunId};
 use crate::moment::Payload;
@@ -98,6 +98,10 @@ impl Teller {
                     writeln!(self.out, "   > {}: {}", printable(node.as_str()), printable(command.line()))?;
                 }
             }
+            Some(Intent::Parcel(Parcel { destination, line, body })) => {
+                writeln!(self.out, "   > {}: {}", printable(destination), printable(line))?;
+                self.write_body('>', body)?;
+            }
             Some(Intent::Line(line)) => writeln!(self.out, "   {}", printable(line))?,
             Some(Intent::Nothing) | None => {}
         }
@@ -168,7 +172,11 @@ impl Teller {
                 writeln!(self.out, "   {DIM}< … there was more{DIM:#}")?;
             }
         }
-        if let Some(answer) = attempted.command.as_ref().and_then(|command| command.answer.as_ref()) {
+        let answers = [
+            attempted.command.as_ref().and_then(|command| command.answer.as_ref()),
+            attempted.parcel.as_ref().and_then(|parcel| parcel.answer.as_ref()),
+        ];
+        for answer in answers.into_iter().flatten() {
             for line in answer.lines() {
                 writeln!(self.out, "   < {}", printable(line))?;
             }
@@ -232,6 +240,12 @@ fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize) -> 
         }
         _ => None,
     };
+    let parcel = match intent {
+        Some(Intent::Parcel(Parcel { destination, line, body })) => {
+            Some(json!({ "destination": destination, "line": line, "body": body }))
+        }
+        _ => None,
+    };
     let commands = match intent {
         Some(Intent::Commands { commands, .. }) => commands.iter().map(|command| command.line()).collect(),
         _ => Vec::new(),
@@ -259,6 +273,7 @@ fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize) -> 
         "retries": retries,
         "request": request,
         "commands": commands,
+        "parcel": parcel,
         "try": end.attempted,
         "saved": saved,
     })

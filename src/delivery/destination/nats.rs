@@ -1,0 +1,121 @@
+//! A NATS server with JetStream.
+
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::{self, context::PublishErrorKind};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap};
+use tokio::sync::Mutex;
+
+use super::door::Door;
+use super::refusal::Refusal;
+use super::site::Site;
+use super::trust::TrustError;
+
+/// How long connecting may take: a host that is there answers within a second or two, also from far.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often an idle server is asked whether it is there; after the second question without an answer it is not.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A server, and the connection to it.
+#[derive(Debug)]
+pub struct Nats {
+    /// The way in.
+    pub door: Door,
+    address: String,
+    options: ConnectOptions,
+    client: Mutex<Option<Client>>,
+}
+
+/// Why there can be no such server.
+#[derive(Debug, thiserror::Error)]
+pub enum NatsError {
+    /// The certificates can't be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The credentials can't be used.
+    #[error("these are no credentials as `nsc` writes them")]
+    Credentials,
+}
+
+/// Where a message was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The stream.
+    pub stream: String,
+    /// The message's number within it.
+    pub sequence: u64,
+    /// Whether the stream had it already.
+    pub is_duplicate: bool,
+}
+
+impl Nats {
+    /// A server to which nobody is connected yet. `credentials` are what a `.creds` file holds.
+    pub fn new(site: &Site, credentials: Option<&str>) -> Result<Self, NatsError> {
+        let mut options = ConnectOptions::new()
+            .name("hookswitch")
+            .connection_timeout(CONNECT_TIMEOUT)
+            .ping_interval(PING_INTERVAL)
+            .ignore_discovered_servers()
+            .require_tls(site.trust.is_some());
+        if let Some(trust) = &site.trust {
+            options = options.tls_client_config(trust.client_config()?);
+        }
+        if let Some(user) = &site.user {
+            options = options.user_and_password(user.clone(), site.password().unwrap_or_default().to_owned());
+        }
+        if let Some(credentials) = credentials {
+            options = options.credentials(credentials).map_err(|_| NatsError::Credentials)?;
+        }
+        let address = format!("nats://{}:{}", site.host, site.port);
+        Ok(Self { door: Door::new(&site.name, site.concurrency), address, options, client: Mutex::default() })
+    }
+
+    /// Publishes a message under a name by which JetStream tells repeats, and waits until a stream has stored it.
+    pub async fn publish(
+        &self,
+        subject: String,
+        message_id: &str,
+        content_type: &str,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Stored, Refusal> {
+        let mut jetstream = jetstream::new(self.client().await?);
+        jetstream.set_timeout(timeout);
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_MESSAGE_ID, message_id);
+        headers.insert("Content-Type", content_type);
+        let published = async { jetstream.publish_with_headers(subject, headers, body.into()).await?.await };
+        let stored = published.await.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => Refusal::lasting(&error),
+            PublishErrorKind::StreamNotFound => {
+                // So it is too while JetStream starts, or its leader is being chosen.
+                Refusal::MayPass("no stream of JetStream has this subject".into())
+            }
+            _ => Refusal::may_pass(&error),
+        })?;
+        Ok(Stored { stream: stored.stream, sequence: stored.sequence, is_duplicate: stored.duplicate })
+    }
+
+    /// The connection, which is made now if there is none. The client makes a lost one anew by itself; meanwhile nothing is
+    /// given to it, because it would keep that until then.
+    async fn client(&self) -> Result<Client, Refusal> {
+        let mut kept = self.client.lock().await;
+        if let Some(client) = &*kept {
+            return match client.connection_state() {
+                State::Connected => Ok(client.clone()),
+                State::Pending | State::Disconnected => Err(Refusal::MayPass("NATS is not connected".into())),
+            };
+        }
+        let connecting = self.options.clone().connect(&self.address).await;
+        let client = connecting.map_err(|error| match error.kind() {
+            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                Refusal::MayPass("NATS lets nobody in with this user and password".into())
+            }
+            _ => Refusal::may_pass(&error),
+        })?;
+        Ok(kept.insert(client).clone())
+    }
+}

@@ -1,0 +1,127 @@
+//! NATS with JetStream.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+use async_nats::jetstream::{self, Message, consumer, stream};
+use futures_util::StreamExt;
+use hookswitch::outbox::RunState;
+use tempfile::TempDir;
+
+use crate::caller;
+use crate::outage::{RETRY, Victim, endured, webhook_id};
+use crate::server::{Server, free_port, ready};
+use crate::stage::Stage;
+
+struct Nats {
+    server: Server,
+    port: u16,
+    _directory: TempDir,
+}
+
+impl Nats {
+    async fn start() -> Self {
+        let (directory, port) = (TempDir::new().expect("a directory"), free_port());
+        let mut command = Command::new("nats-server");
+        command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"]).arg(directory.path());
+        let nats = Self { server: Server::start(command, directory.path()), port, _directory: directory };
+        nats.stream().await;
+        nats
+    }
+
+    fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The stream of all calls, which is made where there is none.
+    async fn stream(&self) -> stream::Stream {
+        ready(|| async {
+            let client = async_nats::connect(self.url()).await.ok()?;
+            let config =
+                stream::Config { name: "CALLS".into(), subjects: vec!["calls.>".into()], ..stream::Config::default() };
+            jetstream::new(client).get_or_create_stream(config).await.ok()
+        })
+        .await
+    }
+
+    async fn messages(&self) -> Vec<Message> {
+        let stream = self.stream().await;
+        let consumer = stream.create_consumer(consumer::pull::Config::default()).await.expect("a consumer");
+        let fetched = consumer.fetch().max_messages(1_000).expires(Duration::from_secs(2)).messages().await;
+        fetched.expect("messages").map(|message| message.expect("a message")).collect().await
+    }
+
+    fn flow(&self, step: &str) -> String {
+        let url = self.url();
+        format!(
+            "[destinations.events]\nurl = '{url}'\n[flows.f]\nsteps = [{{ publish = {{ destination = 'events', {step} }} }}]"
+        )
+    }
+}
+
+impl Victim for Nats {
+    fn freeze(&mut self) {
+        self.server.freeze();
+    }
+
+    fn thaw(&mut self) {
+        self.server.thaw();
+    }
+
+    async fn kill_and_restart(&mut self) {
+        self.server.kill();
+        self.server.restart();
+        self.stream().await;
+    }
+}
+
+fn message_id(message: &Message) -> String {
+    message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id")).expect("an id").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nats-server, which tests/run installs"]
+async fn nats_stores_what_is_published_whatever_callers_are_called() {
+    let (nats, directory) = (Nats::start().await, TempDir::new().expect("a directory"));
+    let step = "subject = 'calls.{{ member_name }}.{{ event }}', json = { name = '{{ member_name }}' }";
+    let stage = Stage::start(&directory, &nats.flow(step));
+    for (attempt, name) in (0..).zip(caller::NAMES) {
+        let run = stage.fire_changed("f", attempt, 0, |payload| payload.member_name = Some(name.into())).await;
+        let story = stage.over(run).await;
+        assert_eq!(story.run.state, RunState::Delivered, "{name:?}: {:?}", story.run.error);
+    }
+    let messages = nats.messages().await;
+    assert_eq!(messages.len(), caller::NAMES.len());
+    for (message, name) in messages.iter().zip(caller::NAMES) {
+        let body: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
+        assert_eq!(body["name"], name);
+        let tokens: Vec<&str> = message.subject.split('.').collect();
+        assert_eq!((tokens.len(), tokens[0], tokens[2]), (3, "calls", "missed"), "{}", message.subject);
+        let decoded = percent_encoding::percent_decode_str(tokens[1]).decode_utf8().expect("UTF-8");
+        assert_eq!(decoded, name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nats-server, which tests/run installs"]
+async fn nats_has_every_message_once_though_it_was_frozen_and_killed() {
+    let (mut nats, directory) = (Nats::start().await, TempDir::new().expect("a directory"));
+    let stage = Stage::start(&directory, &nats.flow(&format!("subject = 'calls.{{{{ event }}}}', {RETRY}")));
+    let runs = endured(&stage, &mut nats).await;
+    let found: Vec<String> = nats.messages().await.iter().map(message_id).collect();
+    assert_eq!(found.len(), runs.len(), "JetStream drops repeats by their ids");
+    let wanted: BTreeSet<String> = runs.into_iter().map(webhook_id).collect();
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nats-server, which tests/run installs"]
+async fn nats_without_a_stream_for_the_subject_is_tried_again_and_says_why() {
+    let (nats, directory) = (Nats::start().await, TempDir::new().expect("a directory"));
+    let stage = Stage::start(&directory, &nats.flow("subject = 'others.x', retry = ['100ms']"));
+    let run = stage.fire("f", 0, 0).await;
+    let story = stage.over_with(run, RunState::Failed).await;
+    assert_eq!(story.tries.len(), 2);
+    assert!(story.run.error.expect("why").contains("no stream of JetStream has this subject"));
+}
