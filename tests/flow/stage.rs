@@ -35,7 +35,7 @@ pub(crate) struct Stage {
 
 /// Reads it from a file in the directory, beside those that it names.
 fn load(directory: &Path, text: &str) -> Config {
-    let path = directory.join("hookswitch.toml");
+    let path = directory.join("stage.toml");
     std::fs::write(&path, text).expect("is written");
     Config::load(&path).unwrap_or_else(|problems| panic!("{problems}"))
 }
