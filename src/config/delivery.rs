@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::fault::Fault;
+use super::receivers;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::Value;
 use crate::delivery::retry::RetrySchedule;
 use crate::delivery::signature::SigningKeys;
+use crate::delivery::way::Ways;
 
 /// How long one try may take: receivers that answer at all answer within it.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -33,6 +35,8 @@ pub struct DeliverySettings {
     pub retry: RetrySchedule,
     /// How many requests to one receiver are under way at once.
     pub concurrency: usize,
+    /// The ways to receivers that are not gone to like all others.
+    pub receivers: Ways,
 }
 
 impl DeliverySettings {
@@ -45,6 +49,7 @@ impl DeliverySettings {
             timeout: section.optional("timeout", timeout).unwrap_or(default.timeout),
             retry: section.optional("retry", retry).unwrap_or(default.retry),
             concurrency: concurrency.and_then(|n| n.try_into().ok()).unwrap_or(default.concurrency),
+            receivers: section.optional("receivers", |value| receivers::read_all(value, lookup)).unwrap_or_default(),
         })
     }
 }
@@ -56,6 +61,7 @@ impl Default for DeliverySettings {
             timeout: TIMEOUT,
             retry: RetrySchedule { waits: WAITS.into_iter().map(Duration::from_secs).collect() },
             concurrency: CONCURRENCY,
+            receivers: Ways::default(),
         }
     }
 }

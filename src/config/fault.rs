@@ -175,6 +175,15 @@ pub enum Fault {
     /// A password in a URL, where it would be shown.
     #[error("a destination's password does not stand in its URL")]
     PasswordInUrl,
+    /// A text that is no receiver's address.
+    #[error("`{0}` is not where requests can go")]
+    Receiver(String),
+    /// A way to a receiver that can't be gone.
+    #[error("this receiver can't be reached so: {0}")]
+    Way(String),
+    /// One of two that belong together.
+    #[error("`certificate` and `key` belong together")]
+    CertificateWithoutKey,
     /// A destination that can't be.
     #[error("{0}")]
     Destination(String),
@@ -310,6 +319,11 @@ impl Fault {
             Self::PasswordInUrl => {
                 "take it out, and write `password = { env = \"NAME\" }` or `{ file = \"PATH\" }`".into()
             }
+            Self::Receiver(_) => {
+                "write scheme and host, and a port where it is not the scheme's: `https://crm.example`".into()
+            }
+            Self::Way(_) => "check that certificates and key are PEM and belong together".into(),
+            Self::CertificateWithoutKey => "write both: `certificate = \"PATH\"`, `key = { file = \"PATH\" }`".into(),
             Self::Destination(_) => "check what this destination is given".into(),
             Self::OtherDestination { wanted, .. } => format!("name {wanted}"),
             Self::MailAddress(_) => "write `name@host.example`; a sender may be `Name <name@host.example>`".into(),

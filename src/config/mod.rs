@@ -33,6 +33,7 @@ pub mod pattern;
 pub mod problem;
 pub mod queue;
 mod queues;
+mod receivers;
 mod redaction;
 mod report;
 pub mod secret;

@@ -6,12 +6,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// What the name of a key with a secret contains, misspelled ones too: those are just what is drawn.
-const SECRET_WORDS: [&str; 8] = ["pass", "pasw", "secret", "token", "authorization", "cookie", "api-key", "api_key"];
+const SECRET_WORDS: [&str; 9] =
+    ["pass", "pasw", "secret", "token", "bearer", "authorization", "cookie", "api-key", "api_key"];
 
 /// Whether a key or header of this name holds a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
+    name == "key" || SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 /// The text with an asterisk for each byte of a secret, so that places stay where they are.

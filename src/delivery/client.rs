@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
 
 use super::breaker::Health;
 use super::limits::{Held, Limits, Permit};
@@ -12,13 +12,11 @@ use super::network::{NetworkFailure, root_cause};
 use super::record::{RequestRecord, ResponseRecord, TryRecord, millis};
 use super::signature::SigningKeys;
 use super::verdict::Verdict;
+use super::way::{self, Way};
 use crate::failpoint;
 use crate::flow::RenderedRequest;
 use crate::moment::value::Time;
 use crate::telemetry::Histogram;
-
-/// How long a connection may take to come about: a host that is there answers within a second or two, also from far.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an answer's body may take after its head: the verdict is known from the head, the body is for the log.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,6 +55,8 @@ pub struct Attempted<'a> {
     pub webhook_id: &'a str,
     /// The request.
     pub request: RenderedRequest,
+    /// The way to its receiver, where that has one of its own.
+    pub way: Option<&'a Way>,
     /// The keys that sign it.
     pub keys: &'a SigningKeys,
     /// How long the whole try may take.
@@ -92,12 +92,7 @@ pub struct Answer {
 impl Client {
     /// A client that follows no redirects and uses no proxy. A provider of cryptography for `rustls` must be installed.
     pub fn new(limits: Limits) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("hookswitch/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(Policy::none())
-            .no_proxy()
-            .build()?;
+        let http = way::builder(None).build()?;
         Ok(Self { http, limits, figures: Figures::default() })
     }
 
@@ -107,21 +102,35 @@ impl Client {
     }
 
     /// Waits until the limits allow the request to be sent. One that somebody asked for tries a receiver that is left alone.
-    pub async fn permit(&self, request: &RenderedRequest, is_asked: bool) -> Result<Permit, Held> {
-        self.limits.permit(request.url.origin(), is_asked).await
+    pub async fn permit(&self, request: &RenderedRequest, way: Option<&Way>, is_asked: bool) -> Result<Permit, Held> {
+        let turn = match way {
+            Some(way) => way.turn().await,
+            None => None,
+        };
+        self.limits.permit(request.url.origin(), turn, is_asked).await
     }
 
     /// Makes the try, for which there is a permit. Its time runs from now on.
     pub async fn send(&self, permit: Permit, attempted: Attempted<'_>) -> Sent {
-        let Attempted { step, webhook_id, mut request, keys, timeout, keep_answer } = attempted;
+        let Attempted { step, webhook_id, mut request, way, keys, timeout, keep_answer } = attempted;
         let (now, started) = (Timestamp::now(), Instant::now());
+        let authorized = match way {
+            Some(way) => way.credentials.authorize(&mut request.headers).await,
+            None => Ok(()),
+        };
         sign(&mut request, webhook_id, now, keys);
         let sent = RequestRecord::of(&request);
         failpoint::before_request();
         let kept = if keep_answer { BODY_READ } else { BODY_KEPT };
-        let (answer, verdict) = self.exchange(request, timeout, kept).await;
+        let is_sent = authorized.is_ok();
+        let (answer, verdict) = match authorized {
+            Ok(()) => self.exchange(request, way, timeout, kept).await,
+            Err(reason) => (None, Verdict::Retry { reason, after: None }),
+        };
         failpoint::after_response();
-        if let Some(health) = health(answer.as_ref(), &verdict) {
+        if let Some(health) = health(answer.as_ref(), &verdict)
+            && is_sent
+        {
             permit.note(health);
         }
         self.figures.note(&verdict, started.elapsed());
@@ -142,10 +151,17 @@ impl Client {
         Sent { record, verdict, answer: answer.filter(|_| keep_answer) }
     }
 
-    async fn exchange(&self, request: RenderedRequest, timeout: Duration, kept: usize) -> (Option<Answer>, Verdict) {
+    async fn exchange(
+        &self,
+        request: RenderedRequest,
+        way: Option<&Way>,
+        timeout: Duration,
+        kept: usize,
+    ) -> (Option<Answer>, Verdict) {
         let RenderedRequest { method, url, headers, body } = request;
         let deadline = tokio::time::Instant::now() + timeout;
-        let send = self.http.request(method, url).headers(headers).body(body).send();
+        let http = way.map_or(&self.http, |way| &way.http);
+        let send = http.request(method, url).headers(headers).body(body).send();
         let response = match tokio::time::timeout_at(deadline, send).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return (None, unanswered(&error)),
@@ -155,7 +171,13 @@ impl Client {
             }
         };
         let (status, headers) = (response.status(), response.headers().clone());
-        let verdict = Verdict::of_answer(status, &headers, Timestamp::now());
+        let verdict = match way {
+            Some(way) if status == StatusCode::UNAUTHORIZED && way.credentials.renew().await => Verdict::Retry {
+                reason: format!("{status}: the access token is refused; the next try has a new one"),
+                after: None,
+            },
+            _ => Verdict::of_answer(status, &headers, Timestamp::now()),
+        };
         let body_deadline = deadline.min(tokio::time::Instant::now() + BODY_TIMEOUT);
         let (body, truncated) = read_body(response, body_deadline, kept).await;
         (Some(Answer { status: status.as_u16(), headers, body, truncated }), verdict)

@@ -34,6 +34,8 @@ pub struct Permit {
     receiver: Arc<Receiver>,
     _place: OwnedSemaphorePermit,
     _total: OwnedSemaphorePermit,
+    /// Its place on a way that is narrower.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Nothing is sent to the receiver now.
@@ -62,7 +64,12 @@ impl Limits {
 
     /// Waits for the right to send to the receiver: first for its own, so that those who wait for a slow one hold nothing
     /// that others need. The breaker is asked last, because one who is let through has to send.
-    pub(super) async fn permit(&self, origin: Origin, is_asked: bool) -> Result<Permit, Held> {
+    pub(super) async fn permit(
+        &self,
+        origin: Origin,
+        turn: Option<OwnedSemaphorePermit>,
+        is_asked: bool,
+    ) -> Result<Permit, Held> {
         let receiver = self.receiver(&origin);
         let place = acquire(receiver.places.clone()).await;
         let total = acquire(self.total.clone()).await;
@@ -70,7 +77,7 @@ impl Limits {
             Leave::Granted => {}
             Leave::Held(pause) => return Err(Held { receiver: origin.ascii_serialization(), pause }),
         }
-        Ok(Permit { origin, receiver, _place: place, _total: total })
+        Ok(Permit { origin, receiver, _place: place, _total: total, _turn: turn })
     }
 
     fn receiver(&self, origin: &Origin) -> Arc<Receiver> {

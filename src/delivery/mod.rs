@@ -1,6 +1,7 @@
 //! Delivery: the way of a request to its receiver, with signature, retries and limits.
 //!
 //! - [`client`]: sends one try.
+//! - [`way`]: how it gets to a receiver; [`credentials`]: who we say we are.
 //! - [`verdict`], [`network`]: what came of it.
 //! - [`retry`]: when it is repeated.
 //! - [`record`]: what the delivery log keeps of it.
@@ -10,6 +11,7 @@
 
 pub mod breaker;
 pub mod client;
+pub mod credentials;
 pub mod destination;
 pub mod limits;
 pub mod network;
@@ -17,6 +19,7 @@ pub mod record;
 pub mod retry;
 pub mod signature;
 pub mod verdict;
+pub mod way;
 
 pub use client::Client;
 pub use destination::Destination;

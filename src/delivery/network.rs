@@ -92,7 +92,7 @@ impl fmt::Display for NetworkFailure {
 }
 
 /// The innermost cause's text, which says most.
-pub(super) fn root_cause(error: &reqwest::Error) -> String {
+pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

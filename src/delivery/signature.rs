@@ -1,13 +1,23 @@
-//! Signatures after [Standard Webhooks](https://www.standardwebhooks.com): HMAC-SHA256 over id, timestamp and body.
+//! Signatures after [Standard Webhooks](https://www.standardwebhooks.com) over id, timestamp and body: HMAC-SHA256 by a secret
+//! that both sides know, or Ed25519 by a key of ours, of which receivers have the public half.
 
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use standardwebhooks::Webhook;
 
-/// What a secret begins with; it may be left out.
+/// What a secret of both sides begins with; it may be left out.
 const PREFIX: &str = "whsec_";
+
+/// What a private key begins with.
+const PRIVATE: &str = "whsk_";
+
+/// The length of an Ed25519 key's seed; a private key is that, or that and the public key.
+const SEED_BYTES: usize = 32;
 
 /// The shortest secret that Standard Webhooks allows.
 const MIN_SECRET_BYTES: usize = 24;
@@ -15,7 +25,14 @@ const MIN_SECRET_BYTES: usize = 24;
 /// The keys that sign a request: the newest first, older ones while they are being replaced.
 #[derive(Clone, Default)]
 pub struct SigningKeys {
-    keys: Arc<[Webhook]>,
+    keys: Arc<[Key]>,
+}
+
+enum Key {
+    /// Of both sides.
+    Shared(Webhook),
+    /// Of ours alone.
+    Private(Ed25519KeyPair),
 }
 
 /// A text that is no signing secret.
@@ -30,6 +47,9 @@ pub enum SecretError {
         /// Its length.
         bytes: usize,
     },
+    /// It begins like a private key, and is none.
+    #[error("a private key has 32 bytes, or 64 with its public half")]
+    NotPrivate,
 }
 
 impl SigningKeys {
@@ -41,9 +61,9 @@ impl SigningKeys {
     /// The value of the header `webhook-signature`: one signature for each key, so that a receiver who knows any of them
     /// can check it. `None` if there are no keys, or if the body is not UTF-8, which Standard Webhooks does not sign.
     pub fn sign(&self, webhook_id: &str, timestamp: Timestamp, body: &[u8]) -> Option<String> {
-        let signatures: Result<Vec<String>, _> =
+        let signatures: Option<Vec<String>> =
             self.keys.iter().map(|key| key.sign(webhook_id, timestamp.as_second(), body)).collect();
-        signatures.ok().filter(|signatures| !signatures.is_empty()).map(|signatures| signatures.join(" "))
+        signatures.filter(|signatures| !signatures.is_empty()).map(|signatures| signatures.join(" "))
     }
 
     /// Whether requests go unsigned.
@@ -58,16 +78,48 @@ impl fmt::Debug for SigningKeys {
     }
 }
 
-fn parse(secret: &str) -> Result<Webhook, SecretError> {
+impl Key {
+    fn sign(&self, webhook_id: &str, second: i64, body: &[u8]) -> Option<String> {
+        match self {
+            Self::Shared(webhook) => webhook.sign(webhook_id, second, body).ok(),
+            Self::Private(pair) => {
+                let body = std::str::from_utf8(body).ok()?;
+                let signature = pair.sign(format!("{webhook_id}.{second}.{body}").as_bytes());
+                Some(format!("v1a,{}", BASE64_STANDARD.encode(signature)))
+            }
+        }
+    }
+}
+
+fn parse(secret: &str) -> Result<Key, SecretError> {
+    match secret.strip_prefix(PRIVATE) {
+        Some(base64) => parse_private(base64),
+        None => parse_shared(secret),
+    }
+}
+
+fn parse_private(base64: &str) -> Result<Key, SecretError> {
+    let key = BASE64_STANDARD.decode(base64).map_err(|_| SecretError::NotBase64)?;
+    let pair = match key.split_at_checked(SEED_BYTES) {
+        Some((seed, [])) => Ed25519KeyPair::from_seed_unchecked(seed),
+        Some((seed, public)) => Ed25519KeyPair::from_seed_and_public_key(seed, public),
+        None => return Err(SecretError::NotPrivate),
+    };
+    pair.map(Key::Private).map_err(|_| SecretError::NotPrivate)
+}
+
+fn parse_shared(secret: &str) -> Result<Key, SecretError> {
     let base64 = secret.strip_prefix(PREFIX).unwrap_or(secret);
     let key = Webhook::new(base64).map_err(|_| SecretError::NotBase64)?;
     // Four base64 digits carry three bytes; the padding carries none.
     let bytes = base64.trim_end_matches('=').len() * 3 / 4;
-    if bytes < MIN_SECRET_BYTES { Err(SecretError::TooShort { bytes }) } else { Ok(key) }
+    if bytes < MIN_SECRET_BYTES { Err(SecretError::TooShort { bytes }) } else { Ok(Key::Shared(key)) }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+
     use super::*;
 
     const NEW: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -95,12 +147,34 @@ mod tests {
         assert_eq!(sign(&[]), None);
     }
 
+    /// The first key of RFC 8032, and OpenSSL's way to check: by the public half alone.
+    #[test]
+    fn a_private_key_signs_what_its_public_half_can_check() {
+        let hex = |text: &str| -> Vec<u8> {
+            (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("digits")).collect()
+        };
+        let seed = hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+        let public = hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+        for private in [seed.clone(), [seed, public.clone()].concat()] {
+            let secret = format!("whsk_{}", BASE64_STANDARD.encode(private));
+            let keys = SigningKeys::from_secrets([NEW, secret.as_str()]).expect("keys");
+            let both = keys.sign("msg_1", at(17), b"{}").expect("signed");
+            let (_, signature) = both.split_once(" v1a,").expect("both kinds");
+            let signature = BASE64_STANDARD.decode(signature).expect("base64");
+            let key = UnparsedPublicKey::new(&ED25519, &public);
+            assert!(key.verify(b"msg_1.17.{}", &signature).is_ok());
+            assert!(key.verify(b"msg_1.18.{}", &signature).is_err());
+        }
+    }
+
     #[test]
     fn a_bad_secret_is_refused_and_a_good_one_is_never_shown() {
         let error = |secret| SigningKeys::from_secrets([secret]).expect_err("refused");
         assert_eq!(error("whsec_not base64!"), SecretError::NotBase64);
         assert_eq!(error("whsec_c2hvcnQ="), SecretError::TooShort { bytes: 5 });
         assert_eq!(error(""), SecretError::TooShort { bytes: 0 });
+        assert_eq!(error("whsk_c2hvcnQ="), SecretError::NotPrivate);
+        assert_eq!(error("whsk_?"), SecretError::NotBase64);
         let keys = SigningKeys::from_secrets([NEW]).expect("a secret");
         assert_eq!(format!("{keys:?}"), "SigningKeys(1 hidden)");
     }

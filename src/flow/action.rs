@@ -14,6 +14,7 @@ use super::template::{
 use crate::delivery::destination::{Nats, Postgres, Rabbitmq, Smtp};
 use crate::delivery::retry::RetrySchedule;
 use crate::delivery::signature::SigningKeys;
+use crate::delivery::way::Ways;
 use crate::esl::command::Leg;
 use crate::moment::Format;
 
@@ -60,6 +61,8 @@ pub struct HttpStep {
     pub timeout: Duration,
     /// When failed tries are repeated.
     pub retry: RetrySchedule,
+    /// The ways to receivers that are not gone to like all others.
+    pub receivers: Ways,
     /// The keys that sign the request; empty: unsigned.
     pub keys: SigningKeys,
 }

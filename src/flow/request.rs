@@ -80,6 +80,7 @@ mod tests {
     use super::*;
     use crate::delivery::retry::RetrySchedule;
     use crate::delivery::signature::SigningKeys;
+    use crate::delivery::way::Ways;
     use crate::flow::SavedNames;
     use crate::flow::template::{HeaderTemplate, JsonTemplate, UrlTemplate};
     use crate::moment::{EventName, Format, Payload};
@@ -99,6 +100,7 @@ mod tests {
             body,
             timeout: Duration::from_secs(5),
             retry: RetrySchedule { waits: Vec::new() },
+            receivers: Ways::default(),
             keys: SigningKeys::default(),
         }
     }

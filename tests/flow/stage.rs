@@ -33,9 +33,11 @@ pub(crate) struct Stage {
     ending: hookswitch::outbox::Ending,
 }
 
-/// Reads a configuration that must be good.
-pub(crate) fn config(text: &str) -> Config {
-    Config::from_toml("test.toml", text).unwrap_or_else(|problems| panic!("{problems}"))
+/// Reads it from a file in the directory, beside those that it names.
+fn load(directory: &Path, text: &str) -> Config {
+    let path = directory.join("stage.toml");
+    std::fs::write(&path, text).expect("is written");
+    Config::load(&path).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// A moment of an attempt that happened just now, but for what is changed, and starts the flow.
@@ -67,7 +69,7 @@ impl Stage {
 
     pub(crate) fn start_in(directory: &Path, text: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let (config, path) = (config(text), directory.join("outbox.db"));
+        let (config, path) = (load(directory, text), directory.join("outbox.db"));
         let settings = Settings { paused: config.paused_flows(), ..Settings::at(&path) };
         let Opened { outbox, runs, ending, .. } = Opened::open(&settings).expect("opens");
         let (flows, configured) = watch::channel(Arc::new(config.flows_of_runs()));
@@ -86,7 +88,7 @@ impl Stage {
 
     /// Uses another configuration from now on.
     pub(crate) fn configure(&mut self, text: &str) {
-        self.config = config(text);
+        self.config = load(self.path.parent().expect("a directory"), text);
         self.flows.send_replace(Arc::new(self.config.flows_of_runs()));
         self.outbox.pause(self.config.paused_flows());
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hookswitch::delivery::RetrySchedule;
 use hookswitch::delivery::signature::SigningKeys;
+use hookswitch::delivery::way::Ways;
 use hookswitch::flow::action::{HttpBody, HttpStep, LogStep};
 use hookswitch::flow::layout::lay_out;
 use hookswitch::flow::template::{TextTemplate, UrlTemplate};
@@ -76,6 +77,7 @@ pub(crate) fn http(url: &str, waits: &[Duration]) -> Action {
         body: HttpBody::Format(Format::Standard),
         timeout: Duration::from_secs(20),
         retry: RetrySchedule { waits: waits.to_vec() },
+        receivers: Ways::default(),
         keys: SigningKeys::from_secrets([SECRET]).expect("a secret"),
     })
 }

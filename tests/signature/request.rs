@@ -41,12 +41,13 @@ impl Request {
                 headers: HeaderMap::new(),
                 body: body(),
             },
+            way: None,
             keys: &keys,
             timeout: Duration::from_secs(60),
             keep_answer: false,
         };
         let client = Client::new(Limits::default()).expect("a client");
-        let permit = client.permit(&attempted.request, false).await.expect("nothing has failed yet");
+        let permit = client.permit(&attempted.request, None, false).await.expect("nothing has failed yet");
         let verdict = client.send(permit, attempted).await.verdict;
         assert_eq!(verdict, Verdict::Delivered);
         Self::of(&server.received_requests().await.expect("kept")[0])

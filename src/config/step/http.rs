@@ -66,6 +66,7 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
         body: body?,
         timeout,
         retry,
+        receivers: defaults.receivers.clone(),
         keys: keys.unwrap_or_else(|| defaults.keys.clone()),
     })
 }

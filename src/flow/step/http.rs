@@ -15,7 +15,8 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
         Ok(request) => request,
         Err(error) => return StepEnd::failed(error),
     };
-    let permit = match around.client.permit(&request, around.is_asked).await {
+    let way = step.receivers.to(&request.url.origin());
+    let permit = match around.client.permit(&request, way, around.is_asked).await {
         Ok(permit) => permit,
         Err(held) => return StepEnd::untried(Outcome::PutOff { reason: held.to_string(), pause: held.pause }),
     };
@@ -31,6 +32,7 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
                 step: path,
                 webhook_id: &webhook_id,
                 request,
+                way,
                 keys: &step.keys,
                 timeout: step.timeout,
                 keep_answer: save.is_some(),

@@ -1,0 +1,129 @@
+//! `[delivery.receivers."https://HOST"]`: receivers that are not gone to like all others.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use url::{Origin, Url};
+
+use super::fault::Fault;
+use super::secret::{Lookup, Secret};
+use super::section::Section;
+use super::value::{Name, Value};
+use crate::delivery::credentials::{Credentials, NotAHeader, TokenSource};
+use crate::delivery::way::{Way, WaySettings, Ways};
+
+/// The most redirects that can be allowed: as many as browsers follow.
+const MOST_REDIRECTS: i64 = 20;
+
+/// The longest time for a connection to come about: a whole try's.
+const LONGEST_CONNECT: Duration = Duration::from_secs(600);
+
+/// Who we say we are, before anything of it is made.
+enum Known {
+    Nobody,
+    Basic(String, Secret),
+    Bearer(Secret),
+    OAuth2(Url, String, Secret, Option<String>),
+}
+
+pub(super) fn read_all(value: Value<'_>, lookup: &Lookup) -> Option<Ways> {
+    let mut ways: BTreeMap<String, (Origin, Way)> = BTreeMap::new();
+    for (name, value) in value.entries()? {
+        let way = value.section(|section| read(section, lookup));
+        if let (Some(origin), Some(way)) = (origin(name), way) {
+            ways.insert(origin.ascii_serialization(), (origin, way));
+        }
+    }
+    Some(Ways::new(ways.into_values()))
+}
+
+/// Reads scheme, host and port: nothing else of a URL says who the receiver is.
+fn origin(name: Name<'_>) -> Option<Origin> {
+    let url = Url::parse(name.text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let bare = url.filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
+    if bare.is_none() {
+        name.refuse(Fault::Receiver(name.text.to_owned()));
+    }
+    bare.map(|url| url.origin())
+}
+
+fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Way> {
+    let ca = section.optional("ca", |value| lookup.text_of(value)).flatten();
+    let certificate = section.optional("certificate", |value| lookup.text_of(value)).flatten();
+    let key = section.optional("key", |value| lookup.secret(value));
+    if section.has("certificate") != section.has("key") {
+        section.refuse(Fault::CertificateWithoutKey);
+    }
+    let identity = certificate.zip(key).map(|(certificate, key)| format!("{certificate}\n{}", key.expose()));
+    let proxy = section.optional("proxy", |value| url(value, &["http", "https"]));
+    let redirects = section.optional("redirects", |value| value.integer_within("`redirects`", 0, MOST_REDIRECTS));
+    let connect = |value: Value<'_>| value.duration_within("a timeout", Duration::from_millis(1), LONGEST_CONNECT);
+    let connect_timeout = section.optional("connect_timeout", connect);
+    let concurrency = section.optional("concurrency", |value| value.integer_within("`concurrency`", 1, 10_000));
+    let rate = section.optional("rate", |value| value.integer_within("`rate`", 1, 100_000));
+    let known = known(section, lookup)?;
+    let settings = WaySettings {
+        ca,
+        identity,
+        proxy,
+        redirects: redirects.and_then(|n| n.try_into().ok()).unwrap_or_default(),
+        connect_timeout,
+        concurrency: concurrency.and_then(|n| n.try_into().ok()),
+        rate: rate.and_then(|n| n.try_into().ok()),
+    };
+    let fixed = match &known {
+        Known::Nobody | Known::OAuth2(..) => Ok(Credentials::None),
+        Known::Basic(user, password) => Credentials::basic(user, password),
+        Known::Bearer(token) => Credentials::bearer(token),
+    };
+    let fixed = fixed.map_err(|error: NotAHeader| section.refuse(Fault::Destination(error.to_string()))).ok()?;
+    let way = Way::new(&settings, |http| match known {
+        Known::OAuth2(url, id, secret, scope) => {
+            Credentials::OAuth2(Box::new(TokenSource::new(http, url, id, secret, scope)))
+        }
+        Known::Nobody | Known::Basic(..) | Known::Bearer(_) => fixed,
+    });
+    way.map_err(|error| section.refuse(Fault::Way(crate::delivery::network::root_cause(&error)))).ok()
+}
+
+/// Reads who we say we are.
+fn known(section: &mut Section<'_>, lookup: &Lookup) -> Option<Known> {
+    let basic = section.optional("basic", |value| {
+        value.section(|section| {
+            let user = section.required("user", Value::text);
+            let password = section.required("password", |value| lookup.secret(value));
+            Some(Known::Basic(user?.to_owned(), password?))
+        })
+    });
+    let bearer = section.optional("bearer", |value| lookup.secret(value)).map(Known::Bearer);
+    let oauth2 = section.optional("oauth2", |value| {
+        value.section(|section| {
+            let url = section.required("token_url", |value| url(value, &["http", "https"]));
+            let id = section.required("client_id", Value::text);
+            let secret = section.required("client_secret", |value| lookup.secret(value));
+            let scope = section.optional("scope", Value::text).map(str::to_owned);
+            Some(Known::OAuth2(url?, id?.to_owned(), secret?, scope))
+        })
+    });
+    let found = ["basic", "bearer", "oauth2"].into_iter().filter(|key| section.has(key)).count();
+    let known = basic.or(bearer).or(oauth2);
+    match (found, known) {
+        (0, _) => Some(Known::Nobody),
+        (1, known) => known,
+        _ => {
+            section.refuse(Fault::NotOne { what: "a receiver", choices: "`basic`, `bearer` and `oauth2`", found });
+            None
+        }
+    }
+}
+
+fn url(value: Value<'_>, schemes: &[&str]) -> Option<Url> {
+    let text = value.text()?;
+    let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
+    if url.is_none() || HeaderValue::try_from(text).is_err() {
+        value.refuse(Fault::Receiver(text.to_owned()));
+        return None;
+    }
+    url
+}

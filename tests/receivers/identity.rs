@@ -1,0 +1,100 @@
+//! Receivers that want to know who comes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::AsyncWriteExt;
+
+use crate::server::{Request, Server, Wire};
+use crate::{assert_delivered, assert_failed, sent};
+
+async fn say(mut wire: Box<dyn Wire>, status: &'static str, body: String) {
+    let length = body.len();
+    let _ = wire.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes()).await;
+}
+
+/// A receiver that takes what carries this.
+async fn guarded(authorization: impl Fn(&str) -> bool + Send + Sync + Clone + 'static) -> Server {
+    Server::start(move |request: Request, wire| {
+        let is_known = request.header("authorization").is_some_and(&authorization);
+        say(wire, if is_known { "200 OK" } else { "401 Unauthorized" }, String::new())
+    })
+    .await
+}
+
+fn step(server: &Server) -> String {
+    format!("url = '{}', timeout = '5s', retry = ['10ms', '10ms']", server.url())
+}
+
+#[tokio::test]
+async fn a_user_or_a_bearer_is_known_to_the_receiver_and_to_no_log() {
+    // `Aladdin` and `open sesame`: the example of RFC 7617.
+    let basic = guarded(|value| value == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==").await;
+    let settings = format!(
+        "[delivery.receivers.'http://{}']\nbasic = {{ user = 'Aladdin', password = 'open sesame' }}",
+        basic.address
+    );
+    let story = sent(&settings, &step(&basic)).await;
+    assert_delivered(&story);
+    let told = format!("{:?}", story.tries);
+    assert!(told.contains("authorization") && !told.contains("QWxhZGRpbjpvcGVuIHNlc2FtZQ"), "{told}");
+
+    let bearer = guarded(|value| value == "Bearer geheim-17").await;
+    let settings = format!("[delivery.receivers.'http://{}']\nbearer = 'geheim-17'", bearer.address);
+    let story = sent(&settings, &step(&bearer)).await;
+    assert_delivered(&story);
+    assert!(!format!("{:?}", story.tries).contains("geheim"));
+    // Another receiver is not told.
+    let other = guarded(|_| true).await;
+    assert_failed(&sent(&settings, &step(&other)).await, 1, "401 Unauthorized");
+    assert_eq!(other.requests()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_once_and_again_when_it_is_refused() {
+    let given = Arc::new(AtomicUsize::new(0));
+    let tokens = Server::start({
+        let given = Arc::clone(&given);
+        move |_, wire| {
+            let number = given.fetch_add(1, Ordering::SeqCst) + 1;
+            say(
+                wire,
+                "200 OK",
+                format!(r#"{{"access_token":"token-{number}","token_type":"bearer","expires_in":3600}}"#),
+            )
+        }
+    })
+    .await;
+    let receiver = guarded(|value| value == "Bearer token-2").await;
+    let settings = format!(
+        "[delivery.receivers.'http://{}']\noauth2 = {{ token_url = '{}', client_id = 'us', client_secret = 'geheim', \
+         scope = 'calls' }}",
+        receiver.address,
+        tokens.url()
+    );
+    let story = sent(&settings, &step(&receiver)).await;
+    assert_delivered(&story);
+    assert_eq!((story.tries.len(), given.load(Ordering::SeqCst)), (2, 2), "the first token is refused");
+    let asked = &tokens.requests()[0];
+    assert_eq!(asked.header("authorization"), Some("Basic dXM6Z2VoZWlt"), "us:geheim");
+    assert_eq!(String::from_utf8_lossy(&asked.body), "grant_type=client_credentials&scope=calls");
+    assert!(!format!("{:?}", story.tries).contains("token-"), "no log has a token");
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_sent_and_the_reason_is_told() {
+    let receiver = guarded(|_| true).await;
+    for (status, body, reason) in [
+        ("403 Forbidden", "", "no access token from 127.0.0.1: 403 Forbidden"),
+        ("200 OK", "<html>", "the answer has no `access_token`"),
+    ] {
+        let tokens = Server::start(move |_, wire| say(wire, status, body.to_owned())).await;
+        let settings = format!(
+            "[delivery.receivers.'http://{}']\noauth2 = {{ token_url = '{}', client_id = 'us', client_secret = 'x' }}",
+            receiver.address,
+            tokens.url()
+        );
+        assert_failed(&sent(&settings, &step(&receiver)).await, 3, reason);
+    }
+    assert!(receiver.requests().is_empty());
+}

@@ -1,0 +1,139 @@
+//! Receivers behind TLS, good and bad.
+
+use std::fs;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+use crate::server::{Server, Wire};
+use crate::{assert_delivered, assert_failed, sent_from};
+
+/// An authority of one's own.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, as PEM.
+struct Card {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
+    }
+
+    fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Card {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        Card { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    /// A directory with its certificate.
+    fn directory(&self) -> TempDir {
+        let directory = TempDir::new().expect("a directory");
+        fs::write(directory.path().join("ca.pem"), self.0.pem()).expect("is written");
+        directory
+    }
+}
+
+/// A server with that certificate, which asks for one of the authority's where there is one.
+async fn server(card: &Card, clients: Option<&Authority>) -> Server {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let chain = vec![CertificateDer::from_pem_slice(card.certificate.as_bytes()).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(card.key.as_bytes()).expect("a key");
+    let builder = match clients {
+        None => ServerConfig::builder().with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.0.der().clone()).expect("a certificate");
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("a verifier");
+            ServerConfig::builder().with_client_cert_verifier(verifier)
+        }
+    };
+    Server::start_tls(builder.with_single_cert(chain, key).expect("fit"), |_, wire| welcome(wire)).await
+}
+
+async fn welcome(mut wire: Box<dyn Wire>) {
+    let _ = wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+}
+
+fn step(server: &Server, host: &str) -> String {
+    format!("url = 'https://{host}:{}/', timeout = '5s', retry = ['10ms']", server.address.port())
+}
+
+/// What says that the authority's certificates count for this receiver.
+fn trusting(server: &Server, host: &str) -> String {
+    format!("[delivery.receivers.'https://{host}:{}']\nca = 'ca.pem'\n", server.address.port())
+}
+
+#[tokio::test]
+async fn a_certificate_of_ones_own_authority_counts_where_that_is_said_and_nowhere_else() {
+    let authority = Authority::new();
+    let server = server(&authority.issue("localhost", |_| {}), None).await;
+    let (directory, step) = (authority.directory(), step(&server, "localhost"));
+    assert_delivered(&sent_from(&directory, &trusting(&server, "localhost"), &step).await);
+    let stranger = TempDir::new().expect("a directory");
+    assert_failed(&sent_from(&stranger, "", &step).await, 2, "no secure connection (TLS)");
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_or_is_anothers_is_refused() {
+    let authority = Authority::new();
+    let expired = authority.issue("localhost", |params| {
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    });
+    let anothers = authority.issue("other.example", |_| {});
+    for (card, reason) in [(expired, "expired"), (anothers, "not valid for")] {
+        let server = server(&card, None).await;
+        let story =
+            sent_from(&authority.directory(), &trusting(&server, "localhost"), &step(&server, "localhost")).await;
+        assert_failed(&story, 2, "no secure connection (TLS)");
+        assert_failed(&story, 2, reason);
+    }
+}
+
+#[tokio::test]
+async fn who_speaks_no_tls_is_told_so() {
+    let server = Server::start(|_, wire| welcome(wire)).await;
+    let broken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = broken.local_addr().expect("an address");
+    let answering = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = broken.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let directory = TempDir::new().expect("a directory");
+    let step = format!("url = 'https://{address}/', timeout = '5s', retry = ['10ms']");
+    assert_failed(&sent_from(&directory, "", &step).await, 2, "no secure connection (TLS)");
+    answering.abort();
+    drop(server);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_certificate_gets_ours() {
+    let authority = Authority::new();
+    let server = server(&authority.issue("localhost", |_| {}), Some(&authority)).await;
+    let directory = authority.directory();
+    let ours = authority.issue("hookswitch", |_| {});
+    fs::write(directory.path().join("ours.pem"), &ours.certificate).expect("is written");
+    fs::write(directory.path().join("ours.key"), &ours.key).expect("is written");
+    let (without, step) = (trusting(&server, "localhost"), step(&server, "localhost"));
+    let with = format!("{without}certificate = 'ours.pem'\nkey = {{ file = 'ours.key' }}\n");
+    assert_delivered(&sent_from(&directory, &with, &step).await);
+    assert_eq!(server.requests().len(), 1);
+    let second = authority.directory();
+    let story = sent_from(&second, &without, &step).await;
+    assert_failed(&story, 2, "");
+    assert_eq!(server.requests().len(), 1, "nothing was sent to it");
+}

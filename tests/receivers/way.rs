@@ -1,0 +1,60 @@
+//! The way to a receiver: by a proxy, and no faster than it likes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hookswitch::outbox::RunState;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
+
+use crate::server::{Server, Wire};
+use crate::stage::Stage;
+use crate::{assert_delivered, sent};
+
+async fn welcome(mut wire: Box<dyn Wire>) {
+    let _ = wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn a_receiver_behind_a_proxy_is_asked_for_by_its_name() {
+    let proxy = Server::start(|_, wire| welcome(wire)).await;
+    let settings = format!("[delivery.receivers.'http://crm.invalid']\nproxy = 'http://{}'", proxy.address);
+    assert_delivered(&sent(&settings, "url = 'http://crm.invalid/calls', retry = []").await);
+    assert_eq!(proxy.requests()[0].line(), "POST http://crm.invalid/calls HTTP/1.1");
+}
+
+#[tokio::test]
+async fn requests_to_a_receiver_are_no_more_at_once_and_no_faster_than_is_said() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let server = Server::start({
+        let most = Arc::clone(&most);
+        move |_, wire| {
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                sleep(Duration::from_millis(100)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                welcome(wire).await;
+            }
+        }
+    })
+    .await;
+    let directory = TempDir::new().expect("a directory");
+    let text = format!(
+        "[delivery.receivers.'http://{}']\nconcurrency = 3\nrate = 20\n[flows.f]\nsteps = [{{ http = {{ url = '{}' }} }}]",
+        server.address,
+        server.url()
+    );
+    let (stage, begun) = (Stage::start(&directory, &text), Instant::now());
+    let mut runs = Vec::new();
+    for attempt in 0..30 {
+        runs.push(stage.fire("f", attempt, 0).await);
+    }
+    for run in runs {
+        assert_eq!(stage.over(run).await.run.state, RunState::Delivered);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(29 * 50), "30 at 20 a second");
+    assert!(most.load(Ordering::SeqCst) <= 3);
+}
