@@ -116,7 +116,7 @@ impl Daemon {
         let settings = Settings {
             keep: config.outbox.keep,
             max_bytes: config.outbox.max_size,
-            paused: config.paused_flows(),
+            turns: config.turns(),
             ..Settings::at(&config.outbox.path)
         };
         let server = config.http.clone().map(listen).transpose()?;
@@ -199,7 +199,7 @@ impl Daemon {
         );
         // Flows first: a hook's flow is there when the hook is.
         self.flows.send_replace(Arc::new(config.flows_of_runs()));
-        self.outbox.pause(config.paused_flows());
+        self.outbox.set_turns(config.turns());
         if let (Some(http), Some(settings)) = (&self.http, &config.http) {
             http.configure(settings.clone());
         }

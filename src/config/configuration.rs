@@ -33,6 +33,7 @@ use crate::hook::Hook;
 use crate::id::{AgentName, FlowName, NodeName, QueueName};
 use crate::moment::EventName;
 use crate::moment::event::EventSet;
+use crate::outbox::Turns;
 
 /// How many queues are remembered once their patterns are merged. More than any installation has; a queue beyond is merged
 /// anew each time.
@@ -171,9 +172,12 @@ impl Config {
         Flows::new(self.flows().cloned(), Arc::clone(&self.stored_flows)).telling(self.on_failure.clone())
     }
 
-    /// The flows whose runs stay in the outbox for now.
-    pub fn paused_flows(&self) -> BTreeSet<FlowName> {
-        self.flows().filter(|flow| flow.paused).map(|flow| flow.name.clone()).collect()
+    /// Whose turn it is in the outbox.
+    pub fn turns(&self) -> Turns {
+        let names = |is_meant: fn(&Flow) -> bool| {
+            self.flows().filter(|flow| is_meant(flow)).map(|flow| flow.name.clone()).collect()
+        };
+        Turns { paused: names(|flow| flow.paused), newest_first: names(|flow| flow.newest_first) }
     }
 
     /// Every hook, by its queue pattern, then by its agent pattern.

@@ -43,6 +43,7 @@ pub(super) struct Reading<'a> {
 struct Draft {
     ordered: bool,
     paused: bool,
+    newest_first: bool,
     expires_after: Option<Duration>,
     block: Block,
     json: Json,
@@ -84,6 +85,7 @@ pub(super) fn read_all(
                 steps,
                 ordered: draft.ordered,
                 paused: draft.paused,
+                newest_first: draft.newest_first,
                 expires_after: draft.expires_after,
                 definition: Some(describe(name.text, &outlines, &drafts)),
             }),
@@ -102,6 +104,7 @@ pub(super) fn read_all(
 fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<Draft> {
     let ordered = section.optional("ordered", Value::boolean).unwrap_or(true);
     let paused = section.optional("paused", Value::boolean).unwrap_or_default();
+    let newest_first = section.optional("newest_first", Value::boolean).unwrap_or_default();
     let expires_after = section.optional("expires_after", expires_after);
     let block = section.required("steps", |value| {
         let block = step::block(value, reading)?;
@@ -110,7 +113,7 @@ fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<Draft> {
         }
         Some(block)
     });
-    Some(Draft { ordered, paused, expires_after, block: block?, json: Json::Null })
+    Some(Draft { ordered, paused, newest_first, expires_after, block: block?, json: Json::Null })
 }
 
 /// Reads how long after its moment a run is of use.

@@ -101,6 +101,11 @@ impl Client {
         &self.figures
     }
 
+    /// The receivers to whom something was sent, and whether each is left alone now.
+    pub fn receivers(&self) -> Vec<(String, bool)> {
+        self.limits.receivers()
+    }
+
     /// Waits until the limits allow the request to be sent. One that somebody asked for tries a receiver that is left alone.
     pub async fn permit(&self, request: &RenderedRequest, way: Option<&Way>, is_asked: bool) -> Result<Permit, Held> {
         let turn = match way {
@@ -128,11 +133,8 @@ impl Client {
             Err(reason) => (None, Verdict::Retry { reason, after: None }),
         };
         failpoint::after_response();
-        if let Some(health) = health(answer.as_ref(), &verdict)
-            && is_sent
-        {
-            permit.note(health);
-        }
+        let health = health(answer.as_ref(), &verdict).filter(|_| is_sent);
+        let left_alone = health.is_some_and(|health| permit.note(health));
         self.figures.note(&verdict, started.elapsed());
         let error = match &verdict {
             Verdict::Delivered => None,
@@ -147,6 +149,7 @@ impl Client {
             command: None,
             parcel: None,
             error,
+            left_alone,
         };
         Sent { record, verdict, answer: answer.filter(|_| keep_answer) }
     }

@@ -80,6 +80,16 @@ impl Limits {
         Ok(Permit { origin, receiver, _place: place, _total: total, _turn: turn })
     }
 
+    /// The receivers to whom something was sent, and whether each is left alone now.
+    pub fn receivers(&self) -> Vec<(String, bool)> {
+        let told = |entry: dashmap::mapref::multiple::RefMulti<'_, Origin, Arc<Receiver>>| {
+            (entry.key().ascii_serialization(), entry.breaker().is_open())
+        };
+        let mut receivers: Vec<_> = self.receivers.iter().map(told).collect();
+        receivers.sort_unstable();
+        receivers
+    }
+
     fn receiver(&self, origin: &Origin) -> Arc<Receiver> {
         let new = || {
             let places = Arc::new(Semaphore::new(self.per_receiver));
@@ -97,8 +107,8 @@ impl Receiver {
 }
 
 impl Permit {
-    /// Takes note of how the request has ended.
-    pub(super) fn note(&self, health: Health) {
+    /// Takes note of how the request has ended. Says whether the receiver is left alone because of it.
+    pub(super) fn note(&self, health: Health) -> bool {
         let change = self.receiver.breaker().note(health, Instant::now());
         let receiver = || self.origin.ascii_serialization();
         match change {
@@ -112,6 +122,7 @@ impl Permit {
             Some(Change::Closed) => info!(receiver = receiver(), "the receiver answers again"),
             None => {}
         }
+        matches!(change, Some(Change::Opened(_)))
     }
 }
 

@@ -30,6 +30,9 @@ pub struct TryRecord {
     pub parcel: Option<ParcelRecord>,
     /// What was wrong, for a person.
     pub error: Option<String>,
+    /// Whether the receiver is left alone from now on, after this and others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_alone: bool,
 }
 
 /// A command to FreeSWITCH.

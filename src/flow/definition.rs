@@ -21,6 +21,8 @@ pub struct Flow {
     pub ordered: bool,
     /// Whether its runs stay in the outbox for now.
     pub paused: bool,
+    /// Whether the newest of its runs that are due goes first, rather than the oldest.
+    pub newest_first: bool,
     /// How long after its moment a run is of use; unset: always.
     pub expires_after: Option<Duration>,
     /// What the configuration says of it; none for a flow that was made otherwise.

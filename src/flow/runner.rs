@@ -68,7 +68,7 @@ impl Runner {
                 let reason = error.to_string();
                 warn!(run = %run.id, flow = %run.flow, reason, "a run has failed");
                 let report = run.report(None, Progress::Failed { reason });
-                return self.outbox.record(self.telling(report, "")).await.map(drop);
+                return self.outbox.record(self.telling(report, "", None)).await.map(drop);
             }
         };
         let flow = walk.flow();
@@ -90,10 +90,12 @@ impl Runner {
                 cancellations,
             };
             let end = step.perform(around).await;
+            let left_alone = end.attempted.as_ref().filter(|record| record.left_alone);
+            let left_alone = left_alone.and_then(|record| record.error.clone());
             let After::Record(report) = walk.take(step, end, Timestamp::now()) else { continue };
             tell(&walk, &step.path, report.progress());
             // Somebody may have cancelled it meanwhile.
-            if self.outbox.record(self.telling(*report, &step.path)).await? != RunState::Running {
+            if self.outbox.record(self.telling(*report, &step.path, left_alone)).await? != RunState::Running {
                 return Ok(());
             }
         }
@@ -103,10 +105,14 @@ impl Runner {
 }
 
 impl Runner {
-    /// Has the flow begin that is told of failures, if the report is of one.
-    fn telling(&self, report: Report, step: &str) -> Report {
-        let Progress::Failed { reason } = report.progress() else { return report };
-        let failure = Failure { kind: FailureKind::Run, step: step.to_owned(), reason: reason.clone() };
+    /// Has the flow begin that is told of failures, if the report is of one, or a receiver is left alone for that reason.
+    fn telling(&self, report: Report, step: &str, left_alone: Option<String>) -> Report {
+        let (kind, reason) = match (report.progress(), left_alone) {
+            (Progress::Failed { reason }, _) => (FailureKind::Run, reason.clone()),
+            (_, Some(reason)) => (FailureKind::Receiver, reason),
+            _ => return report,
+        };
+        let failure = Failure { kind, step: step.to_owned(), reason };
         match self.flows.borrow().on_failure() {
             Some(flow) => report.telling(flow, &failure),
             None => report,

@@ -1,12 +1,22 @@
 //! Who may be in memory: for each flow a number of seats, and when its next run on disk is due.
 //!
 //! A flow has seats of its own so that a receiver that is dead or slow fills those of its own flows and no others. What
-//! finds no seat stays on disk, and is taken in the order of its due time as seats become free.
+//! finds no seat stays on disk, and is taken as seats become free: in the order of its due time, or the latest first where
+//! the flow says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::id::FlowName;
+
+/// What the configuration says of whose turn it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// The flows of which no run is begun or gone on with.
+    pub paused: BTreeSet<FlowName>,
+    /// The flows of which the newest run goes first, so that a backlog does not hold up what happens now.
+    pub newest_first: BTreeSet<FlowName>,
+}
 
 /// The seats of all flows. Cloned for each transaction, so that one that is rolled back leaves no trace.
 #[derive(Clone, Debug)]
@@ -15,8 +25,7 @@ pub(super) struct Desk {
     seats_per_flow: u32,
     /// How many runs the channel to the runner takes now.
     room: u32,
-    /// The flows of which no run is begun or gone on with.
-    paused: Arc<BTreeSet<FlowName>>,
+    turns: Arc<Turns>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,13 +35,18 @@ struct Seats {
 }
 
 impl Desk {
-    pub(super) fn new(seats_per_flow: u32, paused: Arc<BTreeSet<FlowName>>) -> Self {
-        Self { flows: BTreeMap::new(), seats_per_flow, room: 0, paused }
+    pub(super) fn new(seats_per_flow: u32, turns: Arc<Turns>) -> Self {
+        Self { flows: BTreeMap::new(), seats_per_flow, room: 0, turns }
     }
 
-    /// Sets which flows are paused: their runs stay on disk.
-    pub(super) fn set_paused(&mut self, paused: Arc<BTreeSet<FlowName>>) {
-        self.paused = paused;
+    /// Sets whose turn it is from now on.
+    pub(super) fn set_turns(&mut self, turns: Arc<Turns>) {
+        self.turns = turns;
+    }
+
+    /// Whether the flow's newest run goes first.
+    pub(super) fn is_newest_first(&self, flow: &FlowName) -> bool {
+        self.turns.newest_first.contains(flow)
     }
 
     /// Sets how many runs the channel to the runner takes now.
@@ -41,11 +55,12 @@ impl Desk {
     }
 
     /// Takes a seat for a run that has just become ready. None is given while the flow has older runs on disk that are
-    /// due: those come first.
+    /// due and come first.
     pub(super) fn sit(&mut self, flow: &FlowName, now_ms: i64) -> bool {
+        let (is_newest_first, is_paused) = (self.is_newest_first(flow), self.turns.paused.contains(flow));
         let seats = self.flows.entry(flow.clone()).or_default();
-        let backlog = seats.next_due_ms.is_some_and(|due| due <= now_ms);
-        if backlog || self.room == 0 || seats.taken >= self.seats_per_flow || self.paused.contains(flow) {
+        let backlog = !is_newest_first && seats.next_due_ms.is_some_and(|due| due <= now_ms);
+        if backlog || self.room == 0 || seats.taken >= self.seats_per_flow || is_paused {
             return false;
         }
         seats.taken += 1;
@@ -80,7 +95,7 @@ impl Desk {
     pub(super) fn claimable(&self, now_ms: i64, page: u32) -> Vec<(FlowName, u32)> {
         let mut room = self.room;
         let mut claims = Vec::new();
-        for (flow, seats) in self.flows.iter().filter(|(flow, _)| !self.paused.contains(*flow)) {
+        for (flow, seats) in self.flows.iter().filter(|(flow, _)| !self.turns.paused.contains(*flow)) {
             let count = (self.seats_per_flow.saturating_sub(seats.taken)).min(page).min(room);
             if count > 0 && seats.next_due_ms.is_some_and(|due| due <= now_ms) {
                 room -= count;
@@ -92,8 +107,9 @@ impl Desk {
 
     /// When a flow with free seats has a run on disk that is due, at the earliest.
     pub(super) fn next_due_ms(&self) -> Option<i64> {
-        let free =
-            |(flow, seats): &(&FlowName, &Seats)| seats.taken < self.seats_per_flow && !self.paused.contains(*flow);
+        let free = |(flow, seats): &(&FlowName, &Seats)| {
+            seats.taken < self.seats_per_flow && !self.turns.paused.contains(*flow)
+        };
         self.flows.iter().filter(free).filter_map(|(_, seats)| seats.next_due_ms).min()
     }
 }

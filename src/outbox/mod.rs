@@ -59,6 +59,7 @@ mod writer;
 
 pub use cancellations::Cancellations;
 pub use deliveries::Deliveries;
+pub use desk::Turns;
 pub use entry::{AttemptChange, Entry, PlannedRun};
 pub use figures::Figures;
 pub use filter::Filter;

@@ -1,16 +1,16 @@
 //! The handle with which entries and reports are committed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cancellations::Cancellations;
+use super::desk::Turns;
 use super::entry::Entry;
 use super::figures::Figures;
 use super::prepared::PreparedEntry;
 use super::run::{Report, RunState};
-use crate::id::{FlowName, MomentId, RunId};
+use crate::id::{MomentId, RunId};
 
 /// The outbox. Clones are handles to the same one; its writer ends when the last is dropped, after it has committed what
 /// was given to it.
@@ -18,7 +18,7 @@ use crate::id::{FlowName, MomentId, RunId};
 pub struct Outbox {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) health: watch::Receiver<Health>,
-    pub(super) paused: watch::Sender<Arc<BTreeSet<FlowName>>>,
+    pub(super) turns: watch::Sender<Arc<Turns>>,
     pub(super) cancellations: Cancellations,
     pub(super) figures: Arc<Figures>,
 }
@@ -91,9 +91,9 @@ impl Outbox {
         Receipt(receipt).durable().await
     }
 
-    /// Sets which flows are paused. Their runs stay in the outbox; those that are under way go on until they rest or end.
-    pub fn pause(&self, flows: BTreeSet<FlowName>) {
-        self.paused.send_replace(Arc::new(flows));
+    /// Sets whose turn it is. Runs of paused flows stay in the outbox; those that are under way go on until they rest or end.
+    pub fn set_turns(&self, turns: Turns) {
+        self.turns.send_replace(Arc::new(turns));
     }
 
     /// The runs that somebody cancels while they are being done.

@@ -90,6 +90,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// A run, for good.
     Run,
+    /// A receiver, which is left alone from now on; the run that found it so goes on.
+    Receiver,
 }
 
 impl Failure {

@@ -1,6 +1,5 @@
 //! Opening the store: the lock, the file, its tables, and what a former daemon left in it.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -13,7 +12,7 @@ use tracing::error;
 
 use super::cancellations::Cancellations;
 use super::checkpointer::Checkpointer;
-use super::desk::Desk;
+use super::desk::{Desk, Turns};
 use super::figures::Figures;
 use super::file;
 use super::lock::{Lock, LockError};
@@ -49,8 +48,8 @@ pub struct Settings {
     pub keep: Duration,
     /// How much they may take, in bytes; beyond it the oldest that are delivered are forgotten sooner.
     pub max_bytes: Option<u64>,
-    /// The flows that are paused at the start.
-    pub paused: BTreeSet<FlowName>,
+    /// Whose turn it is at the start.
+    pub turns: Turns,
 }
 
 /// An open outbox.
@@ -140,7 +139,7 @@ impl Settings {
             seats_per_flow: 1_024,
             keep: KEEP,
             max_bytes: None,
-            paused: BTreeSet::new(),
+            turns: Turns::default(),
         }
     }
 }
@@ -165,8 +164,8 @@ impl Ending {
 
 fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let lock = Lock::take(&settings.path)?;
-    let paused = Arc::new(settings.paused.clone());
-    let mut desk = Desk::new(settings.seats_per_flow, paused.clone());
+    let turns = Arc::new(settings.turns.clone());
+    let mut desk = Desk::new(settings.seats_per_flow, turns.clone());
     let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
         Err(SchemaError::Sqlite(damage)) if trouble::is_damage(&damage) => {
             let set_aside = salvage::replace(&settings.path, damage)?;
@@ -178,7 +177,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (runs_out, runs) = mpsc::channel(HANDOVER);
     let (health_out, health) = watch::channel(Health::Writing);
-    let (paused, paused_in) = watch::channel(paused);
+    let (turns, turns_in) = watch::channel(turns);
     let (cancellations_out, cancellations) = Cancellations::channel();
     let figures = Arc::new(Figures::default());
     let retention = Retention::new(settings.keep, settings.max_bytes);
@@ -187,7 +186,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
         commands: commands_in,
         runs: runs_out,
         health: health_out,
-        paused: paused_in,
+        turns: turns_in,
         cancellations: cancellations_out,
     };
     let writer =
@@ -206,7 +205,7 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     };
     let thread = thread::Builder::new().name("outbox".into()).spawn(work).map_err(OpenErrorCause::Thread)?;
     Ok(Opened {
-        outbox: Outbox { commands, health, paused, cancellations, figures },
+        outbox: Outbox { commands, health, turns, cancellations, figures },
         runs,
         recovered,
         ending: Ending(thread),

@@ -1,6 +1,5 @@
 //! The one thread that writes: whatever waits for it goes into one transaction, so that many share one flush of the disk.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::cancellations::CancellationsSender;
 use super::checkpointer::{self, Checkpointer};
-use super::desk::Desk;
+use super::desk::{Desk, Turns};
 use super::figures::Figures;
 use super::file;
 use super::outbox::{Command, Committed, Health};
@@ -23,7 +22,6 @@ use super::store;
 use super::transaction::{Stored, Work};
 use super::trouble;
 use crate::failpoint;
-use crate::id::FlowName;
 
 /// How many commands share a transaction at most: at some 20 µs for each, none waits longer than the flush itself takes on
 /// a slow disk.
@@ -66,7 +64,7 @@ pub(super) struct Ends {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) runs: mpsc::Sender<Run>,
     pub(super) health: watch::Sender<Health>,
-    pub(super) paused: watch::Receiver<Arc<BTreeSet<FlowName>>>,
+    pub(super) turns: watch::Receiver<Arc<Turns>>,
     pub(super) cancellations: CancellationsSender,
 }
 
@@ -117,7 +115,7 @@ impl Writer {
             let idle = batch.is_empty();
             let room = if self.ends.runs.is_closed() { 0 } else { self.ends.runs.capacity() };
             self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
-            self.desk.set_paused(self.ends.paused.borrow().clone());
+            self.desk.set_turns(self.ends.turns.borrow().clone());
             if !idle || !self.desk.claimable(now_ms(), 1).is_empty() {
                 self.persist(&mut batch)?;
             }

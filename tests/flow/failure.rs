@@ -142,3 +142,26 @@ async fn nobody_is_told_of_what_expired_or_was_cancelled() {
     assert_eq!(paused.over(run).await.run.state, RunState::Cancelled);
     assert_eq!(told(&paused), []);
 }
+
+#[tokio::test]
+async fn it_is_told_once_when_a_receiver_is_left_alone() {
+    let ill = Receiver::start(|_| Answer::Status("503 Service Unavailable", String::new())).await;
+    let mut well = Receiver::start(|_| Answer::ok()).await;
+    let directory = TempDir::new().expect("a directory");
+    let text = format!(
+        "[delivery]\non_failure = 'alarm'\n\
+         [flows.f]\nsteps = [{{ http = {{ url = '{}', retry = ['1h'] }} }}]\n\
+         [flows.alarm]\nsteps = [{{ http = {{ url = '{}', json = {{ failure = '{{{{ failure }}}}' }} }} }}]\n",
+        ill.url(),
+        well.url()
+    );
+    let stage = Stage::start(&directory, &text);
+    for attempt in 0..30 {
+        let run = stage.fire("f", attempt, 0).await;
+        stage.at_rest(run).await;
+    }
+    let failure = &body(&well.next().await)["failure"];
+    assert_eq!((&failure["kind"], &failure["flow"]), (&json!("receiver"), &json!("f")));
+    assert_eq!(failure["reason"], "503 Service Unavailable");
+    assert_eq!(told(&stage).len(), 1, "of twenty failures and ten runs that were put off");
+}

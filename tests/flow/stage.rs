@@ -70,7 +70,7 @@ impl Stage {
     pub(crate) fn start_in(directory: &Path, text: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (config, path) = (load(directory, text), directory.join("outbox.db"));
-        let settings = Settings { paused: config.paused_flows(), ..Settings::at(&path) };
+        let settings = Settings { turns: config.turns(), ..Settings::at(&path) };
         let Opened { outbox, runs, ending, .. } = Opened::open(&settings).expect("opens");
         let (flows, configured) = watch::channel(Arc::new(config.flows_of_runs()));
         let client = Arc::new(Client::new(Limits::default()).expect("a client"));
@@ -90,7 +90,7 @@ impl Stage {
     pub(crate) fn configure(&mut self, text: &str) {
         self.config = load(self.path.parent().expect("a directory"), text);
         self.flows.send_replace(Arc::new(self.config.flows_of_runs()));
-        self.outbox.pause(self.config.paused_flows());
+        self.outbox.set_turns(self.config.turns());
     }
 
     /// Ends at once: what is under way is left as it is.

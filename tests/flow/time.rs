@@ -103,3 +103,28 @@ async fn runs_of_a_paused_flow_wait_and_are_not_lost() {
         assert_eq!(receiver.next().await.field("sequence"), sequence);
     }
 }
+
+#[tokio::test]
+async fn the_newest_goes_first_where_the_flow_says_so() {
+    for newest_first in [false, true] {
+        let mut receiver = Receiver::start(|_| Answer::ok()).await;
+        let directory = TempDir::new().expect("a directory");
+        let text = |paused: bool| {
+            format!(
+                "[delivery]\nconcurrency = 1\n[flows.f]\npaused = {paused}\nnewest_first = {newest_first}\n\
+                 steps = [{{ http = {{ url = '{}', json = {{ id = '{{{{ attempt_id }}}}' }} }} }}]",
+                receiver.url()
+            )
+        };
+        let mut stage = Stage::start(&directory, &text(true));
+        // More than are taken from disk at once.
+        for attempt in 0..1_000 {
+            stage.fire("f", attempt, 0).await;
+        }
+        let resumed = text(false);
+        stage.configure(&resumed);
+        let first: serde_json::Value = serde_json::from_slice(&receiver.next().await.body).expect("JSON");
+        let is_new = first["id"].as_u64().expect("a number") >= 500;
+        assert_eq!(is_new, newest_first, "{first}");
+    }
+}

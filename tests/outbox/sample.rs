@@ -92,7 +92,7 @@ pub(crate) fn flow(name: &str, steps: Vec<Action>) -> Arc<Flow> {
     let block = steps.into_iter().map(Into::into).collect();
     let steps = lay_out(&block, &BTreeMap::new()).expect("a short list");
     let (name, ordered) = (name.into(), true);
-    Arc::new(Flow { name, steps, ordered, paused: false, expires_after: None, definition: None })
+    Arc::new(Flow { name, steps, ordered, paused: false, newest_first: false, expires_after: None, definition: None })
 }
 
 /// A flow of one request.

@@ -84,10 +84,12 @@ impl Browser {
         self.find(css).await.select_by_value(value).await.expect("is chosen");
     }
 
-    /// What somebody reads on the page.
+    /// What somebody reads on the page; nothing while another one comes.
     pub(crate) async fn text(&self) -> String {
-        let body = self.client.find(Locator::Css("body")).await.expect("a body");
-        body.text().await.unwrap_or_default()
+        match self.client.find(Locator::Css("body")).await {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 
     /// Waits until somebody reads that, without the page being loaded again.

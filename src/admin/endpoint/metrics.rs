@@ -122,6 +122,11 @@ fn write_delivery(page: &mut Exposition, app: &App) {
         .measured(&[("outcome", "delivered")], &figures.delivered.read())
         .measured(&[("outcome", "retried")], &figures.retried.read())
         .measured(&[("outcome", "failed")], &figures.failed.read());
+    let mut receivers =
+        page.gauge("hookswitch_receiver_left_alone", "Whether nothing but probes is sent to a receiver.");
+    for (receiver, left_alone) in app.client.receivers() {
+        receivers.sample(&[("receiver", &receiver)], u8::from(left_alone));
+    }
 }
 
 fn write_told(page: &mut Exposition, app: &App) {

@@ -95,6 +95,7 @@ pub(super) async fn give(command: Command, limit: Duration, path: &str, around: 
         command: Some(CommandRecord { node, line, answer: kept }),
         parcel: None,
         error,
+        left_alone: false,
     };
     Given { record, answer }
 }

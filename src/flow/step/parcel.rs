@@ -68,6 +68,7 @@ pub(super) async fn give(
         command: None,
         parcel: Some(ParcelRecord { destination: door.name().to_owned(), line, answer }),
         error,
+        left_alone: false,
     };
     StepEnd { attempted: Some(record), outcome }
 }

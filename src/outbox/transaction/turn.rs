@@ -18,8 +18,16 @@ impl Work<'_> {
     /// Takes runs that are due from disk, as far as there are seats.
     pub(in crate::outbox) fn claim(&mut self) -> rusqlite::Result<()> {
         for (flow, count) in self.desk.claimable(self.now_ms, PAGE) {
-            let sql = "SELECT id FROM run WHERE state = 'pending' AND flow = ?1 AND due_at_ms <= ?2 \
-                       ORDER BY due_at_ms, id LIMIT ?3";
+            let sql = match self.desk.is_newest_first(&flow) {
+                false => {
+                    "SELECT id FROM run WHERE state = 'pending' AND flow = ?1 AND due_at_ms <= ?2 \
+                     ORDER BY due_at_ms, id LIMIT ?3"
+                }
+                true => {
+                    "SELECT id FROM run WHERE state = 'pending' AND flow = ?1 AND due_at_ms <= ?2 \
+                     ORDER BY due_at_ms DESC, id DESC LIMIT ?3"
+                }
+            };
             let mut statement = self.connection.prepare_cached(sql)?;
             let rows = statement.query_map(params![flow.as_str(), self.now_ms, count], |row| row.get(0))?;
             let rows = rows.collect::<rusqlite::Result<Vec<i64>>>()?;
