@@ -24,12 +24,12 @@ pub struct Interface {
 impl Interface {
     /// Begins to answer.
     pub fn start(server: Server, app: App, settings: watch::Sender<Arc<HttpSettings>>) -> Self {
-        let (address, end) = (server.address(), app.pages.end.clone());
+        let (address, end, current) = (server.address(), app.pages.end.clone(), settings.subscribe());
         // A long day is read before somebody waits for it; if it can't be, whoever looks is told.
         let first = app.clone();
         let first = async move { drop(first.pages.day.read(&first).await) };
         tokio::spawn(end.clone().run_until_cancelled_owned(first));
-        let task = JoinSet::from_iter([server.run(router(app), end.clone())]);
+        let task = JoinSet::from_iter([server.run(router(app), current, end.clone())]);
         Self { address, settings, end, task }
     }
 

@@ -10,7 +10,7 @@
 //!   the description, so these can't disagree.
 //! - [`page`]: the page, whose pages have a guard of their own; [`password`]: what people sign in with.
 //! - [`app`]: what the endpoints see of the daemon.
-//! - [`interface`]: all of it at work; [`server`]: connections; [`gate`], [`rate`]: who is let in; [`role`]: what for.
+//! - [`interface`]: all of it at work; [`server`]: connections, [`tls`]: how they are encrypted; [`gate`], [`rate`]: who is let in; [`role`]: what for.
 //! - [`body`]: reading a request; [`problem`]: saying what is wrong with it.
 //! - [`selection`]: which deliveries are to be done again or cancelled, and what was done.
 //! - [`openapi`]: the description, `docs/openapi.json`.
@@ -29,9 +29,11 @@ pub mod role;
 mod router;
 pub mod selection;
 pub mod server;
+pub mod tls;
 
 pub use app::App;
 pub use interface::Interface;
 pub use problem::Problem;
 pub use role::Role;
 pub use server::Server;
+pub use tls::Tls;

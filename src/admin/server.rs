@@ -9,13 +9,18 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::gate::Peer;
+use super::tls::Tls;
+use crate::config::HttpSettings;
 
 /// How many connections there may be: each takes an open file, of which a process usually may have 1,024, and requests to
 /// receivers take up to half of these.
@@ -58,7 +63,7 @@ impl Server {
     }
 
     /// Answers until it is told to end; requests under way are then answered.
-    pub async fn run(self, router: Router, end: CancellationToken) {
+    pub async fn run(self, router: Router, settings: watch::Receiver<Arc<HttpSettings>>, end: CancellationToken) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
@@ -72,8 +77,9 @@ impl Server {
             match accepted {
                 (Ok(place), Ok((stream, peer))) => {
                     let (router, end) = (router.clone().layer(Extension(Peer(peer))), end.clone());
+                    let tls = settings.borrow().tls.as_ref().map(Tls::acceptor);
                     connections.spawn(async move {
-                        serve(stream, router, end).await;
+                        begin(stream, tls, router, end).await;
                         drop(place);
                     });
                 }
@@ -92,9 +98,19 @@ impl Server {
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, end: CancellationToken) {
+/// Agrees upon encryption first where there is to be some: whoever does not is no longer listened to than to a head.
+async fn begin(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, end: CancellationToken) {
     // Answers are small, and whoever signals waits for one before it sends the next.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return serve(stream, router, end).await };
+    match timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, router, end).await,
+        Ok(Err(error)) => debug!(%error, "no secure connection to the HTTP interface came about"),
+        Err(_) => debug!("a secure connection to the HTTP interface took too long"),
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, end: CancellationToken) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -324,7 +324,7 @@ impl Fault {
             }
             Self::Way(_) => "check that certificates and key are PEM and belong together".into(),
             Self::CertificateWithoutKey => "write both: `certificate = \"PATH\"`, `key = { file = \"PATH\" }`".into(),
-            Self::Destination(_) => "check what this destination is given".into(),
+            Self::Destination(_) => "check what is given here".into(),
             Self::OtherDestination { wanted, .. } => format!("name {wanted}"),
             Self::MailAddress(_) => "write `name@host.example`; a sender may be `Name <name@host.example>`".into(),
             Self::NoRecipients => "write at least one address: `to = [\"name@host.example\"]`".into(),

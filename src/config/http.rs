@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::secret::{Lookup, Secret};
 use super::section::Section;
 use super::value::{Value, is_name};
-use crate::admin::{Role, password};
+use crate::admin::{Role, Tls, password};
 
 /// Where it listens unless configured: on this machine alone.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8060);
@@ -36,6 +36,8 @@ pub struct HttpSettings {
     pub tokens: Vec<HttpToken>,
     /// Who may sign in to the page, and for what.
     pub users: Vec<HttpUser>,
+    /// What connections are encrypted with, if they are.
+    pub tls: Option<Tls>,
     /// How large a request's body may be, in bytes.
     pub max_body: usize,
     /// How long an answer may take.
@@ -82,6 +84,7 @@ impl HttpSettings {
             value.duration_within("how long an answer may take", Duration::from_millis(100), Duration::from_secs(60))
         });
         let rate = section.optional("rate", |value| value.integer_within("`rate`", 1, 1_000_000));
+        let tls = tls(section, lookup);
         if !listen.ip().is_loopback() && !section.has("tokens") && !section.has("users") {
             section.refuse(Fault::OpenToAll(listen.to_string()));
         }
@@ -89,6 +92,7 @@ impl HttpSettings {
             listen,
             tokens: tokens.unwrap_or_default(),
             users: users.unwrap_or_default(),
+            tls,
             max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
             timeout: timeout.unwrap_or(TIMEOUT),
             rate: rate.and_then(|rate| rate.try_into().ok()).unwrap_or(RATE),
@@ -104,6 +108,17 @@ impl HttpSettings {
     pub fn is_open(&self) -> bool {
         self.tokens.is_empty() && self.users.is_empty()
     }
+}
+
+/// Reads certificate and key; none where nothing is looked up.
+fn tls(section: &mut Section<'_>, lookup: &Lookup) -> Option<Tls> {
+    if section.has("certificate") != section.has("key") {
+        section.refuse(Fault::CertificateWithoutKey);
+    }
+    let certificate = section.optional("certificate", |value| lookup.text_of(value)).flatten();
+    let key = section.optional("key", |value| lookup.secret(value)).filter(Secret::is_known);
+    let made = Tls::new(&certificate?, key?.expose());
+    made.map_err(|error| section.refuse(Fault::Destination(error.to_string()))).ok()
 }
 
 /// Reads an address with a port: a name would have to be looked up, and could become another address.

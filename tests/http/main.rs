@@ -6,5 +6,6 @@ mod kill;
 mod looking;
 mod signals;
 mod stage;
+mod tls;
 mod tools;
 mod types;

@@ -1,7 +1,7 @@
 //! A daemon that follows a simulated FreeSWITCH and listens for HTTP.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,13 @@ impl Stage {
             self.simulator,
             self.outbox(),
         );
-        Config::from_toml("test.toml", &text).expect("a good configuration")
+        let path = self.directory().join("hookswitch.toml");
+        std::fs::write(&path, text).expect("is written");
+        Config::load(&path).expect("a good configuration")
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn outbox(&self) -> PathBuf {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use hookswitch::flow::Flow;
 use hookswitch::outbox::intervention::{Change, Definitions, Effect, Intervention};
 use hookswitch::outbox::{
-    AttemptChange, Deliveries, Entry, Filter, Health, OpenErrorCause, Opened, Outbox, Progress, RunState, SchemaError,
-    Settings,
+    AttemptChange, Deliveries, Entry, Filter, Health, OpenError, OpenErrorCause, Opened, Outbox, Progress, RunState,
+    SchemaError, Settings,
 };
 use tempfile::TempDir;
 
@@ -28,7 +28,7 @@ impl Place {
     }
 
     pub(crate) fn open(&self) -> Opened {
-        Opened::open(&self.settings()).expect("opens")
+        open(&self.settings())
     }
 
     /// How many bytes of the file are in use.
@@ -351,4 +351,15 @@ async fn nobody_else_may_read_the_file() {
         let file = format!("{}{suffix}", place.settings().path.display());
         assert_eq!(std::fs::metadata(&file).expect("is there").permissions().mode() & 0o777, 0o600, "{file}");
     }
+}
+
+/// Opens it. A process that another test is just starting has the lock as well, until its program begins.
+fn open(settings: &Settings) -> Opened {
+    for _ in 0..500 {
+        match Opened::open(settings) {
+            Err(OpenError { cause: OpenErrorCause::Lock(_), .. }) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened.expect("opens"),
+        }
+    }
+    panic!("the lock is held for seconds");
 }

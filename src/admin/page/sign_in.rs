@@ -64,7 +64,8 @@ pub(super) async fn sign_in(
     // A session from before is not taken over, because somebody else may have begun it.
     guard::session(&headers).into_iter().for_each(|former| app.pages.sessions.end(former));
     let session = app.pages.sessions.begin(&name, proof);
-    let is_tls = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    let is_behind_tls = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    let is_tls = is_behind_tls || app.settings.borrow().tls.is_some();
     let secure = if is_tls { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={session}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}", LASTS.as_secs());
     Ok(([(SET_COOKIE, cookie)], Redirect::to(next(&fields))).into_response())
