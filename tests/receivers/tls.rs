@@ -1,17 +1,27 @@
 //! Receivers behind TLS, good and bad.
 
+use std::convert::Infallible;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::server::{Server, Wire};
+use crate::stage::Stage;
 use crate::{assert_delivered, assert_failed, sent_from};
 
 /// An authority of one's own.
@@ -49,6 +59,10 @@ impl Authority {
 
 /// A server with that certificate, which asks for one of the authority's where there is one.
 async fn server(card: &Card, clients: Option<&Authority>) -> Server {
+    Server::start_tls(settings(card, clients), |_, wire| welcome(wire)).await
+}
+
+fn settings(card: &Card, clients: Option<&Authority>) -> ServerConfig {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let chain = vec![CertificateDer::from_pem_slice(card.certificate.as_bytes()).expect("a certificate")];
     let key = PrivateKeyDer::from_pem_slice(card.key.as_bytes()).expect("a key");
@@ -61,7 +75,7 @@ async fn server(card: &Card, clients: Option<&Authority>) -> Server {
             ServerConfig::builder().with_client_cert_verifier(verifier)
         }
     };
-    Server::start_tls(builder.with_single_cert(chain, key).expect("fit"), |_, wire| welcome(wire)).await
+    builder.with_single_cert(chain, key).expect("fit")
 }
 
 async fn welcome(mut wire: Box<dyn Wire>) {
@@ -106,7 +120,7 @@ async fn a_certificate_that_has_ended_or_is_anothers_is_refused() {
 #[tokio::test]
 async fn who_speaks_no_tls_is_told_so() {
     let server = Server::start(|_, wire| welcome(wire)).await;
-    let broken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let broken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = broken.local_addr().expect("an address");
     let answering = tokio::spawn(async move {
         while let Ok((mut stream, _)) = broken.accept().await {
@@ -136,4 +150,49 @@ async fn who_asks_for_a_certificate_gets_ours() {
     let story = sent_from(&second, &without, &step).await;
     assert_failed(&story, 2, "");
     assert_eq!(server.requests().len(), 1, "nothing was sent to it");
+}
+
+#[tokio::test]
+async fn who_speaks_http_2_gets_everything_over_one_connection() {
+    let authority = Authority::new();
+    let mut config = settings(&authority.issue("localhost", |_| {}), None);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (connections, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counted, seen) = (Arc::clone(&connections), Arc::clone(&requests));
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
+            tokio::spawn(async move {
+                let stream = TokioIo::new(acceptor.accept(stream).await.expect("TLS"));
+                let service = service_fn(move |request: Request<Incoming>| {
+                    assert_eq!(request.version(), Version::HTTP_2);
+                    seen.fetch_add(1, Ordering::SeqCst);
+                    async { Ok::<_, Infallible>(Response::new(String::new())) }
+                });
+                let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await;
+            });
+        }
+    });
+    let directory = authority.directory();
+    let origin = format!("https://localhost:{}", address.port());
+    let text = format!(
+        "[delivery.receivers.'{origin}']\nca = 'ca.pem'\n[flows.f]\nsteps = [{{ http = {{ url = '{origin}/' }} }}]\n"
+    );
+    let stage = Stage::start(&directory, &text);
+    // The first one connects; those that begin meanwhile would not know yet that one connection is enough.
+    let first = stage.fire("f", 0, 0).await;
+    stage.over(first).await;
+    let mut runs = Vec::new();
+    for attempt in 1..50 {
+        runs.push(stage.fire("f", attempt, 0).await);
+    }
+    for run in runs {
+        assert_delivered(&stage.over(run).await);
+    }
+    assert_eq!((connections.load(Ordering::SeqCst), requests.load(Ordering::SeqCst)), (1, 50));
+    serving.abort();
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::serve::ListenerExt;
 use hookswitch::outbox::RunState;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::server::{Server, Wire};
@@ -57,4 +59,27 @@ async fn requests_to_a_receiver_are_no_more_at_once_and_no_faster_than_is_said()
     }
     assert!(begun.elapsed() >= Duration::from_millis(29 * 50), "30 at 20 a second");
     assert!(most.load(Ordering::SeqCst) <= 3);
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_what_comes_next() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let serving = tokio::spawn(async move {
+        let app = axum::Router::new().route("/", axum::routing::post(async || "thanks"));
+        let listener = listener.tap_io(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        axum::serve(listener, app).await
+    });
+    let directory = TempDir::new().expect("a directory");
+    let stage = Stage::start(&directory, &format!("[flows.f]\nsteps = [{{ http = {{ url = 'http://{address}/' }} }}]"));
+    for attempt in 0..20 {
+        let run = stage.fire("f", attempt, 0).await;
+        assert_delivered(&stage.over(run).await);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    serving.abort();
 }
