@@ -18,3 +18,4 @@ mod stage;
 #[expect(dead_code, reason = "no step here gives commands")]
 #[path = "../flow/switchboard.rs"]
 mod switchboard;
+mod tls;

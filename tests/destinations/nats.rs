@@ -1,6 +1,7 @@
 //! NATS with JetStream.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::caller;
 use crate::outage::{RETRY, Victim, endured, webhook_id};
 use crate::server::{Server, free_port, ready};
 use crate::stage::Stage;
+use crate::tls::Card;
 
 struct Nats {
     server: Server,
@@ -124,4 +126,34 @@ async fn nats_without_a_stream_for_the_subject_is_tried_again_and_says_why() {
     let story = stage.over_with(run, RunState::Failed).await;
     assert_eq!(story.tries.len(), 2);
     assert!(story.run.error.expect("why").contains("no stream of JetStream has this subject"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nats-server, which tests/run installs"]
+async fn nats_over_tls_is_trusted_where_its_certificate_is() {
+    let (directory, port) = (TempDir::new().expect("a directory"), free_port());
+    let card = Card::make(directory.path());
+    let mut command = Command::new("nats-server");
+    command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"]).arg(directory.path());
+    command.arg("--tls").arg("--tlscert").arg(&card.certificate).arg("--tlskey").arg(&card.key);
+    let _server = Server::start(command, directory.path());
+    ready(|| async {
+        let options = async_nats::ConnectOptions::new().add_root_certificates(card.certificate.clone());
+        let client = options.require_tls(true).connect(format!("nats://localhost:{port}")).await.ok()?;
+        let config = stream::Config { name: "CALLS".into(), subjects: vec!["calls.>".into()], ..Default::default() };
+        jetstream::new(client).get_or_create_stream(config).await.ok()
+    })
+    .await;
+    for (ca, is_trusted) in [("ca = 'server.pem'", true), ("", false)] {
+        let place = TempDir::new().expect("a directory");
+        fs::copy(&card.certificate, place.path().join("server.pem")).expect("is copied");
+        let text = format!(
+            "[destinations.events]\nurl = 'nats://localhost:{port}'\ntls = true\n{ca}\n[flows.f]\n\
+             steps = [{{ publish = {{ destination = 'events', subject = 'calls.x', retry = ['100ms'] }} }}]"
+        );
+        let stage = Stage::start(&place, &text);
+        let run = stage.fire("f", 0, 0).await;
+        let story = stage.over(run).await;
+        assert_eq!(story.run.state == RunState::Delivered, is_trusted, "{:?}", story.run.error);
+    }
 }

@@ -14,6 +14,7 @@ use crate::caller;
 use crate::outage::{RETRY, Victim, endured};
 use crate::server::{Server, free_port, ready};
 use crate::stage::Stage;
+use crate::tls::Card;
 
 const TABLE: &str =
     "create table if not exists calls (id text primary key, name text, waited double precision, seen timestamptz)";
@@ -45,15 +46,21 @@ fn command(name: &str) -> Command {
 impl Postgres {
     async fn start() -> Self {
         let (directory, port) = (TempDir::new().expect("a directory"), free_port());
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("is ours");
-        let data = directory.path().join("data");
-        let made = command("initdb").args(["-A", "trust", "-U", "me", "--no-sync", "-D"]).arg(&data).output();
-        let made = made.expect("initdb; tests/run installs it");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let data = Self::initialize(directory.path());
         let server = Server::start(Self::server(&data, port), directory.path());
         let postgres = Self { server, port, _directory: directory };
         postgres.client().await.execute(TABLE, &[]).await.expect("a table");
         postgres
+    }
+
+    /// Makes an empty database in the directory.
+    fn initialize(directory: &Path) -> PathBuf {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).expect("is ours");
+        let data = directory.join("data");
+        let made = command("initdb").args(["-A", "trust", "-U", "me", "--no-sync", "-D"]).arg(&data).output();
+        let made = made.expect("initdb; tests/run installs it");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        data
     }
 
     fn server(data: &Path, port: u16) -> Command {
@@ -159,5 +166,35 @@ async fn postgresql_answers_a_question_and_refuses_in_words_that_quote_no_value(
         let error = stage.over_with(run, RunState::Failed).await.run.error.expect("why");
         assert!(error.contains(reason) || error.contains("57014"), "{error}");
         assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs postgresql, which tests/run installs"]
+async fn postgresql_over_tls_is_trusted_where_its_certificate_is() {
+    let (directory, port) = (TempDir::new().expect("a directory"), free_port());
+    let data = Postgres::initialize(directory.path());
+    let card = Card::make(directory.path());
+    // The server reads its key only where nobody else can.
+    let installed = command("install").args(["-m", "600"]).args([&card.key, &data.join("server.key")]).status();
+    assert!(installed.expect("install").success());
+    fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 reject\n")
+        .expect("is written");
+    let mut command = Postgres::server(&data, port);
+    command.args(["-c", "ssl=on", "-c", "ssl_key_file=server.key", "-c"]);
+    command.arg(format!("ssl_cert_file={}", card.certificate.display()));
+    let _server = Server::start(command, directory.path());
+    ready(|| async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok() }).await;
+    for (keys, is_trusted) in [("tls = true\nca = 'server.pem'", true), ("tls = true", false), ("tls = false", false)] {
+        let place = TempDir::new().expect("a directory");
+        fs::copy(&card.certificate, place.path().join("server.pem")).expect("is copied");
+        let text = format!(
+            "[destinations.crm]\nurl = 'postgres://me@localhost:{port}/postgres'\n{keys}\n[flows.f]\n\
+             steps = [{{ sql = {{ destination = 'crm', statement = 'select 1', retry = ['1s', '1s'] }} }}]"
+        );
+        let stage = Stage::start(&place, &text);
+        let run = stage.fire("f", 0, 0).await;
+        let story = stage.over(run).await;
+        assert_eq!(story.run.state == RunState::Delivered, is_trusted, "{keys}: {:?}", story.run.error);
     }
 }
