@@ -177,7 +177,11 @@ impl Config {
         let names = |is_meant: fn(&Flow) -> bool| {
             self.flows().filter(|flow| is_meant(flow)).map(|flow| flow.name.clone()).collect()
         };
-        Turns { paused: names(|flow| flow.paused), newest_first: names(|flow| flow.newest_first) }
+        Turns {
+            paused: names(|flow| flow.paused),
+            newest_first: names(|flow| flow.newest_first),
+            priorities: self.flows().map(|flow| (flow.name.clone(), flow.priority)).collect(),
+        }
     }
 
     /// Every hook, by its queue pattern, then by its agent pattern.
