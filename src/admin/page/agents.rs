@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::day::AgentDay;
 use super::layout::{self, Section};
+use super::queues::unread;
 use super::show;
 use super::visitor::Visitor;
 use crate::admin::app::App;
@@ -22,6 +23,7 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Mar
     let content = html! {
         h1 { "Agents" }
         div data-region="agents" {
+            (unread(&day))
             @if names.is_empty() { p.empty { "No FreeSWITCH that is connected has agents." } } @else {
                 div.scroll { table {
                     thead { tr {

@@ -57,6 +57,7 @@ pub(super) async fn overview(
                 (figure("Agents", queues::crew_of(crew), html! {}))
             }
             h2 { "Today" }
+            (queues::unread(&tally))
             dl.figures {
                 (figure("Joined", html! { (show::count(day.joined)) }, html! {}))
                 (figure("Answered", html! { (show::count(day.answered)) }, html! { span.note { (show::share(day.answered, day.joined)) } }))

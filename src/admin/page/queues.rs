@@ -39,6 +39,7 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Mar
         h1 { "Queues" }
         div data-region="queues" {
             (alarms(&app))
+            (unread(&day))
             @if queues.is_empty() {
                 p.empty { "No queue is configured by its name, and none has calls yet." }
             } @else {
@@ -117,6 +118,16 @@ pub(super) fn crew_of(crew: Option<Crew>) -> Markup {
             span.crew { span.good { (free) " free" } " · " (busy) " busy" @if away > 0 { " · " span.quiet { (away) " away" } } }
         },
     }
+}
+
+/// Word that the day's figures are not whole yet.
+pub(super) fn unread(day: &Tally) -> Markup {
+    html! { @if !day.is_whole {
+        p.note role="status" {
+            "Today's log is still being read, so today's figures are too small. "
+            @if day.latest > day.began { "They are those up to " (show::time(day.latest)) "." }
+        }
+    } }
 }
 
 /// What is not well with the daemon, for whoever looks.
