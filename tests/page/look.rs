@@ -21,6 +21,10 @@ async fn every_page_can_be_used_by_everybody() {
     // Enough of the simulated day that there is something to see.
     browser.go(&stage.url("/queues/sales%40default")).await;
     browser.reads("leaving").await;
+    // Somebody has changed something.
+    browser.go(&stage.url("/queues/chat/hooks")).await;
+    browser.press("Pause came").await;
+    browser.press("Resume came").await;
     let list = |path: &str| stage.client.get(stage.url(path)).send();
     let json: Value = list("/api/deliveries?queue=chat").await.expect("answers").json().await.expect("JSON");
     let run = json[0]["id"].as_str().expect("a run").to_owned();

@@ -132,5 +132,11 @@ pub(super) fn unread(day: &Tally) -> Markup {
 
 /// What is not well with the daemon, for whoever looks.
 pub(super) fn alarms(app: &App) -> Markup {
-    html! { @for (part, reason) in troubles(app) { p.alarm role="alert" { strong { (part) } ": " (reason) } } }
+    let left_alone = app.client.receivers().into_iter().filter(|(_, left_alone)| *left_alone);
+    html! {
+        @for (part, reason) in troubles(app) { p.alarm role="alert" { strong { (part) } ": " (reason) } }
+        @for (receiver, _) in left_alone {
+            p.alarm role="alert" { strong { "receiver " (receiver) } ": it has not answered for a while and is left alone; its runs wait" }
+        }
+    }
 }
