@@ -152,6 +152,11 @@ fn midnight() -> Timestamp {
     now.start_of_day().map_or_else(|_| Timestamp::now(), |start| start.timestamp())
 }
 
+/// The part of the day by the clock on the wall, also on a day that has an hour twice, or one less.
+fn part_of(at: &Zoned) -> usize {
+    usize::try_from(i32::from(at.hour()) * 6 + i32::from(at.minute()) / 10).unwrap_or_default()
+}
+
 fn read_piece(mut known: Arc<Tally>, log: &Deliveries) -> Result<Arc<Tally>, DeliveriesError> {
     if known.read == Place::default() {
         let start = log.place_at(known.began)?;
@@ -182,8 +187,8 @@ impl Tally {
         let at = payload.timestamp.0;
         self.latest = self.latest.max(at);
         if let Some(queue) = &payload.queue_name {
-            let part = usize::try_from(at.duration_since(self.began).as_secs() / 600).unwrap_or_default();
-            self.queues.entry(queue.clone()).or_default().add(payload, part.min(PARTS - 1));
+            let part = if at < self.began { 0 } else { part_of(&at.to_zoned(TimeZone::system())) };
+            self.queues.entry(queue.clone()).or_default().add(payload, part);
         }
         let Some(agent) = &payload.agent_name else { return };
         let day = self.agents.entry(agent.clone()).or_default();
@@ -233,5 +238,21 @@ impl QueueDay {
     /// How long those waited on average who were connected.
     pub fn average_wait_sec(&self) -> Option<f64> {
         (self.answered > 0).then(|| self.waited_sec / self.answered as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_day_is_what_the_clock_on_the_wall_shows() {
+        let part = |text: &str| part_of(&text.parse::<Zoned>().expect("a time"));
+        assert_eq!(part("2026-11-24T00:09:59[Europe/Berlin]"), 0);
+        assert_eq!(part("2026-11-24T23:59:59[Europe/Berlin]"), PARTS - 1);
+        // The days on which clocks are put back and forward.
+        assert_eq!(part("2026-10-25T23:59:59[Europe/Berlin]"), PARTS - 1);
+        assert_eq!(part("2026-10-25T02:30:00+02:00[Europe/Berlin]"), part("2026-10-25T02:30:00+01:00[Europe/Berlin]"));
+        assert_eq!(part("2026-03-29T12:00:00[Europe/Berlin]"), PARTS / 2);
     }
 }
