@@ -27,6 +27,7 @@ use super::report::Report;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::Value;
+use crate::delivery::Destination;
 use crate::esl::command::Subscription;
 use crate::flow::{Flow, Flows};
 use crate::hook::Hook;
@@ -170,6 +171,11 @@ impl Config {
     /// The flows as the runner uses them: these, and what others said that runs began with.
     pub fn flows_of_runs(&self) -> Flows {
         Flows::new(self.flows().cloned(), Arc::clone(&self.stored_flows)).telling(self.on_failure.clone())
+    }
+
+    /// The brokers, databases and mail servers, by their names.
+    pub fn destinations(&self) -> impl Iterator<Item = (&str, &Destination)> {
+        self.stored_flows.destinations().all()
     }
 
     /// Whose turn it is in the outbox.

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::caller;
 use crate::outage::{RETRY, Victim, endured, webhook_id};
+use crate::reach::reaches;
 use crate::server::{Server, free_port, ready};
 use crate::stage::Stage;
 use crate::tls::Card;
@@ -151,6 +152,8 @@ async fn nats_over_tls_is_trusted_where_its_certificate_is() {
             "[destinations.events]\nurl = 'nats://localhost:{port}'\ntls = true\n{ca}\n[flows.f]\n\
              steps = [{{ publish = {{ destination = 'events', subject = 'calls.x', retry = ['100ms'] }} }}]"
         );
+        let said = reaches(place.path(), &text).await;
+        assert_eq!(said.as_ref().is_ok_and(|said| said.contains("JetStream")), is_trusted, "{said:?}");
         let stage = Stage::start(&place, &text);
         let run = stage.fire("f", 0, 0).await;
         let story = stage.over(run).await;

@@ -73,6 +73,15 @@ impl Nats {
         Ok(Self { door: Door::new(&site.name, site.concurrency), address, options, client: Mutex::default() })
     }
 
+    /// Connects and signs in. Gives the server's version; one without JetStream stores nothing.
+    pub async fn connect(&self) -> Result<String, Refusal> {
+        let server = self.client().await?.server_info();
+        match server.jetstream {
+            true => Ok(format!("NATS {} with JetStream", server.version)),
+            false => Err(Refusal::MayPass(format!("NATS {} has no JetStream; start it with `-js`", server.version))),
+        }
+    }
+
     /// Publishes a message under a name by which JetStream tells repeats, and waits until a stream has stored it.
     pub async fn publish(
         &self,
