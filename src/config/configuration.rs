@@ -195,6 +195,11 @@ impl Config {
         self.queues.hooks().chain(self.agents.hooks())
     }
 
+    /// The hooks that hear of agents.
+    pub fn hooks_of_agents(&self) -> impl Iterator<Item = &Arc<Hook>> {
+        self.agents.hooks()
+    }
+
     /// How many queue names and patterns are configured.
     pub fn queue_pattern_count(&self) -> usize {
         self.queues.count()
