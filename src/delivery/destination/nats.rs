@@ -67,7 +67,9 @@ impl Nats {
             options = options.user_and_password(user.clone(), site.password().unwrap_or_default().to_owned());
         }
         if let Some(credentials) = credentials {
-            options = options.credentials(credentials).map_err(|_| NatsError::Credentials)?;
+            // The last line's end, which a secret has lost, belongs to it.
+            let credentials = format!("{credentials}\n");
+            options = options.credentials(&credentials).map_err(|_| NatsError::Credentials)?;
         }
         let address = format!("nats://{}:{}", site.host, site.port);
         Ok(Self { door: Door::new(&site.name, site.concurrency), address, options, client: Mutex::default() })
