@@ -1,6 +1,7 @@
 //! `hookswitch check`: all problems of a configuration at once.
 
-mod connect;
+mod destinations;
+mod freeswitch;
 mod outbox;
 
 use std::io::{self, IsTerminal as _, Write};
@@ -16,22 +17,24 @@ use crate::config::{Config, Problems};
 pub struct Args {
     #[command(flatten)]
     file: ConfigFile,
-    /// Looks at the outbox and signs in to each FreeSWITCH as well, tells what is wrong there, and which configured queues
-    /// it does not have.
+    /// Looks at the outbox and signs in to each destination and each FreeSWITCH as well, tells what is wrong there, and
+    /// which configured queues no FreeSWITCH has.
     #[arg(long)]
     connect: bool,
 }
 
 /// Prints the problems, or in a few words what the configuration holds. Exits with 2 if there are problems, and with 1 if
-/// something is wrong with the outbox or a FreeSWITCH.
+/// something is wrong with the outbox, a destination or a FreeSWITCH.
 pub async fn run(args: &Args) -> io::Result<ExitCode> {
     let mut out = io::stdout();
     let drawing = if out.is_terminal() { Drawing::Terminal } else { Drawing::Plain };
     match Config::load(&args.file.config) {
         Ok(config) => {
             summarize(&config, &mut out)?;
-            let is_well =
-                !args.connect || outbox::look(&config.outbox, &mut out)? & connect::connect(&config, &mut out).await?;
+            let is_well = !args.connect
+                || outbox::look(&config.outbox, &mut out)?
+                    & destinations::connect(&config, &mut out).await?
+                    & freeswitch::connect(&config, &mut out).await?;
             Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILURE) })
         }
         Err(problems) => show(&problems, drawing, &mut out).map(|()| ExitCode::from(exit::CONFIGURATION)),

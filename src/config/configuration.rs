@@ -27,6 +27,7 @@ use super::report::Report;
 use super::secret::Lookup;
 use super::section::Section;
 use super::value::Value;
+use crate::delivery::Destination;
 use crate::esl::command::Subscription;
 use crate::flow::{Flow, Flows};
 use crate::hook::Hook;
@@ -172,17 +173,31 @@ impl Config {
         Flows::new(self.flows().cloned(), Arc::clone(&self.stored_flows)).telling(self.on_failure.clone())
     }
 
+    /// The brokers, databases and mail servers, by their names.
+    pub fn destinations(&self) -> impl Iterator<Item = (&str, &Destination)> {
+        self.stored_flows.destinations().all()
+    }
+
     /// Whose turn it is in the outbox.
     pub fn turns(&self) -> Turns {
         let names = |is_meant: fn(&Flow) -> bool| {
             self.flows().filter(|flow| is_meant(flow)).map(|flow| flow.name.clone()).collect()
         };
-        Turns { paused: names(|flow| flow.paused), newest_first: names(|flow| flow.newest_first) }
+        Turns {
+            paused: names(|flow| flow.paused),
+            newest_first: names(|flow| flow.newest_first),
+            priorities: self.flows().map(|flow| (flow.name.clone(), flow.priority)).collect(),
+        }
     }
 
     /// Every hook, by its queue pattern, then by its agent pattern.
     pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
         self.queues.hooks().chain(self.agents.hooks())
+    }
+
+    /// The hooks that hear of agents.
+    pub fn hooks_of_agents(&self) -> impl Iterator<Item = &Arc<Hook>> {
+        self.agents.hooks()
     }
 
     /// How many queue names and patterns are configured.

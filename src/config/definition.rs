@@ -52,6 +52,11 @@ impl std::fmt::Debug for Hidden {
 }
 
 impl StoredFlows {
+    /// The brokers, databases and mail servers that steps can name.
+    pub(super) fn destinations(&self) -> &Destinations {
+        &self.destinations
+    }
+
     pub(super) fn new(
         delivery: DeliverySettings,
         destinations: Destinations,

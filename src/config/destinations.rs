@@ -59,6 +59,11 @@ impl Destinations {
         Some(Self { by_name })
     }
 
+    /// All of them, by their names.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Destination)> {
+        self.by_name.iter().filter_map(|(name, destination)| Some((name.as_str(), destination.as_ref()?)))
+    }
+
     /// The destination that a step names, if it is of the kind that `select` picks, which `wanted` tells in words.
     pub(super) fn find<T>(
         &self,

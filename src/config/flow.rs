@@ -16,6 +16,7 @@ use super::secret::Lookup;
 use super::section::Section;
 use super::step;
 use super::value::Value;
+use crate::delivery::Priority;
 use crate::flow::layout::{Block, LayoutError, lay_out};
 use crate::flow::{Definition, Flow, SavedNames};
 use crate::id::FlowName;
@@ -42,6 +43,7 @@ pub(super) struct Reading<'a> {
 /// A flow that was read and is not laid out yet.
 struct Draft {
     ordered: bool,
+    priority: Priority,
     paused: bool,
     newest_first: bool,
     expires_after: Option<Duration>,
@@ -84,6 +86,7 @@ pub(super) fn read_all(
                 name: FlowName::new(name.text),
                 steps,
                 ordered: draft.ordered,
+                priority: draft.priority,
                 paused: draft.paused,
                 newest_first: draft.newest_first,
                 expires_after: draft.expires_after,
@@ -103,6 +106,7 @@ pub(super) fn read_all(
 
 fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<Draft> {
     let ordered = section.optional("ordered", Value::boolean).unwrap_or(true);
+    let priority = section.optional("priority", priority).unwrap_or_default();
     let paused = section.optional("paused", Value::boolean).unwrap_or_default();
     let newest_first = section.optional("newest_first", Value::boolean).unwrap_or_default();
     let expires_after = section.optional("expires_after", expires_after);
@@ -113,7 +117,11 @@ fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<Draft> {
         }
         Some(block)
     });
-    Some(Draft { ordered, paused, newest_first, expires_after, block: block?, json: Json::Null })
+    Some(Draft { ordered, priority, paused, newest_first, expires_after, block: block?, json: Json::Null })
+}
+
+fn priority(value: Value<'_>) -> Option<Priority> {
+    value.word("priority", &Priority::ALL.map(|priority| (priority.name(), priority)))
 }
 
 /// Reads how long after its moment a run is of use.

@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use super::breaker::Health;
 use super::limits::{Held, Limits, Permit};
 use super::network::{NetworkFailure, root_cause};
+use super::priority::Priority;
 use super::record::{RequestRecord, ResponseRecord, TryRecord, millis};
 use super::signature::SigningKeys;
 use super::verdict::Verdict;
@@ -107,12 +108,18 @@ impl Client {
     }
 
     /// Waits until the limits allow the request to be sent. One that somebody asked for tries a receiver that is left alone.
-    pub async fn permit(&self, request: &RenderedRequest, way: Option<&Way>, is_asked: bool) -> Result<Permit, Held> {
+    pub async fn permit(
+        &self,
+        request: &RenderedRequest,
+        way: Option<&Way>,
+        priority: Priority,
+        is_asked: bool,
+    ) -> Result<Permit, Held> {
         let turn = match way {
-            Some(way) => way.turn().await,
+            Some(way) => way.turn(priority).await,
             None => None,
         };
-        self.limits.permit(request.url.origin(), turn, is_asked).await
+        self.limits.permit(request.url.origin(), turn, priority, is_asked).await
     }
 
     /// Makes the try, for which there is a permit. Its time runs from now on.

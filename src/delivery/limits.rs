@@ -4,16 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 use url::Origin;
 
 use super::breaker::{Breaker, Change, Health, Leave};
+use super::gate::{Gate, Place};
+use super::priority::Priority;
 
 /// The limits of all receivers.
 #[derive(Debug)]
 pub struct Limits {
-    total: Arc<Semaphore>,
+    total: Gate,
     per_receiver: usize,
     /// One for each scheme, host and port. Call data chooses at most among listed ones, so there are as many as the flows
     /// name.
@@ -23,7 +24,7 @@ pub struct Limits {
 /// Where requests go.
 #[derive(Debug)]
 struct Receiver {
-    places: Arc<Semaphore>,
+    places: Gate,
     breaker: Mutex<Breaker>,
 }
 
@@ -32,10 +33,10 @@ struct Receiver {
 pub struct Permit {
     origin: Origin,
     receiver: Arc<Receiver>,
-    _place: OwnedSemaphorePermit,
-    _total: OwnedSemaphorePermit,
+    _place: Place,
+    _total: Place,
     /// Its place on a way that is narrower.
-    _turn: Option<OwnedSemaphorePermit>,
+    _turn: Option<Place>,
 }
 
 /// Nothing is sent to the receiver now.
@@ -59,7 +60,7 @@ impl Default for Limits {
 impl Limits {
     /// At most `total` requests, and at most `per_receiver` to one scheme, host and port.
     pub fn new(total: usize, per_receiver: usize) -> Self {
-        Self { total: Arc::new(Semaphore::new(total)), per_receiver, receivers: DashMap::new() }
+        Self { total: Gate::new(total), per_receiver, receivers: DashMap::new() }
     }
 
     /// Waits for the right to send to the receiver: first for its own, so that those who wait for a slow one hold nothing
@@ -67,12 +68,13 @@ impl Limits {
     pub(super) async fn permit(
         &self,
         origin: Origin,
-        turn: Option<OwnedSemaphorePermit>,
+        turn: Option<Place>,
+        priority: Priority,
         is_asked: bool,
     ) -> Result<Permit, Held> {
         let receiver = self.receiver(&origin);
-        let place = acquire(receiver.places.clone()).await;
-        let total = acquire(self.total.clone()).await;
+        let place = receiver.places.enter(priority).await;
+        let total = self.total.enter(priority).await;
         match receiver.breaker().ask(is_asked, Instant::now()) {
             Leave::Granted => {}
             Leave::Held(pause) => return Err(Held { receiver: origin.ascii_serialization(), pause }),
@@ -91,10 +93,7 @@ impl Limits {
     }
 
     fn receiver(&self, origin: &Origin) -> Arc<Receiver> {
-        let new = || {
-            let places = Arc::new(Semaphore::new(self.per_receiver));
-            Arc::new(Receiver { places, breaker: Mutex::default() })
-        };
+        let new = || Arc::new(Receiver { places: Gate::new(self.per_receiver), breaker: Mutex::default() });
         self.receivers.entry(origin.clone()).or_insert_with(new).clone()
     }
 }
@@ -124,8 +123,4 @@ impl Permit {
         }
         matches!(change, Some(Change::Opened(_)))
     }
-}
-
-async fn acquire(semaphore: Arc<Semaphore>) -> OwnedSemaphorePermit {
-    semaphore.acquire_owned().await.expect("the semaphore is never closed")
 }

@@ -5,7 +5,8 @@
 //! - [`verdict`], [`network`]: what came of it.
 //! - [`retry`]: when it is repeated.
 //! - [`record`]: what the delivery log keeps of it.
-//! - [`limits`]: how many requests may be under way; [`breaker`]: when a receiver is left alone.
+//! - [`limits`]: how many requests may be under way; [`gate`], [`priority`]: who goes first; [`breaker`]: when a receiver is
+//!   left alone.
 //! - [`signature`]: how the receiver knows that it is ours.
 //! - [`destination`]: brokers, databases and mail servers.
 
@@ -13,8 +14,10 @@ pub mod breaker;
 pub mod client;
 pub mod credentials;
 pub mod destination;
+pub mod gate;
 pub mod limits;
 pub mod network;
+pub mod priority;
 pub mod record;
 pub mod retry;
 pub mod signature;
@@ -24,6 +27,7 @@ pub mod way;
 pub use client::Client;
 pub use destination::Destination;
 pub use limits::Limits;
+pub use priority::Priority;
 pub use record::TryRecord;
 pub use retry::RetrySchedule;
 pub use verdict::Verdict;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, ClientBuilder, Identity, Proxy, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use url::{Origin, Url};
 
 use super::credentials::Credentials;
+use super::gate::{Gate, Place};
+use super::priority::Priority;
 
 /// How long a connection may take to come about: a host that is there answers within a second or two, also from far.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,7 +25,7 @@ pub struct Ways(Arc<BTreeMap<String, Way>>);
 pub struct Way {
     pub(super) http: reqwest::Client,
     pub(super) credentials: Credentials,
-    places: Option<Arc<Semaphore>>,
+    places: Option<Gate>,
     pace: Option<Pace>,
 }
 
@@ -51,6 +52,8 @@ pub struct WaySettings {
 #[derive(Debug)]
 struct Pace {
     distance: Duration,
+    /// Who comes next is chosen when the one before has begun, so that what is urgent waits for one distance and no more.
+    turnstile: Gate,
     next: Mutex<Option<Instant>>,
 }
 
@@ -87,18 +90,19 @@ impl Way {
         Ok(Self {
             credentials: credentials(http.clone()),
             http,
-            places: settings.concurrency.map(|places| Arc::new(Semaphore::new(places))),
-            pace: settings.rate.map(|rate| Pace { distance: distance(rate), next: Mutex::default() }),
+            places: settings.concurrency.map(Gate::new),
+            pace: settings.rate.map(|rate| Pace::new(distance(rate))),
         })
     }
 
     /// Waits until there is a place, and then until it is time for the next request.
-    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn turn(&self, priority: Priority) -> Option<Place> {
         let place = match &self.places {
-            Some(places) => Some(places.clone().acquire_owned().await.expect("the semaphore is never closed")),
+            Some(places) => Some(places.enter(priority).await),
             None => None,
         };
         if let Some(pace) = &self.pace {
+            let _turnstile = pace.turnstile.enter(priority).await;
             sleep_until(pace.take(Instant::now())).await;
         }
         place
@@ -106,6 +110,10 @@ impl Way {
 }
 
 impl Pace {
+    fn new(distance: Duration) -> Self {
+        Self { distance, turnstile: Gate::new(1), next: Mutex::default() }
+    }
+
     /// Takes the next free instant.
     fn take(&self, now: Instant) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +149,7 @@ mod tests {
 
     #[test]
     fn requests_begin_at_equal_distances_and_what_was_not_used_is_not_made_up_for() {
-        let pace = Pace { distance: Duration::from_millis(100), next: Mutex::default() };
+        let pace = Pace::new(Duration::from_millis(100));
         let now = Instant::now();
         let after = |millis| now + Duration::from_millis(millis);
         assert_eq!([pace.take(now), pace.take(now), pace.take(after(50))], [now, after(100), after(200)]);

@@ -10,9 +10,10 @@
 //! Two tasks. A FreeSWITCH that is away, at the start or later, is waited for; the state says why.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -163,9 +164,17 @@ pub struct Tally {
     pub found_gone: AtomicU64,
     /// Attempts that surveys found, whose beginning was not heard.
     pub found_new: AtomicU64,
+    /// When the latest survey was done, in milliseconds of our clock since 1970; 0: none was yet.
+    pub surveyed_at_ms: AtomicI64,
 }
 
 impl Tally {
+    /// When the latest survey was done.
+    pub fn surveyed_at(&self) -> Option<Timestamp> {
+        let millis = Some(self.surveyed_at_ms.load(Ordering::Relaxed)).filter(|millis| *millis > 0);
+        millis.and_then(|millis| Timestamp::from_millisecond(millis).ok())
+    }
+
     pub(super) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
     }

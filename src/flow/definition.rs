@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::expression::Expression;
+use crate::delivery::Priority;
 use crate::id::{DefinitionHash, FlowName};
 
 /// A named list of steps, made once, started by any hook.
@@ -19,6 +20,8 @@ pub struct Flow {
     pub steps: Vec<Step>,
     /// Whether runs of this flow for one attempt are done one after the other.
     pub ordered: bool,
+    /// Which of its runs and those of other flows goes first, where both wait for the same.
+    pub priority: Priority,
     /// Whether its runs stay in the outbox for now.
     pub paused: bool,
     /// Whether the newest of its runs that are due goes first, rather than the oldest.

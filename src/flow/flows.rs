@@ -7,6 +7,7 @@ use dashmap::DashMap;
 
 use super::definition::{Definition, Flow};
 use crate::config::StoredFlows;
+use crate::delivery::Priority;
 use crate::id::{DefinitionHash, FlowName};
 use crate::outbox::BeganWith;
 
@@ -68,6 +69,11 @@ impl Flows {
     /// The flow that is told of failures.
     pub fn on_failure(&self) -> Option<&Arc<Flow>> {
         self.on_failure.as_ref()
+    }
+
+    /// The priority of the flow's runs, also of those that began before it was changed.
+    pub fn priority(&self, name: &FlowName) -> Priority {
+        self.configured.get(name).map_or_else(Priority::default, |flow| flow.priority)
     }
 
     /// The flow by which the run goes on.

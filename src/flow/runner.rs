@@ -84,6 +84,7 @@ impl Runner {
                 run: walk.id(),
                 context: walk.context(),
                 resumed_at: walk.resumed_at(),
+                priority: self.flows.borrow().priority(&flow.name),
                 is_asked: walk.is_asked(),
                 client: &self.client,
                 nodes: &self.nodes,

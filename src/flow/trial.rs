@@ -8,7 +8,7 @@ use super::action::Action;
 use super::definition::{Flow, Step, StepKind};
 use super::step::{Done, Intent, Outcome, StepEnd, Surroundings};
 use super::walk::{After, Walk};
-use crate::delivery::Client;
+use crate::delivery::{Client, Priority};
 use crate::esl::Nodes;
 use crate::outbox::{Cancellations, Progress};
 
@@ -113,6 +113,8 @@ impl Trial<'_> {
             run: walk.id(),
             context: walk.context(),
             resumed_at: walk.resumed_at(),
+            // Somebody waits for what it comes to.
+            priority: Priority::High,
             is_asked: walk.is_asked(),
             client: self.client,
             nodes: self.nodes,

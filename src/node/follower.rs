@@ -268,7 +268,7 @@ impl Follower {
         tap.snapshot(&post.name, &snapshot);
         let lifecycle = lifecycle.on(&post.name);
         let differences = lifecycle.reconcile(&snapshot, &open, &mut effects);
-        post.note_differences(differences);
+        post.note_survey(differences);
         post.clock.set(lifecycle.now(), Instant::now());
         info!(
             node = %post.name,

@@ -114,9 +114,11 @@ impl Post {
         self.heard_at = self.clock.read(now);
     }
 
-    /// A survey has found attempts that were not as they were known.
-    pub fn note_differences(&self, Differences { gone, new }: Differences) {
+    /// A survey is done, and has found attempts that were not as they were known.
+    pub fn note_survey(&self, Differences { gone, new }: Differences) {
         let count = |number: usize| number.try_into().unwrap_or(u64::MAX);
+        let now = Timestamp::now().as_millisecond();
+        self.link.tally.surveyed_at_ms.store(now, Ordering::Relaxed);
         self.link.tally.found_gone.fetch_add(count(gone), Ordering::Relaxed);
         self.link.tally.found_new.fetch_add(count(new), Ordering::Relaxed);
     }

@@ -2,11 +2,12 @@
 //!
 //! A flow has seats of its own so that a receiver that is dead or slow fills those of its own flows and no others. What
 //! finds no seat stays on disk, and is taken as seats become free: in the order of its due time, or the latest first where
-//! the flow says so.
+//! the flow says so. Where there is less room than there are seats, the flows of the higher priority come first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::delivery::Priority;
 use crate::id::FlowName;
 
 /// What the configuration says of whose turn it is.
@@ -16,6 +17,8 @@ pub struct Turns {
     pub paused: BTreeSet<FlowName>,
     /// The flows of which the newest run goes first, so that a backlog does not hold up what happens now.
     pub newest_first: BTreeSet<FlowName>,
+    /// Which flow goes before which.
+    pub priorities: BTreeMap<FlowName, Priority>,
 }
 
 /// The seats of all flows. Cloned for each transaction, so that one that is rolled back leaves no trace.
@@ -68,7 +71,7 @@ impl Desk {
         true
     }
 
-    /// Takes one of the seats that [`Desk::claimable`] has told of.
+    /// Takes one of the flow's seats that are [`Desk::free`].
     pub(super) fn sit_from_disk(&mut self, flow: &FlowName) {
         self.flows.entry(flow.clone()).or_default().taken += 1;
         self.room -= 1;
@@ -91,18 +94,21 @@ impl Desk {
         self.flows.entry(flow.clone()).or_default().next_due_ms = next_due_ms;
     }
 
-    /// The flows of which runs can be taken from disk now, each with how many.
-    pub(super) fn claimable(&self, now_ms: i64, page: u32) -> Vec<(FlowName, u32)> {
-        let mut room = self.room;
-        let mut claims = Vec::new();
-        for (flow, seats) in self.flows.iter().filter(|(flow, _)| !self.turns.paused.contains(*flow)) {
-            let count = (self.seats_per_flow.saturating_sub(seats.taken)).min(page).min(room);
-            if count > 0 && seats.next_due_ms.is_some_and(|due| due <= now_ms) {
-                room -= count;
-                claims.push((flow.clone(), count));
-            }
-        }
-        claims
+    /// The flows of which runs can be taken from disk now, those of the higher priority first.
+    pub(super) fn claimable(&self, now_ms: i64) -> Vec<FlowName> {
+        let is_due = |seats: &Seats| seats.next_due_ms.is_some_and(|due| due <= now_ms);
+        let may_go = |(flow, seats): &(&FlowName, &Seats)| {
+            is_due(seats) && self.free(flow) > 0 && !self.turns.paused.contains(*flow)
+        };
+        let mut flows: Vec<_> = self.flows.iter().filter(may_go).map(|(flow, _)| flow.clone()).collect();
+        flows.sort_by_key(|flow| self.turns.priorities.get(flow).copied().unwrap_or_default());
+        flows
+    }
+
+    /// How many runs of the flow can be taken.
+    pub(super) fn free(&self, flow: &FlowName) -> u32 {
+        let taken = self.flows.get(flow).map_or(0, |seats| seats.taken);
+        self.seats_per_flow.saturating_sub(taken).min(self.room)
     }
 
     /// When a flow with free seats has a run on disk that is due, at the earliest.

@@ -116,7 +116,7 @@ impl Writer {
             let room = if self.ends.runs.is_closed() { 0 } else { self.ends.runs.capacity() };
             self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
             self.desk.set_turns(self.ends.turns.borrow().clone());
-            if !idle || !self.desk.claimable(now_ms(), 1).is_empty() {
+            if !idle || !self.desk.claimable(now_ms()).is_empty() {
                 self.persist(&mut batch)?;
             }
             if self.checkpointer.has_ended() {

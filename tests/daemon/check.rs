@@ -60,6 +60,20 @@ async fn it_says_why_there_is_no_connection_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_tells_which_destination_can_not_be_reached() {
+    let place = Place::new().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    for scheme in ["smtp", "postgres", "nats", "amqp"] {
+        place.write(&format!("{}[destinations.there]\nurl = '{scheme}://127.0.0.1:{port}'\n", tells("x")));
+        let (said, code) = check(&place).await;
+        assert_eq!(code, Some(1), "{said}");
+        let line = said.lines().find(|line| line.starts_with("there (")).unwrap_or_else(|| panic!("{said}"));
+        assert!(line.to_lowercase().contains("refused"), "{line}");
+        assert!(said.contains("support@default"), "the rest is told too: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_in_a_file_that_everybody_may_read_is_told() {
     let place = Place::new().await;
     place.write(&tells("x"));

@@ -7,8 +7,10 @@ use tempfile::TempDir;
 
 use crate::caller;
 use crate::outage::{RETRY, Victim, endured, webhook_id};
-use crate::smtp::{Mail, MailServer};
+use crate::reach::reaches;
+use crate::smtp::{Encryption, Mail, MailServer};
 use crate::stage::Stage;
+use crate::tls::Card;
 
 impl Victim for MailServer {
     fn freeze(&mut self) {
@@ -88,4 +90,35 @@ async fn a_server_that_refuses_for_good_fails_the_run_and_one_that_is_busy_is_as
         assert!(story.run.error.as_ref().expect("why").contains(reason), "{:?}", story.run.error);
     }
     assert!(server.mails().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_over_tls_is_trusted_where_its_certificate_is() {
+    let directory = TempDir::new().expect("a directory");
+    let card = Card::make(directory.path());
+    for (scheme, encryption) in
+        [("smtps", Encryption::Implicit(card.acceptor())), ("smtp", Encryption::StartTls(card.acceptor()))]
+    {
+        let server = MailServer::start_with(encryption).await;
+        let (port, mut sent) = (server.address.port(), 0);
+        for (more, is_trusted) in
+            [("tls = true\nca = 'server.pem'", true), ("tls = true", false), ("tls = false", false)]
+        {
+            // What begins encrypted is not understood in clear, so nobody waits for that.
+            let text = format!(
+                "[destinations.mail]\nurl = '{scheme}://localhost:{port}'\n{more}\n[flows.f]\nsteps = [{{ email = \
+                 {{ destination = 'mail', from = 'queues@pbx.test', to = ['boss@office.test'], subject = 'x', body = 'y', \
+                 retry = ['100ms'], timeout = '3s' }} }}]"
+            );
+            let place = TempDir::new().expect("a directory");
+            std::fs::copy(&card.certificate, place.path().join("server.pem")).expect("is copied");
+            assert_eq!(reaches(place.path(), &text).await.is_ok(), is_trusted, "{scheme}, {more}");
+            let stage = Stage::start(&place, &text);
+            let run = stage.fire("f", 0, 0).await;
+            let story = stage.over(run).await;
+            assert_eq!(story.run.state == RunState::Delivered, is_trusted, "{scheme}, {more}: {:?}", story.run.error);
+            sent += usize::from(is_trusted);
+            assert_eq!(server.mails().len(), sent, "{scheme}, {more}");
+        }
+    }
 }

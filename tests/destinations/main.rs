@@ -10,6 +10,7 @@ mod nats;
 mod outage;
 mod postgres;
 mod rabbitmq;
+mod reach;
 mod server;
 mod smtp;
 #[expect(dead_code, reason = "it can do more than is needed here")]

@@ -6,12 +6,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Message, consumer, stream};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::StreamExt;
 use hookswitch::outbox::RunState;
+use nkeys::KeyPair;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::caller;
 use crate::outage::{RETRY, Victim, endured, webhook_id};
+use crate::reach::reaches;
 use crate::server::{Server, free_port, ready};
 use crate::stage::Stage;
 use crate::tls::Card;
@@ -151,9 +156,106 @@ async fn nats_over_tls_is_trusted_where_its_certificate_is() {
             "[destinations.events]\nurl = 'nats://localhost:{port}'\ntls = true\n{ca}\n[flows.f]\n\
              steps = [{{ publish = {{ destination = 'events', subject = 'calls.x', retry = ['100ms'] }} }}]"
         );
+        let said = reaches(place.path(), &text).await;
+        assert_eq!(said.as_ref().is_ok_and(|said| said.contains("JetStream")), is_trusted, "{said:?}");
         let stage = Stage::start(&place, &text);
         let run = stage.fire("f", 0, 0).await;
         let story = stage.over(run).await;
         assert_eq!(story.run.state == RunState::Delivered, is_trusted, "{:?}", story.run.error);
     }
+}
+
+/// A token as a NATS server checks it: claims about `subject`, signed by `issuer`.
+fn token(issuer: &KeyPair, subject: &KeyPair, claims: &serde_json::Value) -> String {
+    let claims = json!({
+        "iat": 1_700_000_000, "iss": issuer.public_key(), "sub": subject.public_key(), "jti": "1", "name": "calls", "nats": claims,
+    });
+    let part = |json: &serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+    let signed = format!("{}.{}", part(&json!({ "typ": "JWT", "alg": "ed25519-nkey" })), part(&claims));
+    let signature = issuer.sign(signed.as_bytes()).expect("signs");
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// The claims of an account that may do everything.
+fn account() -> serde_json::Value {
+    let limits = [
+        "subs",
+        "data",
+        "payload",
+        "imports",
+        "exports",
+        "conn",
+        "leaf",
+        "mem_storage",
+        "disk_storage",
+        "streams",
+        "consumer",
+    ];
+    let mut limits: serde_json::Map<_, _> = limits.map(|limit| (limit.to_owned(), json!(-1))).into_iter().collect();
+    limits.insert("wildcards".into(), json!(true));
+    json!({ "type": "account", "version": 2, "limits": limits })
+}
+
+/// What a `.creds` file holds.
+fn credentials(account: &KeyPair, user: &KeyPair) -> String {
+    let claims = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+    format!(
+        "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+        token(account, user, &claims),
+        user.seed().expect("a seed")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nats-server, which tests/run installs"]
+async fn nats_lets_in_whoever_has_credentials_and_nobody_else() {
+    let (directory, port) = (TempDir::new().expect("a directory"), free_port());
+    let (operator, system, calls) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account());
+    let settings = format!(
+        "operator: {}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {}, {}: {} }}\n\
+         listen: 127.0.0.1:{port}\njetstream: {{ store_dir: {:?} }}\n",
+        token(&operator, &operator, &json!({ "type": "operator", "version": 2 })),
+        system.public_key(),
+        system.public_key(),
+        token(&operator, &system, &json!({ "type": "account", "version": 2 })),
+        calls.public_key(),
+        token(&operator, &calls, &account()),
+        directory.path()
+    );
+    let file = directory.path().join("nats.conf");
+    fs::write(&file, settings).expect("is written");
+    let mut command = Command::new("nats-server");
+    command.arg("-c").arg(&file);
+    let _server = Server::start(command, directory.path());
+    let known = credentials(&calls, &KeyPair::new_user());
+    let stream = ready(|| async {
+        let options = async_nats::ConnectOptions::with_credentials(&known).ok()?;
+        let client = options.connect(format!("nats://127.0.0.1:{port}")).await.ok()?;
+        let config = stream::Config { name: "CALLS".into(), subjects: vec!["calls.>".into()], ..Default::default() };
+        jetstream::new(client).get_or_create_stream(config).await.ok()
+    })
+    .await;
+    let unknown = credentials(&KeyPair::new_account(), &KeyPair::new_user());
+    for (creds, is_let_in) in [(Some(&known), true), (Some(&unknown), false), (None, false)] {
+        let place = TempDir::new().expect("a directory");
+        let key = match creds {
+            Some(creds) => {
+                fs::write(place.path().join("calls.creds"), creds).expect("is written");
+                "credentials = { file = 'calls.creds' }"
+            }
+            None => "",
+        };
+        let text = format!(
+            "[destinations.events]\nurl = 'nats://127.0.0.1:{port}'\n{key}\n[flows.f]\n\
+             steps = [{{ publish = {{ destination = 'events', subject = 'calls.x', retry = ['100ms'] }} }}]"
+        );
+        let said = reaches(place.path(), &text).await;
+        assert_eq!(said.is_ok(), is_let_in, "{said:?}");
+        let stage = Stage::start(&place, &text);
+        let run = stage.fire("f", 0, 0).await;
+        let story = stage.over(run).await;
+        assert_eq!(story.run.state == RunState::Delivered, is_let_in, "{:?}", story.run.error);
+    }
+    assert_eq!(stream.get_info().await.expect("is there").state.messages, 1);
 }

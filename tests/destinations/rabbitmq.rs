@@ -12,13 +12,17 @@ use tempfile::TempDir;
 
 use crate::caller;
 use crate::outage::{RETRY, Victim, endured, webhook_id};
+use crate::reach::reaches;
 use crate::server::{Server, free_port, ready};
 use crate::stage::Stage;
+use crate::tls::Card;
 
 struct Rabbitmq {
     server: Server,
     _names: Server,
     port: u16,
+    tls_port: u16,
+    card: Card,
     _directory: TempDir,
 }
 
@@ -28,12 +32,20 @@ const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 impl Rabbitmq {
     async fn start() -> Self {
         let (directory, port, names) = (TempDir::new().expect("a directory"), free_port(), free_port());
+        let (tls_port, card) = (free_port(), Card::make(directory.path()));
+        let settings = format!(
+            "listeners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+             ssl_options.verify = verify_none\n",
+            card.certificate.display(),
+            card.key.display()
+        );
+        std::fs::write(directory.path().join("rabbitmq.conf"), settings).expect("is written");
         // Erlang's server of names, which the broker would leave behind if it started one.
         let mut epmd = Command::new("epmd");
         epmd.args(["-address", "127.0.0.1", "-port", &names.to_string()]);
         let epmd = Server::start(epmd, directory.path());
         let server = Server::start(Self::command(directory.path(), port, names), directory.path());
-        let broker = Self { server, _names: epmd, port, _directory: directory };
+        let broker = Self { server, _names: epmd, port, tls_port, card, _directory: directory };
         broker.channel().await;
         broker
     }
@@ -145,4 +157,27 @@ async fn rabbitmq_has_every_message_though_it_was_frozen_and_killed() {
     let runs = endured(&stage, &mut broker).await;
     let found: BTreeSet<String> = broker.messages().await.into_iter().map(|(id, _)| id).collect();
     assert_eq!(found, runs.into_iter().map(webhook_id).collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs rabbitmq-server, which tests/run installs"]
+async fn rabbitmq_over_tls_is_trusted_where_its_certificate_is() {
+    let broker = Rabbitmq::start().await;
+    let port = broker.tls_port;
+    let cases = [("guest", "ca = 'server.pem'", true), ("guest", "", false), ("wrong", "ca = 'server.pem'", false)];
+    for (password, ca, is_let_in) in cases {
+        let place = TempDir::new().expect("a directory");
+        std::fs::copy(&broker.card.certificate, place.path().join("server.pem")).expect("is copied");
+        let text = format!(
+            "[destinations.events]\nurl = 'amqp://guest@localhost:{port}'\npassword = '{password}'\ntls = true\n{ca}\n\
+             [flows.f]\nsteps = [{{ publish = {{ destination = 'events', routing_key = 'calls', retry = ['100ms'] }} }}]"
+        );
+        let said = reaches(place.path(), &text).await;
+        assert_eq!(said.is_ok(), is_let_in, "{password} {ca}: {said:?}");
+        let stage = Stage::start(&place, &text);
+        let run = stage.fire("f", 0, 0).await;
+        let story = stage.over(run).await;
+        assert_eq!(story.run.state == RunState::Delivered, is_let_in, "{password} {ca}: {:?}", story.run.error);
+    }
+    assert_eq!(broker.messages().await.len(), 1);
 }

@@ -2,8 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
 
 /// A certificate for `localhost`, and its key, as files.
 pub(crate) struct Card {
@@ -12,6 +17,16 @@ pub(crate) struct Card {
 }
 
 impl Card {
+    /// What a server needs to speak TLS with it.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let certificates = CertificateDer::pem_file_iter(&self.certificate).expect("a certificate");
+        let certificates = certificates.map(|certificate| certificate.expect("PEM")).collect();
+        let key = PrivateKeyDer::from_pem_file(&self.key).expect("a key");
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
+        TlsAcceptor::from(Arc::new(config.expect("they fit")))
+    }
+
     pub(crate) fn make(directory: &Path) -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");

@@ -7,6 +7,7 @@ mod definitions;
 mod endurance;
 mod failure;
 mod fire;
+mod priority;
 #[expect(dead_code, reason = "it can answer worse than is needed here")]
 #[path = "../outbox/receiver.rs"]
 mod receiver;

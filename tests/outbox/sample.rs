@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch::delivery::RetrySchedule;
 use hookswitch::delivery::signature::SigningKeys;
 use hookswitch::delivery::way::Ways;
+use hookswitch::delivery::{Priority, RetrySchedule};
 use hookswitch::flow::action::{HttpBody, HttpStep, LogStep};
 use hookswitch::flow::layout::lay_out;
 use hookswitch::flow::template::{TextTemplate, UrlTemplate};
@@ -91,8 +91,16 @@ pub(crate) fn log(message: &str) -> Action {
 pub(crate) fn flow(name: &str, steps: Vec<Action>) -> Arc<Flow> {
     let block = steps.into_iter().map(Into::into).collect();
     let steps = lay_out(&block, &BTreeMap::new()).expect("a short list");
-    let (name, ordered) = (name.into(), true);
-    Arc::new(Flow { name, steps, ordered, paused: false, newest_first: false, expires_after: None, definition: None })
+    Arc::new(Flow {
+        name: name.into(),
+        steps,
+        ordered: true,
+        priority: Priority::default(),
+        paused: false,
+        newest_first: false,
+        expires_after: None,
+        definition: None,
+    })
 }
 
 /// A flow of one request.

@@ -10,7 +10,8 @@ use crate::stage::Stage;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium, chromedriver and axe-core, which tests/run installs"]
 async fn every_page_can_be_used_by_everybody() {
-    let stage = Stage::start("").await;
+    let hooks = "[agents.'*']\nhooks = [{ name = 'presence', event = 'agent_status', flow = 'tell' }]";
+    let stage = Stage::start(&format!("\n{hooks}\n")).await;
     stage.answer(500);
     let attempt = stage.join("k1", None).await;
     let browser = Browser::start().await;
@@ -21,6 +22,12 @@ async fn every_page_can_be_used_by_everybody() {
     // Enough of the simulated day that there is something to see.
     browser.go(&stage.url("/queues/sales%40default")).await;
     browser.reads("leaving").await;
+    browser.go(&stage.url("/agents")).await;
+    browser.reads("presence").await;
+    // Somebody has changed something.
+    browser.go(&stage.url("/queues/chat/hooks")).await;
+    browser.press("Pause came").await;
+    browser.press("Resume came").await;
     let list = |path: &str| stage.client.get(stage.url(path)).send();
     let json: Value = list("/api/deliveries?queue=chat").await.expect("answers").json().await.expect("JSON");
     let run = json[0]["id"].as_str().expect("a run").to_owned();

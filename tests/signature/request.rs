@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hookswitch::delivery::client::Attempted;
 use hookswitch::delivery::signature::SigningKeys;
-use hookswitch::delivery::{Client, Limits, Verdict};
+use hookswitch::delivery::{Client, Limits, Priority, Verdict};
 use hookswitch::flow::RenderedRequest;
 use hookswitch::moment::{EventName, Format, Payload};
 use jiff::{SignedDuration, Timestamp};
@@ -47,7 +47,8 @@ impl Request {
             keep_answer: false,
         };
         let client = Client::new(Limits::default()).expect("a client");
-        let permit = client.permit(&attempted.request, None, false).await.expect("nothing has failed yet");
+        let permit =
+            client.permit(&attempted.request, None, Priority::Normal, false).await.expect("nothing has failed yet");
         let verdict = client.send(permit, attempted).await.verdict;
         assert_eq!(verdict, Verdict::Delivered);
         Self::of(&server.received_requests().await.expect("kept")[0])

@@ -12,7 +12,7 @@ use super::endpoint::Endpoint;
 use crate::admin::app::App;
 use crate::admin::role::Role;
 use crate::id::NodeName;
-use crate::moment::value::Seconds;
+use crate::moment::value::{Seconds, Time};
 
 /// A node.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -31,6 +31,8 @@ struct Node {
     connections: u64,
     /// How long after it happened the latest event was taken in.
     lag_sec: Seconds,
+    /// When the latest survey was done: what it has was compared with what is known.
+    surveyed_at: Option<Time>,
     /// How many attempts live on it.
     attempts: usize,
 }
@@ -54,6 +56,7 @@ async fn list(State(app): State<App>) -> Json<Vec<Node>> {
             events_dropped: count(&link.tally.dropped),
             connections: count(&link.tally.connections),
             lag_sec: Seconds::from_micros(count(&link.tally.lag_micros).try_into().unwrap_or(i64::MAX)),
+            surveyed_at: link.tally.surveyed_at().map(Time),
             attempts: attempts.iter().filter(|attempt| attempt.node == name).count(),
             name,
         }

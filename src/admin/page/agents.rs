@@ -6,7 +6,9 @@ use axum::extract::State;
 use maud::{Markup, html};
 
 use super::day::AgentDay;
+use super::hooks;
 use super::layout::{self, Section};
+use super::queues::unread;
 use super::show;
 use super::visitor::Visitor;
 use crate::admin::app::App;
@@ -19,9 +21,12 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Mar
     let seen = day.agents.keys().map(|agent| agent.as_str());
     let names: BTreeSet<&str> = staff.agents.keys().map(String::as_str).chain(seen).collect();
     let none = AgentDay::default();
+    let hooks: Vec<_> = app.config().hooks_of_agents().cloned().collect();
+    let fates = hooks::fates(&app, &hooks).await?;
     let content = html! {
         h1 { "Agents" }
         div data-region="agents" {
+            (unread(&day))
             @if names.is_empty() { p.empty { "No FreeSWITCH that is connected has agents." } } @else {
                 div.scroll { table {
                     thead { tr {
@@ -41,6 +46,14 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Mar
                     } }
                 } }
             }
+        }
+        @if !hooks.is_empty() {
+            h2 { "Hooks" }
+            div.scroll data-region="hooks" { table.hooks {
+                thead { tr { (hooks::headings()) } }
+                tbody { @for (hook, fate) in hooks.iter().zip(&fates) { tr data-key=(hook.id) { (hooks::facts(hook, false, fate)) } } }
+            } }
+            p.note { "These hear of agents, whatever queue they are in. They are changed in the configuration's file, below " code { "[agents]" } "." }
         }
     };
     Ok(layout::page(&visitor, Section::Agents, "Agents", true, content))

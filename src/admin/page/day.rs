@@ -1,13 +1,15 @@
 //! What today adds up to: read from the log once, and from then on only what is new. It begins at midnight in the daemon's
-//! own zone.
+//! own zone. Where there is much to read, nobody waits for all of it: a page says that its figures are not whole yet.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
@@ -20,13 +22,18 @@ use crate::outbox::deliveries::{Deliveries, DeliveriesError};
 /// How many parts a day's drawing has, of ten minutes each.
 pub const PARTS: usize = 144;
 
-/// How many rows are read at once.
-const CHUNK: u32 = 10_000;
+/// How many rows are read at once: a few milliseconds' worth.
+const CHUNK: u32 = 2_000;
 
-/// The day so far. Who asks waits for whoever reads what is new.
+/// How long a page waits for what is new.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The day so far.
 #[derive(Debug, Default)]
 pub struct Day {
-    tally: Mutex<Arc<Tally>>,
+    tally: RwLock<Arc<Tally>>,
+    /// One reads at a time.
+    reader: Mutex<()>,
     /// When the latest moment happened, in milliseconds.
     latest_ms: AtomicI64,
 }
@@ -40,6 +47,8 @@ pub struct Tally {
     pub start: Place,
     /// When the latest moment happened.
     pub latest: Timestamp,
+    /// Whether all was read that there was.
+    pub is_whole: bool,
     read: Place,
     /// By queue.
     pub queues: BTreeMap<QueueName, QueueDay>,
@@ -94,13 +103,41 @@ pub struct AgentDay {
 }
 
 impl Day {
-    /// The day up to now.
+    /// The day up to now, or as far as it could be read at once; the rest is then read while nobody waits.
     pub async fn read(&self, app: &App) -> Result<Arc<Tally>, Problem> {
-        let mut day = self.tally.lock().await;
-        let (known, began) = (Arc::clone(&day), midnight());
-        *day = app.deliveries(move |log| read_on(known, began, &log)).await?;
-        self.latest_ms.store(day.latest.as_millisecond(), Ordering::Relaxed);
-        Ok(Arc::clone(&day))
+        let reader = app.clone();
+        let reading = tokio::spawn(async move { reader.pages.day.read_on(&reader).await });
+        if let Ok(Ok(read)) = timeout(PATIENCE, reading).await {
+            read?;
+        }
+        Ok(self.known())
+    }
+
+    /// What is known of the day.
+    fn known(&self) -> Arc<Tally> {
+        let (known, began) = (Arc::clone(&self.tally.read().unwrap_or_else(PoisonError::into_inner)), midnight());
+        if known.began == began { known } else { Arc::new(Tally { began, ..Tally::default() }) }
+    }
+
+    /// Reads what is new, a piece after the other, until nothing is or the daemon ends.
+    async fn read_on(&self, app: &App) -> Result<(), Problem> {
+        let _alone = self.reader.lock().await;
+        while !app.pages.end.is_cancelled() {
+            let known = self.known();
+            let tally = app.deliveries(move |log| read_piece(known, &log)).await?;
+            let is_whole = tally.is_whole;
+            self.latest_ms.store(tally.latest.as_millisecond(), Ordering::Relaxed);
+            *self.tally.write().unwrap_or_else(PoisonError::into_inner) = tally;
+            if is_whole {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is more to be read.
+    pub fn is_whole(&self) -> bool {
+        self.known().is_whole
     }
 
     /// What time it is where calls are.
@@ -115,28 +152,34 @@ fn midnight() -> Timestamp {
     now.start_of_day().map_or_else(|_| Timestamp::now(), |start| start.timestamp())
 }
 
-fn read_on(mut known: Arc<Tally>, began: Timestamp, log: &Deliveries) -> Result<Arc<Tally>, DeliveriesError> {
-    if known.began != began {
-        let start = log.place_at(began)?;
-        known = Arc::new(Tally { began, start, read: start, ..Tally::default() });
+/// The part of the day by the clock on the wall, also on a day that has an hour twice, or one less.
+fn part_of(at: &Zoned) -> usize {
+    usize::try_from(i32::from(at.hour()) * 6 + i32::from(at.minute()) / 10).unwrap_or_default()
+}
+
+fn read_piece(mut known: Arc<Tally>, log: &Deliveries) -> Result<Arc<Tally>, DeliveriesError> {
+    if known.read == Place::default() {
+        let start = log.place_at(known.began)?;
+        known = Arc::new(Tally { began: known.began, start, read: start, ..Tally::default() });
     }
-    loop {
-        let moments = log.moments_after(known.read.moment, CHUNK)?;
-        let runs = log.runs_after(known.read.run, CHUNK)?;
-        if moments.is_empty() && runs.is_empty() {
-            return Ok(known);
-        }
-        let tally = Arc::make_mut(&mut known);
-        for told in moments {
-            tally.read.moment = told.row;
-            tally.add(&told.payload);
-        }
-        for begun in runs {
-            tally.read.run = begun.row;
-            let count = tally.runs.get(&begun.hook).map_or(0, |(_, count)| *count);
-            tally.runs.insert(begun.hook.clone(), (begun, count + 1));
-        }
+    let moments = log.moments_after(known.read.moment, CHUNK)?;
+    let runs = log.runs_after(known.read.run, CHUNK)?;
+    let is_whole = moments.len().max(runs.len()) < CHUNK as usize;
+    if moments.is_empty() && runs.is_empty() && known.is_whole == is_whole {
+        return Ok(known);
     }
+    let tally = Arc::make_mut(&mut known);
+    tally.is_whole = is_whole;
+    for told in moments {
+        tally.read.moment = told.row;
+        tally.add(&told.payload);
+    }
+    for begun in runs {
+        tally.read.run = begun.row;
+        let count = tally.runs.get(&begun.hook).map_or(0, |(_, count)| *count);
+        tally.runs.insert(begun.hook.clone(), (begun, count + 1));
+    }
+    Ok(known)
 }
 
 impl Tally {
@@ -144,8 +187,8 @@ impl Tally {
         let at = payload.timestamp.0;
         self.latest = self.latest.max(at);
         if let Some(queue) = &payload.queue_name {
-            let part = usize::try_from(at.duration_since(self.began).as_secs() / 600).unwrap_or_default();
-            self.queues.entry(queue.clone()).or_default().add(payload, part.min(PARTS - 1));
+            let part = if at < self.began { 0 } else { part_of(&at.to_zoned(TimeZone::system())) };
+            self.queues.entry(queue.clone()).or_default().add(payload, part);
         }
         let Some(agent) = &payload.agent_name else { return };
         let day = self.agents.entry(agent.clone()).or_default();
@@ -195,5 +238,21 @@ impl QueueDay {
     /// How long those waited on average who were connected.
     pub fn average_wait_sec(&self) -> Option<f64> {
         (self.answered > 0).then(|| self.waited_sec / self.answered as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_day_is_what_the_clock_on_the_wall_shows() {
+        let part = |text: &str| part_of(&text.parse::<Zoned>().expect("a time"));
+        assert_eq!(part("2026-11-24T00:09:59[Europe/Berlin]"), 0);
+        assert_eq!(part("2026-11-24T23:59:59[Europe/Berlin]"), PARTS - 1);
+        // The days on which clocks are put back and forward.
+        assert_eq!(part("2026-10-25T23:59:59[Europe/Berlin]"), PARTS - 1);
+        assert_eq!(part("2026-10-25T02:30:00+02:00[Europe/Berlin]"), part("2026-10-25T02:30:00+01:00[Europe/Berlin]"));
+        assert_eq!(part("2026-03-29T12:00:00[Europe/Berlin]"), PARTS / 2);
     }
 }

@@ -10,6 +10,7 @@ use super::visitor::Visitor;
 use super::{address, show};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
+use crate::delivery::Priority;
 use crate::flow::Flow;
 use crate::id::FlowName;
 use crate::outbox::RunState;
@@ -37,7 +38,7 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Mar
                     @let of_flow = states.get(&flow.name);
                     @let sum = |is: fn(RunState) -> bool| of_flow.map_or(0, |states| states.iter().filter(|(state, _)| is(**state)).map(|(_, count)| count).sum());
                     tr {
-                        th scope="row" { a href=(address::flow(flow.name.as_str())) { (flow.name) } @if flow.paused { " " span.state.open { "paused" } } }
+                        th scope="row" { a href=(address::flow(flow.name.as_str())) { (flow.name) } (marks(flow)) }
                         td.n { (flow.steps.len()) }
                         td.n { (config.hooks().filter(|hook| hook.flow.name == flow.name).count()) }
                         td.n { (show::count(sum(|_| true))) }
@@ -65,7 +66,7 @@ pub(super) async fn show_one(
     let (states, failures) = read(&app).await?;
     let content = html! {
         (layout::trail(&[("/flows", "Flows")]))
-        h1 { (flow.name) @if flow.paused { " " span.state.open { "paused" } } }
+        h1 { (flow.name) (marks(flow)) }
         div data-region="flow" {
             h2 { "Runs today" }
             p.lead {
@@ -91,6 +92,15 @@ pub(super) async fn show_one(
         }
     };
     Ok(layout::page(&visitor, Section::Flows, &name, true, content))
+}
+
+/// What is unusual about it.
+fn marks(flow: &Flow) -> Markup {
+    html! {
+        @if flow.paused { " " span.state.open { "paused" } }
+        @if flow.priority != Priority::Normal { " " span.state.quiet { (flow.priority.name()) " priority" } }
+        @if flow.newest_first { " " span.state.quiet { "newest first" } }
+    }
 }
 
 fn steps(flow: &Flow, failures: &Failures) -> Markup {

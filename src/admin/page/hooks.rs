@@ -18,7 +18,7 @@ use crate::outbox::RunState;
 use crate::outbox::chronicle::Begun;
 
 /// What became of a hook.
-struct Fate {
+pub(super) struct Fate {
     last: Option<(Begun, Option<RunState>)>,
     today: u64,
     failures: u64,
@@ -42,10 +42,7 @@ pub(super) async fn show(
         }
         @if resolved.hooks.is_empty() { p.empty { "This queue has no hooks yet." } } @else {
             div.scroll data-region="hooks" { table.hooks {
-                thead { tr {
-                    th scope="col" { "Hook" } th scope="col" { "Event" } th scope="col" { "Condition" } th scope="col" { "Flow" }
-                    th scope="col" { "Enabled" } th scope="col" { "Last run today" } th.n scope="col" { "Failures" } th scope="col" { span.hidden { "What to do" } }
-                } }
+                thead { tr { (headings()) th scope="col" { span.hidden { "What to do" } } } }
                 tbody { @for (hook, fate) in resolved.hooks.iter().zip(&fates) { (row(&visitor, &name, hook, fate, revision.as_deref())) } }
             } }
         }
@@ -56,7 +53,16 @@ pub(super) async fn show(
     Ok(queue::page(&visitor, &name, "hooks", true, content))
 }
 
-async fn fates(app: &App, hooks: &[std::sync::Arc<Hook>]) -> Result<Vec<Fate>, Problem> {
+/// The headings of what [`facts`] tells.
+pub(super) fn headings() -> Markup {
+    html! {
+        th scope="col" { "Hook" } th scope="col" { "Event" } th scope="col" { "Condition" } th scope="col" { "Flow" }
+        th scope="col" { "Enabled" } th scope="col" { "Last run today" } th.n scope="col" { "Failures" }
+    }
+}
+
+/// What became of the hooks, in their order.
+pub(super) async fn fates(app: &App, hooks: &[std::sync::Arc<Hook>]) -> Result<Vec<Fate>, Problem> {
     let day = app.pages.day.read(app).await?;
     let last: Vec<RunId> = hooks.iter().filter_map(|hook| day.runs.get(&hook.id)).map(|(last, _)| last.id).collect();
     let (states, failures) = app.deliveries(move |log| Ok((log.states_of(&last)?, log.failures_by_hook()?))).await?;
@@ -72,29 +78,35 @@ async fn fates(app: &App, hooks: &[std::sync::Arc<Hook>]) -> Result<Vec<Fate>, P
 }
 
 fn row(visitor: &Visitor, queue: &QueueName, hook: &Hook, fate: &Fate, revision: Option<&str>) -> Markup {
-    let is_own = hook.pattern() == queue.as_str();
     html! {
         tr data-key=(hook.id) {
-            th scope="row" { (hook.name()) @if !is_own { " " span.note { "of " code { (hook.pattern()) } } } }
-            td { span.event.(hook.event.as_str()) title=(hook.event.meaning()) { (hook.event) } }
-            td { @match &hook.when { Some(when) => code { (when.source()) }, None => span.quiet { "always" } } }
-            td { a href=(address::flow(hook.flow.name.as_str())) { (hook.flow.name) } }
-            td { (enabled(hook)) }
-            td {
-                @match &fate.last {
-                    Some((last, state)) => {
-                        a href=(format!("/deliveries/{}", last.id)) { (show::time(last.at)) }
-                        @if let Some(state) = state { " " (show::state(*state)) }
-                        " " span.note { (show::count(fate.today)) " today" }
-                    }
-                    None => (show::none()),
-                }
-            }
-            td.n.late[fate.failures > 0] {
-                (show::count(fate.failures))
-                @if hook.condition_failures() > 0 { " " span.note title="how often the condition could not be evaluated" { (hook.condition_failures()) " of condition" } }
-            }
+            (facts(hook, hook.pattern() == queue.as_str(), fate))
             td.do { (actions(visitor, queue, hook, revision)) }
+        }
+    }
+}
+
+/// What a hook is, and what became of it. Whose it is is told unless that is plain.
+pub(super) fn facts(hook: &Hook, is_own: bool, fate: &Fate) -> Markup {
+    html! {
+        th scope="row" { (hook.name()) @if !is_own { " " span.note { "of " code { (hook.pattern()) } } } }
+        td { span.event.(hook.event.as_str()) title=(hook.event.meaning()) { (hook.event) } }
+        td { @match &hook.when { Some(when) => code { (when.source()) }, None => span.quiet { "always" } } }
+        td { a href=(address::flow(hook.flow.name.as_str())) { (hook.flow.name) } }
+        td { (enabled(hook)) }
+        td {
+            @match &fate.last {
+                Some((last, state)) => {
+                    a href=(format!("/deliveries/{}", last.id)) { (show::time(last.at)) }
+                    @if let Some(state) = state { " " (show::state(*state)) }
+                    " " span.note { (show::count(fate.today)) " today" }
+                }
+                None => (show::none()),
+            }
+        }
+        td.n.late[fate.failures > 0] {
+            (show::count(fate.failures))
+            @if hook.condition_failures() > 0 { " " span.note title="how often the condition could not be evaluated" { (hook.condition_failures()) " of condition" } }
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
                 thead { tr {
                     th scope="col" { "Node" } th scope="col" { "Link" } th.n scope="col" { "Lag" } th.n scope="col" { "Attempts" }
                     th.n scope="col" { "Events" } th.n scope="col" { "Dropped" } th.n scope="col" { "Connections" }
-                    th.n scope="col" { "Surveys found gone" } th.n scope="col" { "Surveys found new" }
+                    th.n scope="col" { "Last survey" } th.n scope="col" { "Found gone" } th.n scope="col" { "Found new" }
                 } }
                 tbody { @for (name, link) in app.nodes.list() {
                     @let trouble = link.state.borrow().trouble();
@@ -34,12 +34,38 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
                         td.n { (show::count(tally.events.load(Ordering::Relaxed))) }
                         td.n.late[dropped > 0] { (show::count(dropped)) }
                         td.n { (show::count(tally.connections.load(Ordering::Relaxed))) }
+                        td.n { (tally.surveyed_at().map_or_else(show::none, show::time)) }
                         td.n { (show::count(tally.found_gone.load(Ordering::Relaxed))) }
                         td.n { (show::count(tally.found_new.load(Ordering::Relaxed))) }
                     }
                 } }
             } }
         }
+        p.note {
+            "A survey asks FreeSWITCH what it has, after each connection and every few minutes. Attempts that had ended unheard it finds gone; those that had begun unheard it finds new."
+        }
+        h2 { "Receivers" }
+        div data-region="receivers" { (receivers(&app)) }
     };
     layout::page(&visitor, Section::Nodes, "Nodes", true, content)
+}
+
+/// To whom something was sent since the start, and who does not answer.
+fn receivers(app: &App) -> Markup {
+    let receivers = app.client.receivers();
+    html! {
+        @if receivers.is_empty() { p.empty { "Nothing was sent yet." } } @else {
+            div.scroll { table {
+                thead { tr { th scope="col" { "Receiver" } th scope="col" { "State" } } }
+                tbody { @for (receiver, left_alone) in &receivers {
+                    tr data-key=(receiver) {
+                        th scope="row" { (receiver) }
+                        td { @if *left_alone {
+                            span.state.bad { "left alone" } " " span.note { "It has not answered for a while. Its runs wait and lose no tries; one request tries now and then whether it is back." }
+                        } @else { span.state.good { "answers" } } }
+                    }
+                } }
+            } }
+        }
+    }
 }

@@ -57,6 +57,7 @@ pub(super) async fn overview(
                 (figure("Agents", queues::crew_of(crew), html! {}))
             }
             h2 { "Today" }
+            (queues::unread(&tally))
             dl.figures {
                 (figure("Joined", html! { (show::count(day.joined)) }, html! {}))
                 (figure("Answered", html! { (show::count(day.answered)) }, html! { span.note { (show::share(day.answered, day.joined)) } }))
@@ -64,8 +65,8 @@ pub(super) async fn overview(
                 (figure("Average wait", html! { (day.average_wait_sec().map_or_else(|| "–".into(), show::span)) }, html! {}))
                 (figure("Longest wait", html! { (show::span(day.longest_sec)) }, html! {}))
             }
-            (chart::results(tally.began, &day.parts))
-            (chart::waiting(tally.began, &day.parts))
+            (chart::results(&day.parts))
+            (chart::waiting(&day.parts))
             h2 { "Latest" }
             (live_page::moments(&visitor, &latest, false))
         }

@@ -39,6 +39,7 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Mar
         h1 { "Queues" }
         div data-region="queues" {
             (alarms(&app))
+            (unread(&day))
             @if queues.is_empty() {
                 p.empty { "No queue is configured by its name, and none has calls yet." }
             } @else {
@@ -119,7 +120,23 @@ pub(super) fn crew_of(crew: Option<Crew>) -> Markup {
     }
 }
 
+/// Word that the day's figures are not whole yet.
+pub(super) fn unread(day: &Tally) -> Markup {
+    html! { @if !day.is_whole {
+        p.note role="status" {
+            "Today's log is still being read, so today's figures are too small. "
+            @if day.latest > day.began { "They are those up to " (show::time(day.latest)) "." }
+        }
+    } }
+}
+
 /// What is not well with the daemon, for whoever looks.
 pub(super) fn alarms(app: &App) -> Markup {
-    html! { @for (part, reason) in troubles(app) { p.alarm role="alert" { strong { (part) } ": " (reason) } } }
+    let left_alone = app.client.receivers().into_iter().filter(|(_, left_alone)| *left_alone);
+    html! {
+        @for (part, reason) in troubles(app) { p.alarm role="alert" { strong { (part) } ": " (reason) } }
+        @for (receiver, _) in left_alone {
+            p.alarm role="alert" { strong { "receiver " (receiver) } ": it has not answered for a while and is left alone; its runs wait" }
+        }
+    }
 }

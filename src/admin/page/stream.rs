@@ -42,7 +42,7 @@ async fn tell(app: App, mut out: DuplexStream) -> std::io::Result<()> {
     loop {
         ticks.tick().await;
         let now = signs(&app);
-        quiet = if now == last { quiet + 1 } else { 0 };
+        quiet = if now == last && app.pages.day.is_whole() { quiet + 1 } else { 0 };
         if quiet == 0 {
             // What is read once here, none of those who are told now has to wait for. If it can't be, they will say so.
             let _ = app.pages.day.read(&app).await;

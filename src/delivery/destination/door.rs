@@ -1,18 +1,19 @@
 //! How many are let in at once.
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use crate::delivery::Priority;
+use crate::delivery::gate::{Gate, Place};
 
 /// The way into one destination. Who waits before it holds nothing that other destinations need.
 #[derive(Debug)]
 pub struct Door {
     name: String,
-    permits: Semaphore,
+    gate: Gate,
 }
 
 impl Door {
     /// A door that lets in so many at once.
     pub(super) fn new(name: &str, concurrency: usize) -> Self {
-        Self { name: name.to_owned(), permits: Semaphore::new(concurrency) }
+        Self { name: name.to_owned(), gate: Gate::new(concurrency) }
     }
 
     /// The destination's name.
@@ -21,7 +22,7 @@ impl Door {
     }
 
     /// Waits for the right to go in.
-    pub async fn permit(&self) -> SemaphorePermit<'_> {
-        self.permits.acquire().await.expect("the semaphore is never closed")
+    pub async fn enter(&self, priority: Priority) -> Place {
+        self.gate.enter(priority).await
     }
 }

@@ -20,6 +20,7 @@ pub mod smtp;
 pub mod trust;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use door::Door;
 pub use nats::Nats;
@@ -29,6 +30,9 @@ pub use refusal::Refusal;
 pub use site::Site;
 pub use smtp::Smtp;
 pub use trust::Trust;
+
+/// How long somebody waits who asks whether one lets us in.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A configured destination.
 #[derive(Clone, Debug)]
@@ -52,5 +56,19 @@ impl Destination {
             Self::Rabbitmq(_) => "a RabbitMQ broker",
             Self::Smtp(_) => "a mail server",
         }
+    }
+
+    /// Connects and signs in, as the first step does that needs it. Gives what it says of itself.
+    pub async fn connect(&self) -> Result<String, Refusal> {
+        let connecting = async {
+            match self {
+                Self::Postgres(postgres) => postgres.connect().await,
+                Self::Nats(nats) => nats.connect().await,
+                Self::Rabbitmq(rabbitmq) => rabbitmq.connect().await,
+                Self::Smtp(smtp) => smtp.connect(PATIENCE).await,
+            }
+        };
+        let late = || Err(Refusal::MayPass(format!("no answer within {PATIENCE:?}")));
+        tokio::time::timeout(PATIENCE, connecting).await.unwrap_or_else(|_| late())
     }
 }

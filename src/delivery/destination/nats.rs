@@ -67,10 +67,21 @@ impl Nats {
             options = options.user_and_password(user.clone(), site.password().unwrap_or_default().to_owned());
         }
         if let Some(credentials) = credentials {
-            options = options.credentials(credentials).map_err(|_| NatsError::Credentials)?;
+            // The last line's end, which a secret has lost, belongs to it.
+            let credentials = format!("{credentials}\n");
+            options = options.credentials(&credentials).map_err(|_| NatsError::Credentials)?;
         }
         let address = format!("nats://{}:{}", site.host, site.port);
         Ok(Self { door: Door::new(&site.name, site.concurrency), address, options, client: Mutex::default() })
+    }
+
+    /// Connects and signs in. Gives the server's version; one without JetStream stores nothing.
+    pub async fn connect(&self) -> Result<String, Refusal> {
+        let server = self.client().await?.server_info();
+        match server.jetstream {
+            true => Ok(format!("NATS {} with JetStream", server.version)),
+            false => Err(Refusal::MayPass(format!("NATS {} has no JetStream; start it with `-js`", server.version))),
+        }
     }
 
     /// Publishes a message under a name by which JetStream tells repeats, and waits until a stream has stored it.

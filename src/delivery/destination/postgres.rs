@@ -60,6 +60,13 @@ impl Postgres {
         Ok(Self { door: Door::new(&site.name, site.concurrency), pool })
     }
 
+    /// Connects and signs in. Gives the server's version.
+    pub async fn connect(&self) -> Result<String, Refusal> {
+        let executed = self.execute("show server_version", &[], CONNECT_TIMEOUT).await?;
+        let version = executed.rows.first().and_then(|row| row["server_version"].as_str()).unwrap_or_default();
+        Ok(format!("PostgreSQL {version}"))
+    }
+
     /// Executes one statement, which is a transaction of its own. The server gives it up after `timeout`.
     pub async fn execute(&self, statement: &str, values: &[Json], timeout: Duration) -> Result<Executed, Refusal> {
         let client = self.pool.get().await.map_err(|error| match error {

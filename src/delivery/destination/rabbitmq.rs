@@ -77,6 +77,14 @@ impl Rabbitmq {
         }
     }
 
+    /// Connects and signs in.
+    pub async fn connect(&self) -> Result<String, Refusal> {
+        let channel = self.open().await.map_err(|error| refusal(&error))?;
+        // It is not needed any more, however that ends.
+        let _ = channel.close(0, "".into()).await;
+        Ok("RabbitMQ".into())
+    }
+
     /// Publishes a message, and waits until the broker has confirmed it. One that no queue gets has failed.
     pub async fn publish(&self, message: &Message<'_>) -> Result<(), Refusal> {
         let channel = self.channel().await?;

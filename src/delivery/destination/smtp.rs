@@ -79,6 +79,15 @@ impl Smtp {
         Ok(Self { door: Door::new(&site.name, site.concurrency), transport })
     }
 
+    /// Connects and signs in.
+    pub async fn connect(&self, timeout: Duration) -> Result<String, Refusal> {
+        let transport: AsyncSmtpTransport<Tokio1Executor> = self.transport.clone().timeout(Some(timeout)).build();
+        match transport.test_connection().await.map_err(|error| refusal(&error))? {
+            true => Ok("it takes mail".into()),
+            false => Err(Refusal::MayPass("it does not answer".into())),
+        }
+    }
+
     /// Sends a mail, and waits until the server has taken it. Gives what the server said.
     pub async fn send(&self, mail: &Mail, message_id: &str, timeout: Duration) -> Result<String, Refusal> {
         let message = mail.message(message_id).map_err(|error| Refusal::lasting(&error))?;

@@ -16,7 +16,7 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
         Err(error) => return StepEnd::failed(error),
     };
     let way = step.receivers.to(&request.url.origin());
-    let permit = match around.client.permit(&request, way, around.is_asked).await {
+    let permit = match around.client.permit(&request, way, around.priority, around.is_asked).await {
         Ok(permit) => permit,
         Err(held) => return StepEnd::untried(Outcome::PutOff { reason: held.to_string(), pause: held.pause }),
     };

@@ -31,7 +31,7 @@ pub use wait::parse_wait;
 use super::action::Action;
 use super::context::Context;
 use super::definition::{Step, StepKind};
-use crate::delivery::{Client, TryRecord, Verdict};
+use crate::delivery::{Client, Priority, TryRecord, Verdict};
 use crate::esl::Nodes;
 use crate::id::RunId;
 use crate::outbox::Cancellations;
@@ -45,6 +45,8 @@ pub struct Surroundings<'a> {
     pub context: &'a Context,
     /// The end of the run's latest `wait`.
     pub resumed_at: Option<Timestamp>,
+    /// Whether it goes before others that wait for the same receiver or destination.
+    pub priority: Priority,
     /// Whether somebody waits for what the step comes to.
     pub is_asked: bool,
     /// What sends requests.

@@ -41,7 +41,7 @@ pub(super) async fn give(
     around: Surroundings<'_>,
     give: impl Future<Output = Result<(String, Outcome), Refusal>>,
 ) -> StepEnd {
-    let _permit = door.permit().await;
+    let _place = door.enter(around.priority).await;
     if around.cancellations.contains(around.run) {
         return StepEnd::untried(Outcome::Cancelled);
     }

@@ -17,7 +17,8 @@ const PAGE: u32 = 256;
 impl Work<'_> {
     /// Takes runs that are due from disk, as far as there are seats.
     pub(in crate::outbox) fn claim(&mut self) -> rusqlite::Result<()> {
-        for (flow, count) in self.desk.claimable(self.now_ms, PAGE) {
+        for flow in self.desk.claimable(self.now_ms) {
+            let count = self.desk.free(&flow).min(PAGE);
             let sql = match self.desk.is_newest_first(&flow) {
                 false => {
                     "SELECT id FROM run WHERE state = 'pending' AND flow = ?1 AND due_at_ms <= ?2 \
