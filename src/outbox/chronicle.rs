@@ -36,6 +36,8 @@ pub struct Begun {
     pub id: RunId,
     /// The hook that began it.
     pub hook: String,
+    /// Its flow.
+    pub flow: FlowName,
     /// When it was committed.
     pub at: Timestamp,
 }
@@ -87,20 +89,21 @@ impl Deliveries {
 
     /// The runs that were begun behind that row, the first one first.
     pub fn runs_after(&self, row: i64, limit: u32) -> Result<Vec<Begun>, DeliveriesError> {
-        let sql = "SELECT id, hash, hook, created_at_ms FROM run WHERE id > ? ORDER BY id LIMIT ?";
+        let sql = "SELECT id, hash, hook, flow, created_at_ms FROM run WHERE id > ? ORDER BY id LIMIT ?";
         let mut statement = self.connection.prepare_cached(sql)?;
         let read = |row: &Row<'_>| {
-            let at = Timestamp::from_millisecond(row.get(3)?).unwrap_or_default();
-            Ok(Begun { row: row.get(0)?, id: RunId::from_bytes(row.get(1)?), hook: row.get(2)?, at })
+            let at = Timestamp::from_millisecond(row.get(4)?).unwrap_or_default();
+            let flow = FlowName::new(row.get::<_, String>(3)?);
+            Ok(Begun { row: row.get(0)?, id: RunId::from_bytes(row.get(1)?), hook: row.get(2)?, flow, at })
         };
         Ok(statement.query_map(params![row, limit], read)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Where the runs stand that were begun behind that row, by their flows.
-    pub fn states_after(&self, row: i64) -> Result<BTreeMap<FlowName, BTreeMap<RunState, u64>>, DeliveriesError> {
-        let sql = "SELECT flow, state, count(*) FROM run WHERE id > ? GROUP BY flow, state";
+    /// Where the runs stand that are not over, by their flows: the index of open runs serves it.
+    pub fn open_by_flow(&self) -> Result<BTreeMap<FlowName, BTreeMap<RunState, u64>>, DeliveriesError> {
+        let sql = "SELECT flow, state, count(*) FROM run WHERE ended_at_ms IS NULL GROUP BY flow, state";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([row])?;
+        let mut rows = statement.query([])?;
         let mut states: BTreeMap<FlowName, BTreeMap<RunState, u64>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let flow = FlowName::new(row.get::<_, String>(0)?);

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::place::{Place, free_udp_port};
+use crate::place::{Place, free_media_port, free_udp_port};
 
 /// A phone that ends with this value.
 pub(crate) struct Phone {
@@ -62,7 +62,7 @@ impl Phone {
         let directory = place.directory().join("phones");
         let name = format!("{:03} {who} {}", place.count_phone(), scenario.file_stem().unwrap_or_default().display());
         let file = |kind: &str| directory.join(format!("{name}.{kind}"));
-        let ports = [port, free_udp_port(), free_udp_port()].map(|port| port.to_string());
+        let ports = [port, free_media_port(), free_udp_port()].map(|port| port.to_string());
         let process = Command::new("sipp")
             .arg("-sf")
             .arg(scenario)

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -136,4 +137,14 @@ impl Drop for Place {
 /// A UDP port that is free now.
 pub(crate) fn free_udp_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+/// A UDP port that is free with the three after it, which SIPp's media take. It is none of those that the system gives to
+/// whoever asks for any, so that nobody else is given it before SIPp has taken it.
+pub(crate) fn free_media_port() -> u16 {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| (*port..port + 4).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok());
+    let next = || std::process::id().wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed)) % 1_500;
+    let ports = std::iter::repeat_with(|| 10_000 + 4 * u16::try_from(next()).expect("is small"));
+    ports.take(1_500).find(is_free).expect("a free port")
 }

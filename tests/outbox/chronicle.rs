@@ -41,8 +41,7 @@ async fn moments_and_runs_are_read_in_their_order_and_only_what_is_new() {
     assert_eq!(states[&runs[4].id], RunState::Failed);
     assert_eq!(log.failures_by_hook().expect("reads")["support@default/hook"], 1);
     assert_eq!(log.failures_by_step().expect("reads")[&("crm".into(), 0)], 1);
-    let today = log.states_after(start.run).expect("reads");
-    assert_eq!((today["crm"][&RunState::Delivered], today["crm"][&RunState::Failed]), (4, 1));
+    assert!(log.open_by_flow().expect("reads").is_empty() && runs.iter().all(|run| run.flow == "crm".into()));
     let number = |number: &str| Filter { number: Some(number.into()), after: runs[2].row, ..Filter::default() };
     assert_eq!(log.list(&number("40712345001"), 10).expect("reads").len(), 2);
     assert!(log.list(&number("1"), 10).expect("reads").is_empty());

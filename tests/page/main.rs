@@ -4,6 +4,7 @@
 //! `target/page`, to be looked at.
 
 mod browser;
+mod demo;
 mod guard;
 mod heavy;
 mod hooks;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
-use crate::id::{AgentName, QueueName};
+use crate::id::{AgentName, FlowName, QueueName};
 use crate::moment::value::CcResult;
 use crate::moment::{EventName, Payload};
 use crate::outbox::chronicle::{Begun, Place};
@@ -43,8 +43,6 @@ pub struct Day {
 pub struct Tally {
     /// When it began.
     pub began: Timestamp,
-    /// Where the log was then.
-    pub start: Place,
     /// When the latest moment happened.
     pub latest: Timestamp,
     /// Whether all was read that there was.
@@ -56,6 +54,8 @@ pub struct Tally {
     pub agents: BTreeMap<AgentName, AgentDay>,
     /// The latest run of each hook, and how many it began.
     pub runs: HashMap<String, (Begun, u64)>,
+    /// How many runs each flow began.
+    pub flows: BTreeMap<FlowName, u64>,
 }
 
 /// A queue's day.
@@ -160,7 +160,7 @@ fn part_of(at: &Zoned) -> usize {
 fn read_piece(mut known: Arc<Tally>, log: &Deliveries) -> Result<Arc<Tally>, DeliveriesError> {
     if known.read == Place::default() {
         let start = log.place_at(known.began)?;
-        known = Arc::new(Tally { began: known.began, start, read: start, ..Tally::default() });
+        known = Arc::new(Tally { began: known.began, read: start, ..Tally::default() });
     }
     let moments = log.moments_after(known.read.moment, CHUNK)?;
     let runs = log.runs_after(known.read.run, CHUNK)?;
@@ -176,6 +176,10 @@ fn read_piece(mut known: Arc<Tally>, log: &Deliveries) -> Result<Arc<Tally>, Del
     }
     for begun in runs {
         tally.read.run = begun.row;
+        match tally.flows.get_mut(&begun.flow) {
+            Some(count) => *count += 1,
+            None => drop(tally.flows.insert(begun.flow.clone(), 1)),
+        }
         let count = tally.runs.get(&begun.hook).map_or(0, |(_, count)| *count);
         tally.runs.insert(begun.hook.clone(), (begun, count + 1));
     }

@@ -1,13 +1,15 @@
 //! `GET /flows` and `GET /flows/{flow}`: what hooks start, where it is used, and what became of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use maud::{Markup, html};
 
+use super::day::Tally;
 use super::layout::{self, Section};
 use super::visitor::Visitor;
-use super::{address, show};
+use super::{address, queues, show};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
 use crate::delivery::Priority;
@@ -15,45 +17,58 @@ use crate::flow::Flow;
 use crate::id::FlowName;
 use crate::outbox::RunState;
 
-type States = BTreeMap<FlowName, BTreeMap<RunState, u64>>;
-type Failures = BTreeMap<(FlowName, u32), u64>;
+/// What became of all flows' runs.
+struct Fates {
+    today: Arc<Tally>,
+    open: BTreeMap<FlowName, BTreeMap<RunState, u64>>,
+    failures: BTreeMap<(FlowName, u32), u64>,
+}
 
-async fn read(app: &App) -> Result<(States, Failures), Problem> {
-    let start = app.pages.day.read(app).await?.start;
-    app.deliveries(move |log| Ok((log.states_after(start.run)?, log.failures_by_step()?))).await
+impl Fates {
+    async fn read(app: &App) -> Result<Self, Problem> {
+        let today = app.pages.day.read(app).await?;
+        let (open, failures) = app.deliveries(|log| Ok((log.open_by_flow()?, log.failures_by_step()?))).await?;
+        Ok(Self { today, open, failures })
+    }
+
+    fn today(&self, flow: &FlowName) -> u64 {
+        self.today.flows.get(flow).copied().unwrap_or(0)
+    }
+
+    fn open(&self, flow: &FlowName) -> u64 {
+        self.open.get(flow).map_or(0, |states| states.values().sum())
+    }
+
+    fn failed(&self, flow: &FlowName) -> u64 {
+        self.failures.iter().filter(|((name, _), _)| name == flow).map(|(_, count)| count).sum()
+    }
 }
 
 pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Markup, Problem> {
-    let (states, failures) = read(&app).await?;
+    let fates = Fates::read(&app).await?;
     let config = app.config();
     let content = html! {
         h1 { "Flows" }
         @if config.flows().len() == 0 { p.empty { "No flow is configured." } } @else {
-            div.scroll data-region="flows" { table {
+            div.scroll data-region="flows" { (queues::unread(&fates.today)) table {
                 thead { tr {
                     th scope="col" { "Flow" } th.n scope="col" { "Steps" } th.n scope="col" { "Hooks" } th.n scope="col" { "Runs today" }
                     th.n scope="col" { "Open" } th.n scope="col" { "Failed, of all kept" }
                 } }
                 tbody { @for flow in config.flows() {
-                    @let of_flow = states.get(&flow.name);
-                    @let sum = |is: fn(RunState) -> bool| of_flow.map_or(0, |states| states.iter().filter(|(state, _)| is(**state)).map(|(_, count)| count).sum());
                     tr {
                         th scope="row" { a href=(address::flow(flow.name.as_str())) { (flow.name) } (marks(flow)) }
                         td.n { (flow.steps.len()) }
                         td.n { (config.hooks().filter(|hook| hook.flow.name == flow.name).count()) }
-                        td.n { (show::count(sum(|_| true))) }
-                        td.n { (show::count(sum(|state| !state.is_over()))) }
-                        td.n { (show::count(failed(&failures, &flow.name))) }
+                        td.n { (show::count(fates.today(&flow.name))) }
+                        td.n { (show::count(fates.open(&flow.name))) }
+                        td.n { (show::count(fates.failed(&flow.name))) }
                     }
                 } }
             } }
         }
     };
     Ok(layout::page(&visitor, Section::Flows, "Flows", true, content))
-}
-
-fn failed(failures: &Failures, flow: &FlowName) -> u64 {
-    failures.iter().filter(|((name, _), _)| name == flow).map(|(_, count)| count).sum()
 }
 
 pub(super) async fn show_one(
@@ -63,22 +78,20 @@ pub(super) async fn show_one(
 ) -> Result<Markup, Problem> {
     let config = app.config();
     let flow = config.flow(&name).ok_or_else(|| Problem::not_found(format!("no flow `{name}` is configured")))?;
-    let (states, failures) = read(&app).await?;
+    let fates = Fates::read(&app).await?;
     let content = html! {
         (layout::trail(&[("/flows", "Flows")]))
         h1 { (flow.name) (marks(flow)) }
         div data-region="flow" {
-            h2 { "Runs today" }
+            h2 { "Runs" }
+            (queues::unread(&fates.today))
             p.lead {
-                @match states.get(&flow.name) {
-                    None => "None.",
-                    Some(states) => { @for (state, count) in states {
-                        a.tally href=(address::with("/deliveries", &[("flow", flow.name.as_str()), ("state", state.as_str()), ("span", "24h")])) { strong { (show::count(*count)) } " " (state.as_str()) }
-                    } }
-                }
+                (tally(flow, "", fates.today(&flow.name), "begun today"))
+                @for (state, count) in fates.open.get(&flow.name).into_iter().flatten() { (tally(flow, state.as_str(), *count, state.as_str())) }
+                (tally(flow, RunState::Failed.as_str(), fates.failed(&flow.name), "failed, of all kept"))
             }
             h2 { "Steps" }
-            (steps(flow, &failures))
+            (steps(flow, &fates))
         }
         h2 { "Started by" }
         ul.list {
@@ -103,7 +116,13 @@ fn marks(flow: &Flow) -> Markup {
     }
 }
 
-fn steps(flow: &Flow, failures: &Failures) -> Markup {
+/// So many runs of the flow in a state, which lead to them.
+fn tally(flow: &Flow, state: &str, count: u64, words: &str) -> Markup {
+    let address = address::with("/deliveries", &[("flow", flow.name.as_str()), ("state", state)]);
+    html! { a.tally href=(address) { strong { (show::count(count)) } " " (words) } }
+}
+
+fn steps(flow: &Flow, fates: &Fates) -> Markup {
     html! {
         div.scroll { table {
             thead { tr { th scope="col" { "Step" } th scope="col" { "Does" } th scope="col" { "Saves" } th.n scope="col" { "Failed runs, of all kept" } } }
@@ -112,7 +131,7 @@ fn steps(flow: &Flow, failures: &Failures) -> Markup {
                     th scope="row" { code { (step.path) } }
                     td { (step.kind.name()) }
                     td { @match &step.save { Some(name) => code { (name) }, None => (show::none()) } }
-                    td.n { (show::count(failures.get(&(flow.name.clone(), i)).copied().unwrap_or(0))) }
+                    td.n { (show::count(fates.failures.get(&(flow.name.clone(), i)).copied().unwrap_or(0))) }
                 }
             } }
         } }
