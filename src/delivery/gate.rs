@@ -193,4 +193,34 @@ mod tests {
             drop(only_place(&gate));
         }
     }
+
+    proptest::proptest! {
+        /// Whoever comes, waits, goes away or leaves, in whatever order: there are never more inside than there are places,
+        /// and nobody waits while one is free.
+        #[test]
+        fn no_place_is_given_twice_or_lost(
+            places in 1_usize..4,
+            steps in proptest::collection::vec((0_u8..4, proptest::sample::select(Priority::ALL.to_vec()), 0_usize..8), 0..60),
+        ) {
+            let gate = Gate::new(places);
+            let (mut waiting, mut inside): (Vec<Entering<'_>>, Vec<Place>) = (Vec::new(), Vec::new());
+            for (step, priority, which) in steps {
+                match step {
+                    0 | 1 => waiting.push(Box::pin(gate.enter(priority))),
+                    2 if which < waiting.len() => drop(waiting.remove(which)),
+                    3 if which < inside.len() => drop(inside.remove(which)),
+                    _ => {}
+                }
+                // Some are let in and have not noticed it when they go away.
+                if which % 2 == 0 {
+                    waiting.retain_mut(|entering| poll(entering).map(|place| inside.push(place)).is_none());
+                    proptest::prop_assert!(inside.len() == places.min(inside.len() + waiting.len()));
+                }
+            }
+            drop((waiting, inside));
+            let all: Vec<Place> = (0..places).map(|_| only_place(&gate)).collect();
+            drop(enter(&gate, Priority::High));
+            drop(all);
+        }
+    }
 }
