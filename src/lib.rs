@@ -36,6 +36,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+mod crypto;
 pub mod daemon;
 pub mod delivery;
 pub mod esl;

@@ -27,8 +27,7 @@ impl Interface {
         let (address, end, current) = (server.address(), app.pages.end.clone(), settings.subscribe());
         // A long day is read before somebody waits for it; if it can't be, whoever looks is told.
         let first = app.clone();
-        let first = async move { drop(first.pages.day.read(&first).await) };
-        tokio::spawn(end.clone().run_until_cancelled_owned(first));
+        tokio::spawn(async move { drop(first.pages.day.read_on(&first).await) });
         let task = JoinSet::from_iter([server.run(router(app), current, end.clone())]);
         Self { address, settings, end, task }
     }

@@ -52,11 +52,6 @@ impl std::fmt::Debug for Hidden {
 }
 
 impl StoredFlows {
-    /// The brokers, databases and mail servers that steps can name.
-    pub(super) fn destinations(&self) -> &Destinations {
-        &self.destinations
-    }
-
     pub(super) fn new(
         delivery: DeliverySettings,
         destinations: Destinations,
@@ -64,6 +59,11 @@ impl StoredFlows {
         literals: Literals,
     ) -> Self {
         Self { delivery, destinations, lookup, literals: Hidden(literals) }
+    }
+
+    /// The brokers, databases and mail servers that steps can name.
+    pub(super) fn destinations(&self) -> &Destinations {
+        &self.destinations
     }
 
     /// Makes the flow that the definition describes.

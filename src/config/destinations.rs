@@ -129,7 +129,7 @@ fn read(section: &mut Section<'_>, name: &str, lookup: &Lookup) -> Option<Destin
         trust,
         concurrency: concurrency.and_then(|n| n.try_into().ok()).unwrap_or(CONCURRENCY),
     };
-    make(protocol, &site, credentials.as_ref()).map_err(|error| section.refuse(Fault::Destination(error))).ok()
+    make(protocol, &site, credentials.as_ref()).map_err(|error| section.refuse(Fault::Unusable(error))).ok()
 }
 
 fn make(protocol: Protocol, site: &Site, credentials: Option<&Secret>) -> Result<Destination, String> {
@@ -176,7 +176,7 @@ fn address(value: Value<'_>) -> Option<(Protocol, Url)> {
 fn certificates(value: Value<'_>, lookup: &Lookup) -> Option<Trust> {
     let Some(pem) = lookup.text_of(value)? else { return Some(Trust::default()) };
     let trust = Trust::with_ca(&pem);
-    trust.map_err(|error| value.refuse(Fault::Destination(error.to_string()))).ok()
+    trust.map_err(|error| value.refuse(Fault::Unusable(error.to_string()))).ok()
 }
 
 /// Whether what is sent there stays on this machine.

@@ -184,9 +184,9 @@ pub enum Fault {
     /// One of two that belong together.
     #[error("`certificate` and `key` belong together")]
     CertificateWithoutKey,
-    /// A destination that can't be.
+    /// Something that can't be used, for the reason that who would have used it gives.
     #[error("{0}")]
-    Destination(String),
+    Unusable(String),
     /// A destination of another kind.
     #[error("`{name}` is {kind}, and this step needs {wanted}")]
     OtherDestination {
@@ -324,7 +324,7 @@ impl Fault {
             }
             Self::Way(_) => "check that certificates and key are PEM and belong together".into(),
             Self::CertificateWithoutKey => "write both: `certificate = \"PATH\"`, `key = { file = \"PATH\" }`".into(),
-            Self::Destination(_) => "check what is given here".into(),
+            Self::Unusable(_) => "check what is given here".into(),
             Self::OtherDestination { wanted, .. } => format!("name {wanted}"),
             Self::MailAddress(_) => "write `name@host.example`; a sender may be `Name <name@host.example>`".into(),
             Self::NoRecipients => "write at least one address: `to = [\"name@host.example\"]`".into(),

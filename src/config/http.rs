@@ -118,7 +118,7 @@ fn tls(section: &mut Section<'_>, lookup: &Lookup) -> Option<Tls> {
     let certificate = section.optional("certificate", |value| lookup.text_of(value)).flatten();
     let key = section.optional("key", |value| lookup.secret(value)).filter(Secret::is_known);
     let made = Tls::new(&certificate?, key?.expose());
-    made.map_err(|error| section.refuse(Fault::Destination(error.to_string()))).ok()
+    made.map_err(|error| section.refuse(Fault::Unusable(error.to_string()))).ok()
 }
 
 /// Reads an address with a port: a name would have to be looked up, and could become another address.

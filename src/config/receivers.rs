@@ -77,7 +77,7 @@ fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Way> {
         Known::Basic(user, password) => Credentials::basic(user, password),
         Known::Bearer(token) => Credentials::bearer(token),
     };
-    let fixed = fixed.map_err(|error: NotAHeader| section.refuse(Fault::Destination(error.to_string()))).ok()?;
+    let fixed = fixed.map_err(|error: NotAHeader| section.refuse(Fault::Unusable(error.to_string()))).ok()?;
     let way = Way::new(&settings, |http| match known {
         Known::OAuth2(url, id, secret, scope) => {
             Credentials::OAuth2(Box::new(TokenSource::new(http, url, id, secret, scope)))

@@ -46,18 +46,19 @@ impl Gate {
 
     /// Waits for a place.
     pub async fn enter(&self, priority: Priority) -> Place {
-        let (sender, receiver) = oneshot::channel();
-        {
+        let let_in = {
             let mut state = self.state();
             if state.free > 0 {
                 state.free -= 1;
                 return Place { gate: self.clone() };
             }
+            let (sender, let_in) = oneshot::channel();
             let turn = (priority, state.waited);
             state.waited += 1;
             state.waiting.insert(turn, sender);
-        }
-        receiver.await.expect("who waits is let in before the gate is gone")
+            let_in
+        };
+        let_in.await.expect("who waits is let in before the gate is gone")
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -137,22 +138,13 @@ mod tests {
         let mut row: Vec<_> = priorities.into_iter().map(|priority| enter(&gate, priority)).collect();
         for expected in [2, 4, 1, 3, 0] {
             drop(place);
-            let let_in: Vec<_> = row.iter_mut().map(poll_unless_done(expected)).collect();
-            assert_eq!(let_in.iter().filter(|is_in| **is_in).count(), 0, "only {expected} is let in");
+            let others = row.iter_mut().enumerate().filter(|(number, _)| *number != expected);
+            assert_eq!(others.filter_map(|(_, entering)| poll(entering)).count(), 0, "only {expected} is let in");
             place = poll(&mut row[expected]).expect("its turn");
             row[expected] = Box::pin(std::future::pending());
         }
         drop(place);
         drop(only_place(&gate));
-    }
-
-    /// Polls all but the one that is expected to be let in.
-    fn poll_unless_done<'a>(expected: usize) -> impl FnMut(&mut Entering<'a>) -> bool {
-        let mut index = 0;
-        move |entering| {
-            index += 1;
-            index - 1 != expected && poll(entering).is_some()
-        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Mar
     let names: BTreeSet<&str> = staff.agents.keys().map(String::as_str).chain(seen).collect();
     let none = AgentDay::default();
     let hooks: Vec<_> = app.config().hooks_of_agents().cloned().collect();
-    let fates = hooks::fates(&app, &hooks).await?;
+    let fates = hooks::fates(&app, &day, &hooks).await?;
     let content = html! {
         h1 { "Agents" }
         div data-region="agents" {

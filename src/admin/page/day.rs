@@ -107,8 +107,8 @@ impl Day {
     pub async fn read(&self, app: &App) -> Result<Arc<Tally>, Problem> {
         let reader = app.clone();
         let reading = tokio::spawn(async move { reader.pages.day.read_on(&reader).await });
-        if let Ok(Ok(read)) = timeout(PATIENCE, reading).await {
-            read?;
+        if let Ok(read) = timeout(PATIENCE, reading).await {
+            read.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))?;
         }
         Ok(self.known())
     }
@@ -120,7 +120,7 @@ impl Day {
     }
 
     /// Reads what is new, a piece after the other, until nothing is or the daemon ends.
-    async fn read_on(&self, app: &App) -> Result<(), Problem> {
+    pub async fn read_on(&self, app: &App) -> Result<(), Problem> {
         let _alone = self.reader.lock().await;
         while !app.pages.end.is_cancelled() {
             let known = self.known();
@@ -135,7 +135,7 @@ impl Day {
         Ok(())
     }
 
-    /// Whether there is more to be read.
+    /// Whether all was read that there was.
     pub fn is_whole(&self) -> bool {
         self.known().is_whole
     }
@@ -176,10 +176,7 @@ fn read_piece(mut known: Arc<Tally>, log: &Deliveries) -> Result<Arc<Tally>, Del
     }
     for begun in runs {
         tally.read.run = begun.row;
-        match tally.flows.get_mut(&begun.flow) {
-            Some(count) => *count += 1,
-            None => drop(tally.flows.insert(begun.flow.clone(), 1)),
-        }
+        *tally.flows.entry(begun.flow.clone()).or_default() += 1;
         let count = tally.runs.get(&begun.hook).map_or(0, |(_, count)| *count);
         tally.runs.insert(begun.hook.clone(), (begun, count + 1));
     }

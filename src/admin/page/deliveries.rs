@@ -149,9 +149,7 @@ pub(super) async fn content(app: &App, visitor: &Visitor, wanted: &Wanted, of_qu
         @if !of_queue {
             p.lead data-region="open" {
                 @for state in [RunState::Pending, RunState::Running, RunState::Waiting, RunState::Failed] {
-                    a.tally href=(address::with("/deliveries", &[("state", state.as_str())])) {
-                        strong { (show::count(open.get(&state).copied().unwrap_or(0).into())) } " " (state.as_str())
-                    }
+                    (show::tally(&[("state", state.as_str())], open.get(&state).copied().unwrap_or(0).into(), state.as_str()))
                 }
             }
         }

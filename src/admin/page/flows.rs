@@ -86,9 +86,10 @@ pub(super) async fn show_one(
             h2 { "Runs" }
             (queues::unread(&fates.today))
             p.lead {
-                (tally(flow, "", fates.today(&flow.name), "begun today"))
-                @for (state, count) in fates.open.get(&flow.name).into_iter().flatten() { (tally(flow, state.as_str(), *count, state.as_str())) }
-                (tally(flow, RunState::Failed.as_str(), fates.failed(&flow.name), "failed, of all kept"))
+                @let of = |state| [("flow", flow.name.as_str()), ("state", state)];
+                (show::tally(&of(""), fates.today(&flow.name), "begun today"))
+                @for (state, count) in fates.open.get(&flow.name).into_iter().flatten() { (show::tally(&of(state.as_str()), *count, state.as_str())) }
+                (show::tally(&of(RunState::Failed.as_str()), fates.failed(&flow.name), "failed, of all kept"))
             }
             h2 { "Steps" }
             (steps(flow, &fates))
@@ -114,12 +115,6 @@ fn marks(flow: &Flow) -> Markup {
         @if flow.priority != Priority::Normal { " " span.state.quiet { (flow.priority.name()) " priority" } }
         @if flow.newest_first { " " span.state.quiet { "newest first" } }
     }
-}
-
-/// So many runs of the flow in a state, which lead to them.
-fn tally(flow: &Flow, state: &str, count: u64, words: &str) -> Markup {
-    let address = address::with("/deliveries", &[("flow", flow.name.as_str()), ("state", state)]);
-    html! { a.tally href=(address) { strong { (show::count(count)) } " " (words) } }
 }
 
 fn steps(flow: &Flow, fates: &Fates) -> Markup {

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
 
+use super::day::Tally;
 use super::fields::Fields;
 use super::layout::csrf;
 use super::visitor::Visitor;
@@ -32,7 +33,8 @@ pub(super) async fn show(
 ) -> Result<Markup, Problem> {
     let name = QueueName::new(name);
     let resolved = app.config().queue(&name);
-    let fates = fates(&app, &resolved.hooks).await?;
+    let day = app.pages.day.read(&app).await?;
+    let fates = fates(&app, &day, &resolved.hooks).await?;
     let revision = visitor.may(Role::Admin).then(|| revision::now(&app)).flatten();
     let content = html! {
         @if let Some(done) = fields.get("done") { p.done role="status" { (done) } }
@@ -62,8 +64,10 @@ pub(super) fn headings() -> Markup {
 }
 
 /// What became of the hooks, in their order.
-pub(super) async fn fates(app: &App, hooks: &[std::sync::Arc<Hook>]) -> Result<Vec<Fate>, Problem> {
-    let day = app.pages.day.read(app).await?;
+pub(super) async fn fates(app: &App, day: &Tally, hooks: &[std::sync::Arc<Hook>]) -> Result<Vec<Fate>, Problem> {
+    if hooks.is_empty() {
+        return Ok(Vec::new());
+    }
     let last: Vec<RunId> = hooks.iter().filter_map(|hook| day.runs.get(&hook.id)).map(|(last, _)| last.id).collect();
     let (states, failures) = app.deliveries(move |log| Ok((log.states_of(&last)?, log.failures_by_hook()?))).await?;
     let fate = |hook: &std::sync::Arc<Hook>| {

@@ -4,8 +4,14 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value as Json;
 
+use super::address;
 use crate::moment::value::Seconds;
 use crate::outbox::RunState;
+
+/// So many runs of a kind, which leads to them.
+pub fn tally(query: &[(&str, &str)], number: u64, words: &str) -> Markup {
+    html! { a.tally href=(address::with("/deliveries", query)) { strong { (count(number)) } " " (words) } }
+}
 
 /// A time of day, which the script writes in the viewer's zone.
 pub fn time(time: Timestamp) -> Markup {

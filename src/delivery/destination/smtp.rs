@@ -81,8 +81,7 @@ impl Smtp {
 
     /// Connects and signs in.
     pub async fn connect(&self, timeout: Duration) -> Result<String, Refusal> {
-        let transport: AsyncSmtpTransport<Tokio1Executor> = self.transport.clone().timeout(Some(timeout)).build();
-        match transport.test_connection().await.map_err(|error| refusal(&error))? {
+        match self.within(timeout).test_connection().await.map_err(|error| refusal(&error))? {
             true => Ok("it takes mail".into()),
             false => Err(Refusal::MayPass("it does not answer".into())),
         }
@@ -91,9 +90,13 @@ impl Smtp {
     /// Sends a mail, and waits until the server has taken it. Gives what the server said.
     pub async fn send(&self, mail: &Mail, message_id: &str, timeout: Duration) -> Result<String, Refusal> {
         let message = mail.message(message_id).map_err(|error| Refusal::lasting(&error))?;
-        let transport: AsyncSmtpTransport<Tokio1Executor> = self.transport.clone().timeout(Some(timeout)).build();
-        let response = transport.send(message).await.map_err(|error| refusal(&error))?;
+        let response = self.within(timeout).send(message).await.map_err(|error| refusal(&error))?;
         Ok(response.message().collect::<Vec<_>>().join(" "))
+    }
+
+    /// A way there on which nothing takes longer.
+    fn within(&self, timeout: Duration) -> AsyncSmtpTransport<Tokio1Executor> {
+        self.transport.clone().timeout(Some(timeout)).build()
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
+
+use crate::crypto;
 
 /// The certificates that count: those that the system trusts, and further ones.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +42,7 @@ impl Trust {
 
     /// What the TLS library needs to know.
     pub(super) fn client_config(&self) -> Result<ClientConfig, TrustError> {
-        let provider =
-            CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
+        let provider = crypto::provider();
         let verifier = Verifier::new_with_extra_roots(self.certificates()?, provider.clone())?;
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())

@@ -45,7 +45,7 @@ pub struct Surroundings<'a> {
     pub context: &'a Context,
     /// The end of the run's latest `wait`.
     pub resumed_at: Option<Timestamp>,
-    /// Whether it goes before others that wait for the same receiver or destination.
+    /// Whose turn it is before the same receiver or destination.
     pub priority: Priority,
     /// Whether somebody waits for what the step comes to.
     pub is_asked: bool,
