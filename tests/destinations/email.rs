@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::caller;
 use crate::outage::{RETRY, Victim, endured, webhook_id};
-use crate::reach::reaches;
+use crate::reach::tried;
 use crate::smtp::{Encryption, Mail, MailServer};
 use crate::stage::Stage;
 use crate::tls::Card;
@@ -112,10 +112,8 @@ async fn mail_over_tls_is_trusted_where_its_certificate_is() {
             );
             let place = TempDir::new().expect("a directory");
             std::fs::copy(&card.certificate, place.path().join("server.pem")).expect("is copied");
-            assert_eq!(reaches(place.path(), &text).await.is_ok(), is_trusted, "{scheme}, {more}");
-            let stage = Stage::start(&place, &text);
-            let run = stage.fire("f", 0, 0).await;
-            let story = stage.over(run).await;
+            let (said, story) = tried(&place, &text).await;
+            assert_eq!(said.is_ok(), is_trusted, "{scheme}, {more}");
             assert_eq!(story.run.state == RunState::Delivered, is_trusted, "{scheme}, {more}: {:?}", story.run.error);
             sent += usize::from(is_trusted);
             assert_eq!(server.mails().len(), sent, "{scheme}, {more}");

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::caller;
 use crate::outage::{RETRY, Victim, endured, webhook_id};
-use crate::reach::reaches;
+use crate::reach::tried;
 use crate::server::{Server, free_port, ready};
 use crate::stage::Stage;
 use crate::tls::Card;
@@ -156,11 +156,8 @@ async fn nats_over_tls_is_trusted_where_its_certificate_is() {
             "[destinations.events]\nurl = 'nats://localhost:{port}'\ntls = true\n{ca}\n[flows.f]\n\
              steps = [{{ publish = {{ destination = 'events', subject = 'calls.x', retry = ['100ms'] }} }}]"
         );
-        let said = reaches(place.path(), &text).await;
+        let (said, story) = tried(&place, &text).await;
         assert_eq!(said.as_ref().is_ok_and(|said| said.contains("JetStream")), is_trusted, "{said:?}");
-        let stage = Stage::start(&place, &text);
-        let run = stage.fire("f", 0, 0).await;
-        let story = stage.over(run).await;
         assert_eq!(story.run.state == RunState::Delivered, is_trusted, "{:?}", story.run.error);
     }
 }
@@ -250,11 +247,8 @@ async fn nats_lets_in_whoever_has_credentials_and_nobody_else() {
             "[destinations.events]\nurl = 'nats://127.0.0.1:{port}'\n{key}\n[flows.f]\n\
              steps = [{{ publish = {{ destination = 'events', subject = 'calls.x', retry = ['100ms'] }} }}]"
         );
-        let said = reaches(place.path(), &text).await;
+        let (said, story) = tried(&place, &text).await;
         assert_eq!(said.is_ok(), is_let_in, "{said:?}");
-        let stage = Stage::start(&place, &text);
-        let run = stage.fire("f", 0, 0).await;
-        let story = stage.over(run).await;
         assert_eq!(story.run.state == RunState::Delivered, is_let_in, "{:?}", story.run.error);
     }
     assert_eq!(stream.get_info().await.expect("is there").state.messages, 1);

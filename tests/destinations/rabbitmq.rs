@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::caller;
 use crate::outage::{RETRY, Victim, endured, webhook_id};
-use crate::reach::reaches;
+use crate::reach::tried;
 use crate::server::{Server, free_port, ready};
 use crate::stage::Stage;
 use crate::tls::Card;
@@ -172,11 +172,8 @@ async fn rabbitmq_over_tls_is_trusted_where_its_certificate_is() {
             "[destinations.events]\nurl = 'amqp://guest@localhost:{port}'\npassword = '{password}'\ntls = true\n{ca}\n\
              [flows.f]\nsteps = [{{ publish = {{ destination = 'events', routing_key = 'calls', retry = ['100ms'] }} }}]"
         );
-        let said = reaches(place.path(), &text).await;
+        let (said, story) = tried(&place, &text).await;
         assert_eq!(said.is_ok(), is_let_in, "{password} {ca}: {said:?}");
-        let stage = Stage::start(&place, &text);
-        let run = stage.fire("f", 0, 0).await;
-        let story = stage.over(run).await;
         assert_eq!(story.run.state == RunState::Delivered, is_let_in, "{password} {ca}: {:?}", story.run.error);
     }
     assert_eq!(broker.messages().await.len(), 1);

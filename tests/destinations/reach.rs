@@ -1,12 +1,16 @@
-//! Whether a destination lets somebody in, as `check --connect` asks it.
+//! Whether a destination lets somebody in: as `check --connect` asks it, and as a run finds it.
 
 use std::path::Path;
 use std::time::Duration;
 
 use hookswitch::config::Config;
+use hookswitch::outbox::deliveries::Story;
+use tempfile::TempDir;
+
+use crate::stage::Stage;
 
 /// What the only destination of a configuration says of itself, or why nobody gets in.
-pub(crate) async fn reaches(directory: &Path, text: &str) -> Result<String, String> {
+async fn reaches(directory: &Path, text: &str) -> Result<String, String> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let path = directory.join("reach.toml");
     std::fs::write(&path, text).expect("is written");
@@ -19,4 +23,12 @@ pub(crate) async fn reaches(directory: &Path, text: &str) -> Result<String, Stri
             said => return said,
         }
     }
+}
+
+/// The same, and what became of a run of its flow `f`.
+pub(crate) async fn tried(place: &TempDir, text: &str) -> (Result<String, String>, Story) {
+    let said = reaches(place.path(), text).await;
+    let stage = Stage::start(place, text);
+    let run = stage.fire("f", 0, 0).await;
+    (said, stage.over(run).await)
 }

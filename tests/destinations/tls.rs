@@ -17,6 +17,15 @@ pub(crate) struct Card {
 }
 
 impl Card {
+    pub(crate) fn make(directory: &Path) -> Self {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let (certificate, key) = (directory.join("server.pem"), directory.join("server.key"));
+        fs::write(&certificate, cert.pem()).expect("is written");
+        fs::write(&key, signing_key.serialize_pem()).expect("is written");
+        Self { certificate, key }
+    }
+
     /// What a server needs to speak TLS with it.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -25,14 +34,5 @@ impl Card {
         let key = PrivateKeyDer::from_pem_file(&self.key).expect("a key");
         let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
         TlsAcceptor::from(Arc::new(config.expect("they fit")))
-    }
-
-    pub(crate) fn make(directory: &Path) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-        let (certificate, key) = (directory.join("server.pem"), directory.join("server.key"));
-        fs::write(&certificate, cert.pem()).expect("is written");
-        fs::write(&key, signing_key.serialize_pem()).expect("is written");
-        Self { certificate, key }
     }
 }
