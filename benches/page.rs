@@ -6,13 +6,15 @@
 //!
 //! `cargo bench --bench page`; the outbox is below `target`, so that has to be on a real disk.
 
+#[path = "teller/mod.rs"]
+mod teller;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch::config::Config;
 use hookswitch::daemon::Daemon;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use teller::{STORY, Teller};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -33,14 +35,6 @@ const QUEUES: u32 = 20;
 
 /// How many attempts a second begin and end while pages are loaded: each has five moments.
 const PACE: u32 = 10;
-
-/// What is told of an attempt after its opening.
-const STORY: [&str; 4] = [
-    r#"{"id":"1","signal":{"offering":{"agent":"anna"}}}"#,
-    r#"{"id":"2","signal":{"answered":{"agent":"anna"}}}"#,
-    r#"{"id":"3","signal":{"bridged":{"agent":"anna"}}}"#,
-    r#"{"id":"4","signal":{"leaving":{}}}"#,
-];
 
 /// The pages, the first of all first.
 const PAGES: [&str; 8] = [
@@ -89,13 +83,13 @@ async fn main() {
     let daemon = Daemon::start(config, None).expect("starts again");
     let address = daemon.http_address().expect("listens").to_string();
     println!("started again in {} ms", began.elapsed().as_millis());
-    let mut stream = connect(&address).await;
+    let mut teller = Teller::connect(&address).await;
     let began = Instant::now();
-    let mut page = load(&mut stream, &address, PAGES[0]).await;
+    let mut page = teller.load(PAGES[0]).await;
     println!("the first page: {:.1} KB, {} after it was asked for", page.len() as f64 / 1e3, millis(began.elapsed()));
     while page.contains("still being read") {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        page = load(&mut stream, &address, PAGES[0]).await;
+        page = teller.load(PAGES[0]).await;
     }
     println!("today's figures are whole after {}\n", millis(began.elapsed()));
     let answered = format!("<td class=\"n\">{}</td>", OVER[size] / QUEUES);
@@ -107,7 +101,7 @@ async fn main() {
     for _ in 0..LOADS[size] {
         for (page, path) in PAGES.iter().enumerate() {
             let began = Instant::now();
-            sizes[page] = load(&mut stream, &address, path).await.len();
+            sizes[page] = teller.load(path).await.len();
             times[page].push(began.elapsed());
         }
     }
@@ -128,12 +122,12 @@ fn millis(time: Duration) -> String {
 /// Tells so many attempts, each up to that step.
 async fn tell_all(address: &str, kind: &'static str, count: u32, steps: usize) {
     let mut tellers = JoinSet::new();
-    for teller in 0..TELLERS {
+    for first in 0..TELLERS {
         let address = address.to_owned();
         tellers.spawn(async move {
-            let mut stream = connect(&address).await;
-            for number in (teller..count).step_by(TELLERS as usize) {
-                tell(&mut stream, &address, &format!("{kind}-{number}"), number, steps).await;
+            let mut teller = Teller::connect(&address).await;
+            for number in (first..count).step_by(TELLERS as usize) {
+                tell(&mut teller, &format!("{kind}-{number}"), number, steps).await;
             }
         });
     }
@@ -144,64 +138,21 @@ async fn tell_all(address: &str, kind: &'static str, count: u32, steps: usize) {
 
 /// Begins and ends attempts until it is ended.
 async fn go_on(address: String) {
-    let mut stream = connect(&address).await;
+    let mut teller = Teller::connect(&address).await;
     let mut clock = tokio::time::interval(Duration::from_secs(1) / PACE);
     for number in 0.. {
         clock.tick().await;
-        tell(&mut stream, &address, &format!("now-{number}"), number, STORY.len()).await;
+        tell(&mut teller, &format!("now-{number}"), number, STORY.len()).await;
     }
 }
 
-async fn tell(stream: &mut TcpStream, address: &str, key: &str, number: u32, steps: usize) {
+async fn tell(teller: &mut Teller, key: &str, number: u32, steps: usize) {
     let path = format!("/api/queues/chat{}/attempts/{key}", number % QUEUES);
     let body = format!(
         r#"{{"member_number":"+49301{number:07}","member_name":"Ann {number}","variables":{{"topic":"billing"}}}}"#
     );
-    let (status, _) = exchange(stream, &request("PUT", &path, address, &body)).await;
-    assert!(matches!(status, 200 | 201), "{path}: {status}");
-    for body in &STORY[..steps] {
-        let path = format!("{path}/signals");
-        let (status, _) = exchange(stream, &request("POST", &path, address, body)).await;
-        assert!(matches!(status, 200 | 201), "{path}: {status}");
+    teller.open(&path, &body).await;
+    for step in 0..steps {
+        teller.signal(&path, step).await;
     }
-}
-
-/// Loads a page.
-async fn load(stream: &mut TcpStream, address: &str, path: &str) -> String {
-    let (status, body) = exchange(stream, &request("GET", path, address, "")).await;
-    assert_eq!(status, 200, "{path}");
-    body
-}
-
-async fn connect(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address).await.expect("connects");
-    stream.set_nodelay(true).expect("sets");
-    stream
-}
-
-fn request(method: &str, path: &str, address: &str, body: &str) -> String {
-    let length = body.len();
-    format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-}
-
-/// Sends the request and reads its answer to the end: the status and the body.
-async fn exchange(stream: &mut TcpStream, request: &str) -> (u16, String) {
-    stream.write_all(request.as_bytes()).await.expect("is taken");
-    let mut read = Vec::with_capacity(4_096);
-    let head = loop {
-        assert!(stream.read_buf(&mut read).await.expect("reads") > 0, "the connection was closed");
-        if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end;
-        }
-    };
-    let text = String::from_utf8_lossy(&read[..head]).to_lowercase();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-    let length = length.unwrap_or_else(|| panic!("the answer has no length: {text}"));
-    while read.len() < head + 4 + length {
-        assert!(stream.read_buf(&mut read).await.expect("reads") > 0, "the connection was closed");
-    }
-    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    (status, String::from_utf8(read.split_off(head + 4)).expect("text"))
 }

@@ -3,26 +3,21 @@
 //!
 //! `cargo bench --bench signals`; `HOOKSWITCH_SIGNALS_PER_SECOND` (2,000) and `HOOKSWITCH_SECONDS` (60) change the load.
 
+#[expect(dead_code, reason = "nobody looks at the page")]
+#[path = "teller/mod.rs"]
+mod teller;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch::config::Config;
 use hookswitch::daemon::Daemon;
+use teller::{STORY, Teller};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// How many tellers there are, each with a connection of its own.
 const TELLERS: u32 = 50;
-
-/// What follows the opening of an attempt.
-const STEPS: [&str; 4] = [
-    r#"{"id":"1","signal":{"offering":{"agent":"anna"}}}"#,
-    r#"{"id":"2","signal":{"answered":{"agent":"anna"}}}"#,
-    r#"{"id":"3","signal":{"bridged":{"agent":"anna"}}}"#,
-    r#"{"id":"4","signal":{"leaving":{}}}"#,
-];
 
 fn number(name: &str, default: u32) -> u32 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -67,44 +62,21 @@ async fn main() {
 
 /// Tells so many steps, one in each pause, and gives how long each answer took.
 async fn tell(address: String, teller: u32, count: u32, pause: Duration) -> Vec<Duration> {
-    let mut stream = TcpStream::connect(&address).await.expect("connects");
-    stream.set_nodelay(true).expect("sets");
+    let mut connection = Teller::connect(&address).await;
     tokio::time::sleep(pause * teller / TELLERS).await;
     let mut ticks = tokio::time::interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut latencies = Vec::new();
     for step in 0..count {
         ticks.tick().await;
-        let attempt = step as usize / (STEPS.len() + 1);
+        let attempt = step as usize / (STORY.len() + 1);
         let path = format!("/api/queues/chat/attempts/{teller}-{attempt}");
-        let (method, path, body) = match step as usize % (STEPS.len() + 1) {
-            0 => ("PUT", path, r#"{"member_number":"ann@web","variables":{"topic":"billing"}}"#),
-            step => ("POST", format!("{path}/signals"), STEPS[step - 1]),
-        };
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
         let began = Instant::now();
-        stream.write_all(request.as_bytes()).await.expect("is taken");
-        let status = answer(&mut stream).await;
-        assert!(matches!(status, 200 | 201), "{status}");
+        match step as usize % (STORY.len() + 1) {
+            0 => connection.open(&path, r#"{"member_number":"ann@web","variables":{"topic":"billing"}}"#).await,
+            step => connection.signal(&path, step - 1).await,
+        }
         latencies.push(began.elapsed());
     }
     latencies
-}
-
-/// Reads an answer to its end and gives its status.
-async fn answer(stream: &mut TcpStream) -> u16 {
-    let mut read = Vec::with_capacity(1_024);
-    loop {
-        assert!(stream.read_buf(&mut read).await.expect("reads") > 0, "the connection was closed");
-        let text = String::from_utf8_lossy(&read);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let length: usize = length.and_then(|length| length.parse().ok()).expect("a length");
-        if body.len() >= length {
-            return head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        }
-    }
 }
