@@ -388,6 +388,12 @@ fn template_remedy(error: &TemplateError) -> String {
         TemplateError::UnknownWord { .. } => {
             "minijinja's built-in filters, tests and functions are there: https://docs.rs/minijinja".into()
         }
+        TemplateError::TooLong { .. } | TemplateError::TooComplex { .. } => {
+            "make it shorter: put parts of it into steps of their own (`set`, `if`, `switch`)".into()
+        }
+        TemplateError::TextAndNumber { text, .. } => {
+            format!("write `{text}|float`, or `{text}|float(0)` where what is no number counts as 0")
+        }
         TemplateError::TooMuchWork => "make it shorter: loops and repetitions are bounded".into(),
         TemplateError::CallDataInAuthority { .. } => {
             "write `https://host/` literally and values behind it, or list every host that it may become in \

@@ -8,6 +8,7 @@ use minijinja::{Environment, Value};
 use super::names::SavedNames;
 use super::template::check::{self, TemplateError};
 use super::template::engine;
+use super::template::source::guarded_expression;
 
 /// The environment of all expressions.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(engine::environment);
@@ -22,10 +23,10 @@ impl Expression {
     /// Compiles the expression; all that is wrong with it comes back at once.
     pub fn compile(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
         let compiled = ENVIRONMENT
-            .compile_expression_owned(source.to_owned())
-            .map_err(|error| TemplateError::of_expression(&error))?;
+            .compile_expression_owned(guarded_expression(source)?)
+            .map_err(|error| TemplateError::of_expression(source, &error))?;
         check::names(source, &compiled.undeclared_variables(false), names)?;
-        check::trial(|fields| compiled.eval(fields).map(drop))?;
+        check::trial(source, |fields| compiled.eval(fields).map(drop))?;
         Ok(Self { source: source.to_owned(), compiled })
     }
 
@@ -37,6 +38,11 @@ impl Expression {
     /// The expression's value.
     pub fn evaluate(&self, fields: &Value) -> Result<Value, minijinja::Error> {
         self.compiled.eval(fields)
+    }
+
+    /// Why an evaluation failed, without a call's data.
+    pub fn reason(error: &minijinja::Error) -> String {
+        engine::reason(error)
     }
 
     /// Whether the expression holds: null, nothing, zero and what is empty do not.
@@ -92,6 +98,47 @@ mod tests {
     fn an_unknown_filter_is_found_when_it_is_loaded() {
         let errors = Expression::compile("member_name|shout", &SavedNames::none()).expect_err("refused");
         assert_eq!(errors[0].to_string(), "there is no filter `shout`");
+    }
+
+    #[test]
+    fn a_text_compared_with_a_number_is_a_fault() {
+        for source in [
+            "variables.amount > 100",
+            "100 < variables['amount']",
+            "wait_sec > 1 and variables.amount <= wait_sec",
+            "1 < variables.amount < 3",
+            "member_name >= 1.5",
+            "member_name is gt(1)",
+        ] {
+            let errors = Expression::compile(source, &SavedNames::none()).expect_err("refused");
+            assert!(matches!(errors[0], TemplateError::TextAndNumber { .. }), "{source}: {errors:?}");
+        }
+        let error =
+            Expression::compile("not variables.amount > 100", &SavedNames::none()).expect_err("refused").remove(0);
+        assert_eq!(error.to_string(), "`variables.amount` is a text, which is neither less nor more than a number");
+        assert_eq!(error.range(), Some(4..20));
+        for source in
+            ["variables.amount|int > 100", "wait_sec > 100", "variables.amount > '100'", "member_name|length > 3"]
+        {
+            Expression::compile(source, &SavedNames::none()).expect("compiles");
+        }
+    }
+
+    #[test]
+    fn a_condition_holds_for_numbers_only() {
+        let condition = Expression::compile("variables.amount|float > 100", &SavedNames::none()).expect("compiles");
+        let holds = |amount: Value| {
+            condition
+                .holds(&minijinja::context! { variables => minijinja::context! { amount } })
+                .map_err(|error| Expression::reason(&error))
+        };
+        assert_eq!(holds(Value::from(150)), Ok(true));
+        assert_eq!(holds(Value::from(20)), Ok(false));
+        assert_eq!(holds(Value::from("20")), Ok(false));
+        assert_eq!(holds(Value::from("150")), Ok(true));
+        for amount in ["abc", ""] {
+            assert_eq!(holds(Value::from(amount)), Err("the value is not a number".to_owned()));
+        }
     }
 
     #[test]

@@ -65,7 +65,11 @@ impl Hook {
         when.holds(fields).unwrap_or_else(|error| {
             self.condition_failures.fetch_add(1, Ordering::Relaxed);
             // What the engine says in detail can quote a call's data.
-            tracing::warn!(hook = self.id, reason = %error.kind(), "a hook's condition failed, the hook did not fire");
+            tracing::warn!(
+                hook = self.id,
+                reason = Expression::reason(&error),
+                "a hook's condition failed, the hook did not fire"
+            );
             tracing::debug!(hook = self.id, %error, "why the condition failed");
             false
         })

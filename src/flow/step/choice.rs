@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Done, Outcome, StepEnd, Surroundings};
 use crate::flow::expression::Expression;
-use crate::flow::template::engine::plain_text;
+use crate::flow::template::engine::{plain_text, reason};
 
 pub(super) fn perform_if(condition: &Expression, then: u32, otherwise: u32, around: Surroundings<'_>) -> StepEnd {
     match condition.holds(around.context.fields()) {
@@ -32,5 +32,5 @@ pub(super) fn go_to(step: u32) -> StepEnd {
 
 /// What the engine says in detail can quote a call's data.
 fn unevaluated(error: &minijinja::Error) -> StepEnd {
-    StepEnd::failed(format!("the expression failed: {}", error.kind()))
+    StepEnd::failed(format!("the expression failed: {}", reason(error)))
 }

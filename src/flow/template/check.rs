@@ -49,6 +49,32 @@ pub enum TemplateError {
         /// Where.
         range: Option<Range<usize>>,
     },
+    /// The text is longer than any that is compiled.
+    #[error("this {what} is longer than {limit} bytes")]
+    TooLong {
+        /// What it is.
+        what: &'static str,
+        /// The most bytes.
+        limit: usize,
+    },
+    /// The text has more operators, brackets or blocks than any that is compiled.
+    #[error("there are more than {limit} {what}")]
+    TooComplex {
+        /// What there is too much of.
+        what: &'static str,
+        /// The most of it.
+        limit: usize,
+        /// Where it becomes too much.
+        range: Option<Range<usize>>,
+    },
+    /// A text is compared with a number.
+    #[error("`{text}` is a text, which is neither less nor more than a number")]
+    TextAndNumber {
+        /// The text's expression, as it is written.
+        text: String,
+        /// Where.
+        range: Option<Range<usize>>,
+    },
     /// The text does more work than a delivery may take.
     #[error("this takes too much work")]
     TooMuchWork,
@@ -77,13 +103,13 @@ pub enum TemplateError {
 
 impl TemplateError {
     /// What the engine found while compiling a template.
-    pub(in crate::flow) fn of_template(error: &minijinja::Error) -> Vec<Self> {
-        vec![Self::Template { message: message(error), range: error.range() }]
+    pub(in crate::flow) fn of_template(source: &str, error: &minijinja::Error) -> Vec<Self> {
+        vec![Self::Template { message: message(error), range: error.range().map(|range| within(source, range)) }]
     }
 
     /// What the engine found while compiling an expression.
-    pub(in crate::flow) fn of_expression(error: &minijinja::Error) -> Vec<Self> {
-        vec![Self::Expression { message: message(error), range: error.range() }]
+    pub(in crate::flow) fn of_expression(source: &str, error: &minijinja::Error) -> Vec<Self> {
+        vec![Self::Expression { message: message(error), range: error.range().map(|range| within(source, range)) }]
     }
 
     /// The fault's place, in bytes of the text.
@@ -92,9 +118,13 @@ impl TemplateError {
             Self::Template { range, .. }
             | Self::Expression { range, .. }
             | Self::UnknownField { range, .. }
-            | Self::UnknownWord { range, .. } => range.clone(),
+            | Self::UnknownWord { range, .. }
+            | Self::TooComplex { range, .. }
+            | Self::TextAndNumber { range, .. } => range.clone(),
             Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range.clone()),
-            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) | Self::HostNotAllowed(_) => None,
+            Self::TooLong { .. } | Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) | Self::HostNotAllowed(_) => {
+                None
+            }
         }
     }
 
@@ -104,9 +134,13 @@ impl TemplateError {
             Self::Template { range, .. }
             | Self::Expression { range, .. }
             | Self::UnknownField { range, .. }
-            | Self::UnknownWord { range, .. } => range.as_mut(),
+            | Self::UnknownWord { range, .. }
+            | Self::TooComplex { range, .. }
+            | Self::TextAndNumber { range, .. } => range.as_mut(),
             Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range),
-            Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) | Self::HostNotAllowed(_) => None,
+            Self::TooLong { .. } | Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) | Self::HostNotAllowed(_) => {
+                None
+            }
         };
         if let Some(range) = range {
             *range = range.start + offset..range.end + offset;
@@ -139,15 +173,24 @@ pub(in crate::flow) fn names(
 
 /// Tries the text on a plausible moment of every event, because the engine looks filters, tests and functions up only when
 /// it meets them. What else fails then may well succeed with other data, and is no fault.
-pub(in crate::flow) fn trial(render: impl Fn(Value) -> Result<(), minijinja::Error>) -> Result<(), Vec<TemplateError>> {
-    let faults = SAMPLES.iter().filter_map(|sample| unknown_word(&render(sample.fields().clone()).err()?));
+pub(in crate::flow) fn trial(
+    source: &str,
+    render: impl Fn(Value) -> Result<(), minijinja::Error>,
+) -> Result<(), Vec<TemplateError>> {
+    let faults = SAMPLES.iter().filter_map(|sample| unknown_word(source, &render(sample.fields().clone()).err()?));
     match faults.into_iter().next() {
         Some(fault) => Err(vec![fault]),
         None => Ok(()),
     }
 }
 
-fn unknown_word(error: &minijinja::Error) -> Option<TemplateError> {
+/// The part of the text that `range` is about, which the engine may have begun or ended within a character or behind it.
+fn within(source: &str, range: Range<usize>) -> Range<usize> {
+    let start = source.floor_char_boundary(range.start);
+    start..source.ceil_char_boundary(range.end.max(start))
+}
+
+fn unknown_word(source: &str, error: &minijinja::Error) -> Option<TemplateError> {
     let what = match error.kind() {
         ErrorKind::UnknownFilter => "filter",
         ErrorKind::UnknownTest => "test",
@@ -157,7 +200,8 @@ fn unknown_word(error: &minijinja::Error) -> Option<TemplateError> {
     };
     // "filter shout is unknown"
     let name = error.detail().and_then(|detail| detail.split_whitespace().nth(1)).unwrap_or("?").to_owned();
-    Some(TemplateError::UnknownWord { what, name, range: error.range() })
+    let range = word(source, &name);
+    Some(TemplateError::UnknownWord { what, name, range })
 }
 
 /// Where `name` stands as a word of its own, rather than as a part of another or behind a dot.

@@ -6,6 +6,7 @@ use minijinja::{Environment, Value};
 
 use super::check::{self, TemplateError};
 use super::error::RenderError;
+use super::source::guarded_template;
 use crate::flow::names::SavedNames;
 
 /// The only template of its environment.
@@ -32,12 +33,12 @@ impl Compiled {
         if literal_prefix(source).len() == source.len() {
             return Ok(Self::Literal(source.to_owned()));
         }
-        let syntax = |error| TemplateError::of_template(&error);
+        let syntax = |error| TemplateError::of_template(source, &error);
         let mut environment = environment.clone();
-        environment.add_template_owned(NAME, source.to_owned()).map_err(syntax)?;
+        environment.add_template_owned(NAME, guarded_template(source)?).map_err(syntax)?;
         let template = environment.get_template(NAME).map_err(syntax)?;
         check::names(source, &template.undeclared_variables(false), names)?;
-        check::trial(|fields| template.render(fields).map(drop))?;
+        check::trial(source, |fields| template.render(fields).map(drop))?;
         drop(template);
         Ok(Self::Template(Box::new(environment)))
     }

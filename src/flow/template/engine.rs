@@ -6,6 +6,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
+use super::guard;
+
 /// How much work one rendering may do: about as many instructions, or 64 bytes for each. A payload's template takes a few
 /// hundred, so this ends only what would hold up deliveries (0.8 MB, or some milliseconds).
 const FUEL: u64 = 12_500;
@@ -25,7 +27,25 @@ pub(in crate::flow) fn environment() -> Environment<'static> {
     environment.remove_global("debug");
     // Its errors would carry the fields' values into log lines.
     environment.set_debug(false);
+    guard::add_to(&mut environment);
     environment
+}
+
+/// The syntax of all texts.
+pub(super) fn syntax() -> SyntaxConfig {
+    SYNTAX.clone()
+}
+
+/// Why an evaluation failed, without a call's data, which the engine may quote.
+pub(in crate::flow) fn reason(error: &minijinja::Error) -> String {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(refusal) = cause.downcast_ref::<guard::Refusal>() {
+            return refusal.to_string();
+        }
+        source = cause.source();
+    }
+    error.kind().to_string()
 }
 
 /// Such an environment whose templates encode every inserted value with `encode`, whether marked safe or not.

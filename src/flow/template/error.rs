@@ -1,12 +1,14 @@
 //! What can go wrong when a template is filled in.
 
+use super::engine;
+
 /// A template that could not be filled in.
 ///
 /// The message holds none of the filled-in text, which is a call's data; what the engine says may quote some.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The template's evaluation failed.
-    #[error("the template failed: {}", .0.kind())]
+    #[error("the template failed: {}", engine::reason(.0))]
     Evaluation(#[from] minijinja::Error),
     /// The text is longer than its position allows.
     #[error("the filled-in text is longer than {limit} bytes")]
