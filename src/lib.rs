@@ -23,7 +23,7 @@
 //! 4. **Order**: runs of one flow for one attempt follow each other; attempts never wait for each other.
 //! 5. **The event connection is always read** ([`esl`]): a client that reads slowly makes FreeSWITCH stall. What cannot be
 //!    taken in is dropped, counted, and made good by a snapshot.
-//! 6. **Data of a call never becomes code**: not in a FreeSWITCH command, a URL's host, a header, a template or a terminal.
+//! 6. **Data of a call never becomes code**: not in a FreeSWITCH command, a URL's host, a header, a template, a log line or a terminal.
 //! 7. **Time is an input** ([`lifecycle`]): durations and deadlines are measured by the events' own times, so that a recording
 //!    plays back to the same moments.
 //!
@@ -49,6 +49,7 @@ pub mod lifecycle;
 pub mod moment;
 pub mod node;
 pub mod outbox;
+mod printable;
 pub mod recording;
 pub mod service;
 pub mod signal;

@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
+use crate::printable::steers;
+
 /// The text, with whatever could move the cursor, hide or turn text spelled out.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(spelled).collect()
@@ -31,9 +33,7 @@ pub(super) fn column(text: &str, width: usize) -> String {
 }
 
 fn spelled(c: char) -> String {
-    let is_format =
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    if c.is_control() || is_format { c.escape_default().to_string() } else { c.to_string() }
+    if steers(c) { c.escape_default().to_string() } else { c.to_string() }
 }
 
 /// How many columns a terminal gives a character.
