@@ -7,7 +7,7 @@
 //!   lists of the same lists could be as large as one likes.
 
 use minijinja::value::{Kwargs, ObjectRepr, Rest, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, State, Value, filters, tests};
+use minijinja::{Environment, Error, ErrorKind, State, Value, filters, tests as engine_tests};
 
 /// The filter that stands for all comparisons: `(a)|__compared('<', b)`.
 pub(super) const COMPARED: &str = "__compared";
@@ -156,7 +156,7 @@ fn contains(state: &mut State<'_, '_>, container: &Value, value: &Value) -> Resu
         }
         _ => return Err(Error::new(ErrorKind::InvalidOperation, "cannot perform a containment check on this value")),
     }
-    tests::is_in(state, value, container)
+    engine_tests::is_in(state, value, container)
 }
 
 fn is_nothing(value: &Value) -> bool {
