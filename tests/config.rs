@@ -172,6 +172,83 @@ fn without_a_configuration_there_are_no_hooks() {
     assert_eq!(config.delivery.retry.waits.len(), 7);
 }
 
+/// Reads it on a stack as a worker's has it; one that overflows ends the whole test program. Whatever is wrong is drawn.
+fn read_by_a_worker(text: String) -> Result<(), String> {
+    let read = move || {
+        let problems = Config::from_toml("hookswitch.toml", &text).err()?;
+        drop(problems.draw(Drawing::Terminal));
+        problems.log();
+        Some(problems.draw(Drawing::Plain))
+    };
+    let worker = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(read).expect("a thread");
+    worker.join().expect("no panic").map_or(Ok(()), Err)
+}
+
+#[test]
+fn no_chain_of_operators_in_a_file_overflows_a_workers_stack() {
+    for [before, repeated, after] in [
+        ["", "-", "1"],
+        ["", "not ", "1"],
+        ["1", " + 1", ""],
+        ["1", " ~ 1", ""],
+        ["1", " and 1", ""],
+        ["1", " < 1", ""],
+        ["1", "|int", ""],
+        ["event", ".a", ""],
+        ["event", "[0]", ""],
+        ["event", "()", ""],
+        ["1", " is odd", ""],
+        ["1", " if 1 else 1", ""],
+        ["", "(", "1"],
+        ["", "[", "1"],
+    ] {
+        let expression = format!("{before}{}{after}", repeated.repeat(9_000));
+        let step = |step: &str| format!("[flows.f]\nsteps = [{{ {step} }}]\n");
+        for text in [
+            format!("[queues.q]\nhooks = [{{ event = 'joined', flow = 'f', when = '{expression}' }}]\n"),
+            step(&format!("if = '{expression}', then = []")),
+            step(&format!("switch = '{expression}', cases = {{}}")),
+            step(&format!("set = {{ x = '{{{{ {expression} }}}}' }}")),
+            step(&format!("log = {{ message = '<{{{{ {expression} }}}}>' }}")),
+            step(&format!("http = {{ url = 'https://a.example/{{{{ {expression} }}}}' }}")),
+            step(&format!("http = {{ url = 'https://a.example/', headers = {{ a = '{{{{ {expression} }}}}' }} }}")),
+            step(&format!("wait = '{{{{ {expression} }}}}'")),
+            step(&format!("log = {{ message = '{}{}' }}", "{% if 1 %}{% elif 1 %}".repeat(5_000), expression)),
+        ] {
+            let drawn = read_by_a_worker(text).expect_err("refused");
+            let is_limit = ["longer than", "more than", "does not parse"].iter().any(|limit| drawn.contains(limit));
+            assert!(is_limit, "{repeated}: {}", drawn.chars().rev().take(500).collect::<String>());
+        }
+    }
+}
+
+#[test]
+fn no_nesting_of_values_overflows_a_workers_stack() {
+    for [open, close] in [["[", "]"], ["{a=", "}"], ["[{a=", "}]"]] {
+        for depth in [40, 100, 1_000, 100_000] {
+            let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            for text in [format!("x = {nested}"), format!("[flows.f]\nsteps = [{{ set = {{ x = {nested} }} }}]\n")] {
+                drop(read_by_a_worker(text));
+            }
+        }
+    }
+    drop(read_by_a_worker(format!("{} = 1", vec!["a"; 100_000].join("."))));
+    drop(read_by_a_worker(format!("[{}]", vec!["a"; 100_000].join("."))));
+}
+
+#[test]
+fn a_fault_far_to_the_right_is_drawn() {
+    for wide in ["x", "é", "日"] {
+        for width in [65_530, 65_536, 140_000] {
+            let wide = wide.repeat(width / wide.len());
+            for fault in ["{{ nofield }}", "{{ 1|nofilter }}", "{{ é", "{% if", "{{ variables.x > 1 }}"] {
+                let text = format!("flows.f.steps = [{{ log = {{ message = '{wide}{fault}' }} }}]\n");
+                drop(read_by_a_worker(text).expect_err("refused"));
+            }
+        }
+    }
+}
+
 /// A value of any shape, written as TOML has it.
 fn toml_value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
