@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::configuration::ConfigFile;
 use super::line::moment_line;
+use super::printable::printable;
 use super::with_causes;
 use crate::config::Config;
 use crate::esl::recording;
@@ -167,7 +168,7 @@ impl<W: Write> Replay<W> {
     fn tell_damage(&mut self, name: &Path, damage: &str) -> Result<(), ReplayError> {
         self.damaged = true;
         self.out.flush()?;
-        writeln!(anstream::stderr(), "hookswitch: {}: {damage}", name.display())?;
+        writeln!(anstream::stderr(), "hookswitch: {}: {}", name.display(), printable(damage))?;
         Ok(())
     }
 
@@ -192,7 +193,7 @@ impl<W: Write> Replay<W> {
             open => writeln!(err, "{open} attempts are still open at the end of the recording.")?,
         }
         for (anomaly, count) in self.playback.anomalies().iter() {
-            writeln!(err, "{count} × {anomaly}")?;
+            writeln!(err, "{count} × {}", printable(&anomaly.to_string()))?;
         }
         let gaps = self.playback.gaps();
         if gaps.missing_bytes > 0 {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::cli::printable::printable;
 use crate::config::Config;
 
 /// Tells of each what it says of itself, or why there is no connection. Gives whether all is well.
@@ -11,9 +12,9 @@ pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result
         write!(out, "{name} ({}): ", destination.kind())?;
         out.flush()?;
         match destination.connect().await {
-            Ok(said) => writeln!(out, "{said}.")?,
+            Ok(said) => writeln!(out, "{}.", printable(&said.to_string()))?,
             Err(refusal) => {
-                writeln!(out, "{refusal}.")?;
+                writeln!(out, "{}.", printable(&refusal.to_string()))?;
                 is_well = false;
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::counted;
+use crate::cli::printable::printable;
 use crate::config::Config;
 use crate::config::freeswitch::FreeswitchNode;
 use crate::config::queue::QueueSource;
@@ -31,12 +32,17 @@ pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result
         out.flush()?;
         match see(node).await {
             Ok(seen) => {
-                writeln!(out, "{}", seen.version)?;
-                writeln!(out, "  mod_callcenter has {}{}.", counted(seen.queues.len(), "queue"), named(&seen.queues))?;
+                writeln!(out, "{}", printable(&seen.version))?;
+                writeln!(
+                    out,
+                    "  mod_callcenter has {}{}.",
+                    counted(seen.queues.len(), "queue"),
+                    printable(&named(&seen.queues))
+                )?;
                 queues.extend(seen.queues);
             }
             Err(reason) => {
-                writeln!(out, "{reason}.")?;
+                writeln!(out, "{}.", printable(&reason))?;
                 is_well = false;
             }
         }
@@ -48,7 +54,7 @@ pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result
     // mod_callcenter lists its own queues only.
     let callcenters = config.queue_names().filter(|name| config.source(name) == QueueSource::Callcenter);
     for name in callcenters.filter(|name| !queues.contains(*name)) {
-        writeln!(out, "No FreeSWITCH has the queue `{name}` that is configured.")?;
+        writeln!(out, "No FreeSWITCH has the queue `{}` that is configured.", printable(name))?;
         is_well = false;
     }
     Ok(is_well)

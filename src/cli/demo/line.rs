@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::receiver::Arrival;
 use super::tally::Tally;
 use crate::cli::line::{moment_line, span};
-use crate::cli::printable::column;
+use crate::cli::printable::{column, printable};
 
 const BOLD: Style = Style::new().bold();
 
@@ -60,8 +60,12 @@ impl<W: Write> LineWriter<W> {
     pub(super) fn show(&mut self, arrival: &Arrival) -> io::Result<()> {
         match arrival {
             Arrival::Moment(_, moment) => writeln!(self.out, "{}", moment_line(moment)),
-            Arrival::Forged(error) => writeln!(self.out, "a webhook that cannot be trusted: {error}"),
-            Arrival::Garbled(error) => writeln!(self.out, "a webhook that cannot be read: {error}"),
+            Arrival::Forged(error) => {
+                writeln!(self.out, "a webhook that cannot be trusted: {}", printable(&error.to_string()))
+            }
+            Arrival::Garbled(error) => {
+                writeln!(self.out, "a webhook that cannot be read: {}", printable(&error.to_string()))
+            }
         }
     }
 

@@ -170,8 +170,8 @@ fn check_kinds(left: &Value, right: &Value) -> Result<(), Refusal> {
         | (ValueKind::String, ValueKind::String)
         | (ValueKind::Bool, ValueKind::Bool) => Ok(()),
         (ValueKind::Seq | ValueKind::Iterable, ValueKind::Seq | ValueKind::Iterable) => {
-            let items = left.try_iter().into_iter().flatten().zip(right.try_iter().into_iter().flatten());
-            items.map(|(left, right)| check_kinds(&left, &right)).collect()
+            let mut items = left.try_iter().into_iter().flatten().zip(right.try_iter().into_iter().flatten());
+            items.try_for_each(|(left, right)| check_kinds(&left, &right))
         }
         _ => Err(Refusal::Order(kind(left), kind(right))),
     }
