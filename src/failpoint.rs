@@ -26,6 +26,13 @@ pub const BEFORE_COMMAND: &str = "flow-before-command";
 /// FreeSWITCH has answered a command, and the try is not yet recorded.
 pub const AFTER_ANSWER: &str = "flow-after-answer";
 
+/// A run is taken up: the program fails in it, as by a bug.
+pub const IN_RUN: &str = "flow-in-run";
+
+pub(crate) fn in_run() {
+    fail_point!(IN_RUN);
+}
+
 pub(crate) fn before_commit() {
     fail_point!(BEFORE_COMMIT, |_| std::process::abort());
 }

@@ -27,10 +27,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause, so that a receiver that is back is noticed within a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a request that somebody asked for waits for the probe that is under way: most have ended by then, and have
-/// found the receiver well or not.
-const PROBE: Duration = Duration::from_secs(1);
-
 /// The breaker of one receiver.
 #[derive(Debug, Default)]
 pub struct Breaker {
@@ -59,6 +55,13 @@ enum State {
 pub enum Leave {
     /// The request may be sent.
     Granted,
+    /// The request may be sent: it is the probe, and others wait for its outcome.
+    Probe,
+    /// A probe is under way. Its outcome decides, or this time if it has none.
+    Probing {
+        /// When the next probe may go out.
+        until: Instant,
+    },
     /// Nothing is sent for so long.
     Held(Duration),
 }
@@ -94,14 +97,21 @@ impl Breaker {
             State::Closed { .. } => Leave::Granted,
             State::Open { until, pause } | State::Probing { until, pause } if until <= now => {
                 self.state = State::Probing { until: now + pause, pause };
-                Leave::Granted
+                Leave::Probe
             }
             State::Open { pause, .. } if is_asked => {
                 self.state = State::Probing { until: now + pause, pause };
-                Leave::Granted
+                Leave::Probe
             }
-            State::Probing { until, .. } if is_asked => Leave::Held((until - now).min(PROBE)),
-            State::Open { until, .. } | State::Probing { until, .. } => Leave::Held(until - now),
+            State::Probing { until, .. } => Leave::Probing { until },
+            State::Open { until, .. } => Leave::Held(until - now),
+        }
+    }
+
+    /// Takes note of a probe that has ended without an outcome: the next request is the probe.
+    pub fn release_probe(&mut self, now: Instant) {
+        if let State::Probing { pause, .. } = self.state {
+            self.state = State::Open { until: now, pause };
         }
     }
 
@@ -164,12 +174,12 @@ mod tests {
             let pause = Duration::from_secs(pause);
             assert_eq!(breaker.ask(false, now), Leave::Held(pause));
             now += pause;
-            assert_eq!(breaker.ask(false, now), Leave::Granted, "the probe");
-            assert!(matches!(breaker.ask(false, now), Leave::Held(_)), "and nothing beside it");
+            assert_eq!(breaker.ask(false, now), Leave::Probe);
+            assert_eq!(breaker.ask(false, now), Leave::Probing { until: now + pause }, "and nothing beside it");
             assert_eq!(breaker.note(Health::Ill, now), None);
         }
         now += LONGEST_PAUSE;
-        assert_eq!(breaker.ask(false, now), Leave::Granted);
+        assert_eq!(breaker.ask(false, now), Leave::Probe);
         assert_eq!(breaker.note(Health::Well, now), Some(Change::Closed));
         assert_eq!((breaker.ask(false, now), breaker.is_open()), (Leave::Granted, false));
     }
@@ -179,20 +189,22 @@ mod tests {
         let now = Instant::now();
         let mut breaker = opened(now);
         let probe = now + FIRST_PAUSE;
-        assert_eq!(breaker.ask(false, probe), Leave::Granted);
-        assert_eq!(breaker.ask(false, probe), Leave::Held(FIRST_PAUSE));
-        assert_eq!(breaker.ask(false, probe + FIRST_PAUSE), Leave::Granted);
+        assert_eq!(breaker.ask(false, probe), Leave::Probe);
+        assert_eq!(breaker.ask(false, probe), Leave::Probing { until: probe + FIRST_PAUSE });
+        assert_eq!(breaker.ask(false, probe + FIRST_PAUSE), Leave::Probe);
+        breaker.release_probe(probe + FIRST_PAUSE);
+        assert_eq!(breaker.ask(false, probe + FIRST_PAUSE), Leave::Probe, "at once where the end is known");
     }
 
     #[test]
     fn a_request_that_somebody_asked_for_is_the_probe() {
         let now = Instant::now();
         let mut breaker = opened(now);
-        assert_eq!(breaker.ask(true, now), Leave::Granted);
-        assert_eq!(breaker.ask(true, now), Leave::Held(PROBE), "one at a time");
+        assert_eq!(breaker.ask(true, now), Leave::Probe);
+        assert_eq!(breaker.ask(true, now), Leave::Probing { until: now + FIRST_PAUSE }, "one at a time");
         assert_eq!(breaker.note(Health::Ill, now), None);
         assert_eq!(breaker.ask(false, now), Leave::Held(2 * FIRST_PAUSE));
-        assert_eq!(breaker.ask(true, now), Leave::Granted);
+        assert_eq!(breaker.ask(true, now), Leave::Probe);
         assert_eq!(breaker.note(Health::Well, now), Some(Change::Closed));
     }
 
@@ -201,7 +213,7 @@ mod tests {
         let now = Instant::now();
         let mut breaker = opened(now);
         assert_eq!(breaker.note(Health::Ill, now + Duration::from_secs(4)), None);
-        assert_eq!(breaker.ask(false, now + FIRST_PAUSE), Leave::Granted, "the pause is as long as it was");
+        assert_eq!(breaker.ask(false, now + FIRST_PAUSE), Leave::Probe, "the pause is as long as it was");
         let mut breaker = opened(now);
         assert_eq!(breaker.note(Health::Well, now), Some(Change::Closed));
     }

@@ -1,5 +1,6 @@
 //! The HTTP client: sends one try and says what came of it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -105,6 +106,17 @@ impl Client {
     /// The receivers to whom something was sent, and whether each is left alone now.
     pub fn receivers(&self) -> Vec<(String, bool)> {
         self.limits.receivers()
+    }
+
+    /// Waits until receivers answer again that did not, and gives each once.
+    pub async fn recovered(&self) -> BTreeSet<String> {
+        self.limits.recovered().await
+    }
+
+    /// Has [`Client::recovered`] give the receiver again if it answers: a run that is deferred for its sake may have come
+    /// too late.
+    pub fn recheck(&self, receiver: &str) {
+        self.limits.recheck(receiver);
     }
 
     /// Waits until the limits allow the request to be sent. One that somebody asked for tries a receiver that is left alone.

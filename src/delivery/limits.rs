@@ -1,11 +1,15 @@
 //! How many requests may be under way, in all and to one receiver, and when one is left alone.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
 use tracing::{info, warn};
-use url::Origin;
+use url::{Origin, Url};
 
 use super::breaker::{Breaker, Change, Health, Leave};
 use super::gate::{Gate, Place};
@@ -19,6 +23,15 @@ pub struct Limits {
     /// One for each scheme, host and port. Call data chooses at most among listed ones, so there are as many as the flows
     /// name.
     receivers: DashMap<Origin, Arc<Receiver>>,
+    recoveries: Arc<Recoveries>,
+}
+
+/// The receivers that have begun to answer again, until somebody takes note of them.
+#[derive(Debug, Default)]
+struct Recoveries {
+    /// As many as the flows name at most.
+    receivers: Mutex<BTreeSet<String>>,
+    added: Notify,
 }
 
 /// Where requests go.
@@ -26,6 +39,8 @@ pub struct Limits {
 struct Receiver {
     places: Gate,
     breaker: Mutex<Breaker>,
+    /// Wakes those who wait for the outcome of a probe.
+    probed: Notify,
 }
 
 /// The right to send one request.
@@ -33,6 +48,10 @@ struct Receiver {
 pub struct Permit {
     origin: Origin,
     receiver: Arc<Receiver>,
+    recoveries: Arc<Recoveries>,
+    is_probe: bool,
+    /// Whether the request's outcome is known.
+    noted: AtomicBool,
     _place: Place,
     _total: Place,
     /// Its place on a way that is narrower.
@@ -60,11 +79,12 @@ impl Default for Limits {
 impl Limits {
     /// At most `total` requests, and at most `per_receiver` to one scheme, host and port.
     pub fn new(total: usize, per_receiver: usize) -> Self {
-        Self { total: Gate::new(total), per_receiver, receivers: DashMap::new() }
+        Self { total: Gate::new(total), per_receiver, receivers: DashMap::new(), recoveries: Arc::default() }
     }
 
     /// Waits for the right to send to the receiver: first for its own, so that those who wait for a slow one hold nothing
-    /// that others need. The breaker is asked last, because one who is let through has to send.
+    /// that others need. The circuit breaker is asked last, because one who is let through has to send; who meets a probe
+    /// waits for its outcome, and holds nothing meanwhile.
     pub(super) async fn permit(
         &self,
         origin: Origin,
@@ -73,13 +93,54 @@ impl Limits {
         is_asked: bool,
     ) -> Result<Permit, Held> {
         let receiver = self.receiver(&origin);
-        let place = receiver.places.enter(priority).await;
-        let total = self.total.enter(priority).await;
-        match receiver.breaker().ask(is_asked, Instant::now()) {
-            Leave::Granted => {}
-            Leave::Held(pause) => return Err(Held { receiver: origin.ascii_serialization(), pause }),
+        loop {
+            let place = receiver.places.enter(priority).await;
+            let total = self.total.enter(priority).await;
+            let mut probed = std::pin::pin!(receiver.probed.notified());
+            // From now on, so that no outcome comes between the question and the wait.
+            probed.as_mut().enable();
+            let leave = receiver.breaker().ask(is_asked, Instant::now());
+            match leave {
+                Leave::Granted | Leave::Probe => {
+                    return Ok(Permit {
+                        origin,
+                        receiver: receiver.clone(),
+                        recoveries: self.recoveries.clone(),
+                        is_probe: leave == Leave::Probe,
+                        noted: AtomicBool::new(false),
+                        _place: place,
+                        _total: total,
+                        _turn: turn,
+                    });
+                }
+                Leave::Held(pause) => return Err(Held { receiver: origin.ascii_serialization(), pause }),
+                Leave::Probing { until } => {
+                    drop((place, total));
+                    let _ = timeout_at(until.into(), probed).await;
+                }
+            }
         }
-        Ok(Permit { origin, receiver, _place: place, _total: total, _turn: turn })
+    }
+
+    /// Waits until receivers answer again that did not, and gives them once: what was deferred for their sake is due.
+    pub(super) async fn recovered(&self) -> BTreeSet<String> {
+        loop {
+            let receivers = std::mem::take(&mut *self.recoveries.receivers());
+            if !receivers.is_empty() {
+                return receivers;
+            }
+            self.recoveries.added.notified().await;
+        }
+    }
+
+    /// Gives the receiver to [`Limits::recovered`] if it answers: it may have begun to between a run's question and the
+    /// commit that defers the run.
+    pub(super) fn recheck(&self, receiver: &str) {
+        let origin = Url::parse(receiver).map(|url| url.origin());
+        let is_open = |origin| self.receivers.get(&origin).is_some_and(|receiver| receiver.breaker().is_open());
+        if origin.is_ok_and(|origin| !is_open(origin)) {
+            self.recoveries.add(receiver.to_owned());
+        }
     }
 
     /// The receivers to whom something was sent, and whether each is left alone now.
@@ -93,7 +154,13 @@ impl Limits {
     }
 
     fn receiver(&self, origin: &Origin) -> Arc<Receiver> {
-        let new = || Arc::new(Receiver { places: Gate::new(self.per_receiver), breaker: Mutex::default() });
+        let new = || {
+            Arc::new(Receiver {
+                places: Gate::new(self.per_receiver),
+                breaker: Mutex::default(),
+                probed: Notify::new(),
+            })
+        };
         self.receivers.entry(origin.clone()).or_insert_with(new).clone()
     }
 }
@@ -105,10 +172,35 @@ impl Receiver {
     }
 }
 
+impl Recoveries {
+    fn receivers(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        // Nothing in between leaves it halfway.
+        self.receivers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, receiver: String) {
+        self.receivers().insert(receiver);
+        // Kept for who waits later.
+        self.added.notify_one();
+    }
+}
+
+impl Drop for Permit {
+    /// A probe that says nothing of the receiver leaves its place to the next.
+    fn drop(&mut self) {
+        if self.is_probe && !*self.noted.get_mut() {
+            self.receiver.breaker().release_probe(Instant::now());
+            self.receiver.probed.notify_waiters();
+        }
+    }
+}
+
 impl Permit {
     /// Takes note of how the request has ended. Says whether the receiver is left alone because of it.
     pub(super) fn note(&self, health: Health) -> bool {
         let change = self.receiver.breaker().note(health, Instant::now());
+        self.noted.store(true, Ordering::Relaxed);
+        self.receiver.probed.notify_waiters();
         let receiver = || self.origin.ascii_serialization();
         match change {
             Some(Change::Opened(pause)) => {
@@ -118,7 +210,10 @@ impl Permit {
                     "the receiver does not answer; its runs wait without losing tries"
                 );
             }
-            Some(Change::Closed) => info!(receiver = receiver(), "the receiver answers again"),
+            Some(Change::Closed) => {
+                info!(receiver = receiver(), "the receiver answers again");
+                self.recoveries.add(receiver());
+            }
             None => {}
         }
         matches!(change, Some(Change::Opened(_)))

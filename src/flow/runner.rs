@@ -3,10 +3,12 @@
 //! A run is a task of its own. There are as many as the outbox gives seats, and it gives them in each attempt's order, so
 //! nothing here waits for another run but for the limits of its destination.
 
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +19,7 @@ use super::step::Surroundings;
 use super::walk::{After, Start, Walk};
 use crate::delivery::Client;
 use crate::esl::Nodes;
+use crate::failpoint;
 use crate::outbox::{Closed, Failure, FailureKind, Outbox, Progress, Report, Run, RunState};
 
 /// The runner.
@@ -41,10 +44,11 @@ impl Runner {
         loop {
             tokio::select! {
                 run = runs.recv() => match run {
-                    Some(run) => drop(tasks.spawn(runner.clone().perform(run))),
+                    Some(run) => drop(tasks.spawn(runner.clone().perform_or_report(run))),
                     None => break,
                 },
                 Some(done) = tasks.join_next() => note(done),
+                receivers = runner.client.recovered() => drop(tasks.spawn(runner.clone().wake(receivers))),
                 () = end.cancelled() => break,
             }
         }
@@ -59,8 +63,30 @@ impl Runner {
         }
     }
 
+    /// Makes the runs due that were deferred because these receivers did not answer.
+    async fn wake(self: Arc<Self>, receivers: BTreeSet<String>) -> Result<(), Closed> {
+        for receiver in receivers {
+            self.outbox.wake(&receiver).await?;
+        }
+        Ok(())
+    }
+
+    /// Does the run, and reports it where the program fails in it.
+    async fn perform_or_report(self: Arc<Self>, run: Run) -> Result<(), Closed> {
+        let panicked = run.panicked();
+        let id = run.id;
+        match AssertUnwindSafe(self.clone().perform(run)).catch_unwind().await {
+            Ok(done) => done,
+            Err(_) => {
+                error!(run = %id, "the program failed in a run, which is a bug of it; the run is tried again");
+                self.outbox.record(panicked).await.map(drop)
+            }
+        }
+    }
+
     /// Does the run's steps from the one at hand, each recorded before the next begins.
     async fn perform(self: Arc<Self>, mut run: Run) -> Result<(), Closed> {
+        failpoint::in_run();
         let start = Start::find(&run, &self.flows.borrow());
         let mut walk = match start {
             Ok(start) => Walk::begin(run, start),
@@ -75,7 +101,7 @@ impl Runner {
         let cancellations = self.outbox.cancellations();
         loop {
             let is_cancelled = || cancellations.contains(walk.id()).then_some(Progress::Cancelled);
-            if let Some(progress) = walk.expiry(Timestamp::now()).or_else(is_cancelled) {
+            if let Some(progress) = walk.expiry().or_else(is_cancelled) {
                 tell(&walk, "", &progress);
                 return self.outbox.record(walk.end(progress)).await.map(drop);
             }
@@ -83,7 +109,8 @@ impl Runner {
             let around = Surroundings {
                 run: walk.id(),
                 context: walk.context(),
-                resumed_at: walk.resumed_at(),
+                now: walk.now(),
+                meant_for: walk.meant_for(),
                 priority: self.flows.borrow().priority(&flow.name),
                 is_asked: walk.is_asked(),
                 client: &self.client,
@@ -93,10 +120,15 @@ impl Runner {
             let end = step.perform(around).await;
             let left_alone = end.attempted.as_ref().filter(|record| record.left_alone);
             let left_alone = left_alone.and_then(|record| record.error.clone());
-            let After::Record(report) = walk.take(step, end, Timestamp::now()) else { continue };
+            let After::Record(report) = walk.take(step, end) else { continue };
             tell(&walk, &step.path, report.progress());
+            let deferred_by = match report.progress() {
+                Progress::PutOff { receiver, .. } => Some(receiver.clone()),
+                _ => None,
+            };
             // Somebody may have cancelled it meanwhile.
             if self.outbox.record(self.telling(*report, &step.path, left_alone)).await? != RunState::Running {
+                deferred_by.into_iter().for_each(|receiver| self.client.recheck(&receiver));
                 return Ok(());
             }
         }
@@ -126,7 +158,9 @@ fn note(done: Result<Result<(), Closed>, JoinError>) {
     match done {
         Ok(Ok(())) => {}
         Ok(Err(Closed)) => debug!("a run's result came after the outbox had ended"),
-        Err(failure) => error!(%failure, "a run's task has failed; it begins again at the next start"),
+        Err(failure) => {
+            error!(%failure, "a run's task has ended before its time; the run begins again at the next start")
+        }
     }
 }
 
@@ -138,9 +172,10 @@ fn tell(walk: &Walk, path: &str, progress: &Progress) {
         Progress::Next { .. } | Progress::Delivered => debug!(%run, %flow, step = path, "done"),
         Progress::Wait { until, .. } => debug!(%run, %flow, step = path, %until, "rests"),
         Progress::Retry { at, reason } => info!(%run, %flow, step = path, %at, reason, "will be tried again"),
-        Progress::PutOff { at, reason } => debug!(%run, %flow, step = path, %at, reason, "put off"),
+        Progress::PutOff { at, reason, .. } => debug!(%run, %flow, step = path, %at, reason, "put off"),
         Progress::Failed { reason } => warn!(%run, %flow, step = path, reason, "a run has failed"),
         Progress::Expired { reason } => warn!(%run, %flow, reason, "a run has expired"),
+        Progress::Panicked => {}
         Progress::Cancelled => info!(%run, %flow, step = path, "a run is cancelled"),
     }
 }

@@ -1,7 +1,7 @@
 //! Trying a flow: its steps are done once each and told of, and nothing is recorded. So there is no second try, and what may
 //! work later has failed: whoever tries a flow wants to know now.
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use serde_json::{Map, json};
 
 use super::action::Action;
@@ -81,12 +81,14 @@ impl Trial<'_> {
             };
             let end = StepEnd { outcome: without_retry(end.outcome), ..end };
             tell(Told::Ended { step, intent: intent.as_ref(), end: &end, retries })?;
-            let after = walk.take(step, end, Timestamp::now());
+            let after = walk.take(step, end);
             tell(Told::GoesOn { step, next: flow.step(walk.place()) })?;
             let After::Record(report) = after else { continue };
             match report.progress() {
                 Progress::Next { .. } => {}
-                Progress::Wait { until, .. } if self.waits && !self.dry_run => rest(*until).await,
+                Progress::Wait { until, .. } if self.waits && !self.dry_run => {
+                    rest(until.duration_since(walk.now())).await
+                }
                 Progress::Wait { .. } => tell(Told::WaitSkipped)?,
                 Progress::Delivered => break,
                 Progress::Failed { reason }
@@ -94,6 +96,9 @@ impl Trial<'_> {
                 | Progress::Retry { reason, .. }
                 | Progress::PutOff { reason, .. } => {
                     return Ok(Ending::Failed { reason: reason.clone() });
+                }
+                Progress::Panicked => {
+                    return Ok(Ending::Failed { reason: "the program failed, which is a bug of it".into() });
                 }
                 Progress::Cancelled => return Ok(Ending::Failed { reason: "cancelled".into() }),
             }
@@ -112,7 +117,8 @@ impl Trial<'_> {
         let around = Surroundings {
             run: walk.id(),
             context: walk.context(),
-            resumed_at: walk.resumed_at(),
+            now: walk.now(),
+            meant_for: walk.meant_for(),
             // Somebody waits for what it comes to.
             priority: Priority::High,
             is_asked: walk.is_asked(),
@@ -151,8 +157,7 @@ pub fn has_commands(flow: &Flow) -> bool {
     flow.steps.iter().any(has_command)
 }
 
-async fn rest(until: Timestamp) {
-    let left = until.duration_since(Timestamp::now());
+async fn rest(left: SignedDuration) {
     tokio::time::sleep(left.try_into().unwrap_or_default()).await;
 }
 

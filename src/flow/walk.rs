@@ -111,13 +111,19 @@ impl Walk {
         self.run.is_asked
     }
 
-    /// The end of its latest `wait`.
-    pub fn resumed_at(&self) -> Option<Timestamp> {
-        self.run.resumed_at
+    /// The present, by the clock of the run's times.
+    pub fn now(&self) -> Timestamp {
+        self.run.now()
+    }
+
+    /// When the step at hand was meant to be done: at the run's moment, or at the end of its latest `wait`.
+    pub fn meant_for(&self) -> Timestamp {
+        self.run.resumed_at.unwrap_or_else(|| self.run.moved(self.context.happened_at()))
     }
 
     /// Why the run is of no use any more, if it is: there is something left to be done, if only to rest.
-    pub fn expiry(&self, now: Timestamp) -> Option<Progress> {
+    pub fn expiry(&self) -> Option<Progress> {
+        let now = self.now();
         let left = match self.flow.step(self.run.step) {
             Some(step) => format!("step {}", step.path),
             None if self.run.resumed_at.is_some_and(|at| at > now) => "its last `wait` was over".into(),
@@ -133,7 +139,8 @@ impl Walk {
     }
 
     /// Takes what the step at hand has come to.
-    pub fn take(&mut self, step: &Step, end: StepEnd, now: Timestamp) -> After {
+    pub fn take(&mut self, step: &Step, end: StepEnd) -> After {
+        let now = self.now();
         let StepEnd { attempted, outcome } = end;
         let progress = match outcome {
             Outcome::Done(done) => self.done(step, done),
@@ -156,15 +163,15 @@ impl Walk {
                     None => self.failed(step, format!("{reason} (try {tries}, the last)")),
                 }
             }
-            Outcome::PutOff { reason, pause } => {
+            Outcome::PutOff { receiver, reason, pause } => {
                 // Who asked for it does not wait for the others' turn.
                 let age = if self.run.is_asked {
                     SignedDuration::ZERO
                 } else {
-                    now.duration_since(self.context.happened_at())
+                    now.duration_since(self.run.moved(self.context.happened_at()))
                 };
                 let pause = put_off(pause, age, fastrand::f64());
-                Progress::PutOff { at: now.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
+                Progress::PutOff { receiver, at: now.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
             }
             Outcome::Failed { reason } => self.failed(step, reason),
             Outcome::Expired { reason } if step.on_error == OnError::Fail => {

@@ -1,6 +1,6 @@
 //! Backup and restoration: whole copies of the file, as of one instant.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +60,7 @@ pub fn backup(outbox: &Path, copy: &Path) -> Result<(), ArchiveError> {
 
 /// Puts a backup in the outbox's place, while no daemon uses it. What was there is kept under the name that is given back.
 pub fn restore(outbox: &Path, from: &Path) -> Result<Option<PathBuf>, ArchiveError> {
+    let is_there = outbox.exists();
     let _lock = Lock::take(outbox)?;
     let connection = open_whole(from)?;
     let new = beside(outbox, "restored");
@@ -70,12 +71,15 @@ pub fn restore(outbox: &Path, from: &Path) -> Result<Option<PathBuf>, ArchiveErr
         let path = path.to_owned();
         |source| ArchiveError::Write { path, source }
     };
-    let set_aside =
-        if outbox.exists() { Some(file::set_aside(outbox, "replaced").map_err(write(outbox))?) } else { None };
+    let set_aside = file::set_aside(outbox, "replaced").map_err(write(outbox))?;
     fs::rename(&new, outbox).map_err(write(outbox))?;
-    let directory = outbox.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(write(directory))?;
-    Ok(set_aside)
+    file::sync_directory(outbox).map_err(write(outbox))?;
+    if is_there {
+        return Ok(Some(set_aside));
+    }
+    // Taking the lock has made an empty one.
+    let _ = fs::remove_file(set_aside);
+    Ok(None)
 }
 
 /// Opens a backup, which must be undamaged and of a version that this program knows.

@@ -16,6 +16,13 @@ use super::file::BUSY_TIMEOUT;
 /// crash.
 pub(super) const LONG: u32 = 8_192;
 
+/// The log's length that is not moved yet from which the work waits until it is: a slow disk must not let it grow without
+/// end.
+pub(super) const TOO_LONG: u32 = 2 * LONG;
+
+/// The log's length from which a reader must be what keeps it: it is cut whenever it has been moved whole.
+pub(super) const KEPT: u32 = 4 * LONG;
+
 /// How many pages are left to the writer: they take it some milliseconds.
 const REST: u32 = 256;
 
@@ -33,10 +40,10 @@ impl Checkpointer {
         Self { path, at_work: None }
     }
 
-    /// Begins to move the log if it has grown long.
-    pub(super) fn begin_if_long(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        if self.at_work.is_some() || unmoved(connection)? < LONG {
-            return Ok(());
+    /// Begins to move the log beside the work.
+    pub(super) fn begin(&mut self) {
+        if self.at_work.is_some() {
+            return;
         }
         let path = self.path.clone();
         let work = move || {
@@ -48,7 +55,13 @@ impl Checkpointer {
             Ok(thread) => self.at_work = Some(thread),
             Err(error) => warn!(%error, "the outbox's log could not be moved into the database; it is tried again"),
         }
-        Ok(())
+    }
+
+    /// Waits until what was begun is done.
+    pub(super) fn finish(&mut self) {
+        if let Some(thread) = self.at_work.take() {
+            let _ = thread.join();
+        }
     }
 
     /// Whether the log was moved but for its last pages. True once.
@@ -60,9 +73,7 @@ impl Checkpointer {
 impl Drop for Checkpointer {
     /// The file belongs to whoever comes next only when nobody works on it any more.
     fn drop(&mut self) {
-        if let Some(thread) = self.at_work.take() {
-            let _ = thread.join();
-        }
+        self.finish();
     }
 }
 
@@ -70,24 +81,43 @@ fn move_log(path: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     for _ in 0..PASSES {
-        checkpoint(&connection)?;
-        if unmoved(&connection)? <= REST {
+        if checkpoint(&connection)?.unmoved <= REST {
             break;
         }
     }
     Ok(())
 }
 
-/// Moves what is in the log, as far as readers allow.
-pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+/// How long the log is, in pages of 4 KiB.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogLength {
+    /// In all.
+    pub(super) pages: u32,
+    /// What is not in the database yet.
+    pub(super) unmoved: u32,
 }
 
-/// How many pages of the log are not moved yet.
-fn unmoved(connection: &Connection) -> rusqlite::Result<u32> {
-    connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
-        let (length, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
-        Ok(u32::try_from(length - moved).unwrap_or(0))
+impl LogLength {
+    pub(super) fn bytes(self) -> u64 {
+        u64::from(self.pages) * 4_096
+    }
+}
+
+/// Moves what is in the log, as far as readers allow, and says what it is then.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<LogLength> {
+    ask(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+}
+
+/// How long the log is.
+pub(super) fn length(connection: &Connection) -> rusqlite::Result<LogLength> {
+    ask(connection, "PRAGMA wal_checkpoint(NOOP)")
+}
+
+fn ask(connection: &Connection, sql: &str) -> rusqlite::Result<LogLength> {
+    connection.query_row(sql, [], |row| {
+        let (pages, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let count = |pages: i64| u32::try_from(pages).unwrap_or(0);
+        Ok(LogLength { pages: count(pages), unmoved: count(pages - moved) })
     })
 }
 
@@ -115,21 +145,18 @@ mod tests {
         let connection = connect(&path).expect("a database");
         let mut checkpointer = Checkpointer::new(path);
         write(&connection, 100);
-        checkpointer.begin_if_long(&connection).expect("a short log");
-        assert!(checkpointer.at_work.is_none(), "a short log stays where it is");
-        while unmoved(&connection).expect("its length") < LONG {
+        while length(&connection).expect("its length").unmoved < LONG {
             write(&connection, 1_000);
         }
-        checkpointer.begin_if_long(&connection).expect("a long log");
+        checkpointer.begin();
         while !checkpointer.has_ended() {
             write(&connection, 1);
             thread::sleep(Duration::from_millis(1));
         }
-        assert!(unmoved(&connection).expect("the rest") < LONG, "what is left is little");
+        assert!(length(&connection).expect("the rest").unmoved < LONG, "what is left is little");
         checkpoint(&connection).expect("the rest is moved");
         write(&connection, 1);
-        let length: i64 =
-            connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1)).expect("the log's length");
+        let length = length(&connection).expect("the log's length").pages;
         assert!(length < 100, "the log has {length} pages");
         assert!(!checkpointer.has_ended(), "an end is told once");
     }

@@ -13,6 +13,8 @@ pub struct Figures {
     pub commits: Histogram,
     /// The moments, by their event's place in [`EventName::ALL`].
     moments: [AtomicU64; EventName::ALL.len()],
+    /// The length of the write-ahead log, in bytes.
+    pub log_bytes: AtomicU64,
     /// The attempts that left because they were found gone.
     pub lost: AtomicU64,
     /// The runs that were delivered.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::clock::Reading;
 use super::desk::Desk;
 use super::entry::Entry;
 use super::file;
@@ -22,10 +23,10 @@ pub fn write(path: &Path, moments: impl IntoIterator<Item = Moment>) -> Result<(
         let transaction = connection.transaction().map_err(SchemaError::from)?;
         let (mut desk, mut stored) = (Desk::new(0, Arc::default()), Stored::default());
         for moment in moments {
-            let now_ms = moment.payload.timestamp.0.as_millisecond();
+            let clock = Reading::of_past(moment.payload.timestamp.0.as_millisecond());
             let entry = PreparedEntry::new(Entry { moments: vec![(moment, Vec::new())], attempts: Vec::new() });
             let mut work =
-                Work { connection: &transaction, desk: &mut desk, stored: &mut stored, now_ms, ready: Vec::new() };
+                Work { connection: &transaction, desk: &mut desk, stored: &mut stored, clock, ready: Vec::new() };
             work.commit(&entry).map_err(SchemaError::from)?;
         }
         transaction.commit().map_err(SchemaError::from)?;

@@ -24,6 +24,7 @@
 //! - [`chronicle`]: what happened, for whoever looks.
 //! - [`archive`], [`erasure`]: backup and restoration, and erasing what is stored of a person.
 //! - [`history`]: what happened before there was an outbox.
+//! - [`clock`]: due times that follow the wall clock when it is set.
 //! - `figures`: what is counted.
 //! - [`inspection`]: whether it can be used.
 //! - `prepared`, `writer`, `transaction`, `desk`: the way into the file.
@@ -34,6 +35,7 @@ pub mod archive;
 pub mod cancellations;
 mod checkpointer;
 pub mod chronicle;
+pub mod clock;
 pub mod deliveries;
 mod desk;
 pub mod entry;
@@ -58,6 +60,7 @@ mod trouble;
 mod writer;
 
 pub use cancellations::Cancellations;
+pub use clock::Reading;
 pub use deliveries::Deliveries;
 pub use desk::Turns;
 pub use entry::{AttemptChange, Entry, PlannedRun};

@@ -28,6 +28,7 @@ pub struct Outbox {
 pub(super) enum Command {
     Commit { entry: PreparedEntry, done: oneshot::Sender<Committed> },
     Record { report: Box<Report>, done: oneshot::Sender<RunState> },
+    Wake { receiver: String, done: oneshot::Sender<usize> },
 }
 
 /// What a committed entry brought that was not there before.
@@ -89,6 +90,18 @@ impl Outbox {
         let (done, receipt) = oneshot::channel();
         self.commands.send(Command::Record { report: Box::new(report), done }).await.map_err(|_| Closed)?;
         Receipt(receipt).durable().await
+    }
+
+    /// Makes the runs due that were deferred because the receiver did not answer.
+    pub async fn wake(&self, receiver: &str) -> Result<(), Closed> {
+        loop {
+            let (done, receipt) = oneshot::channel();
+            let receiver = receiver.to_owned();
+            self.commands.send(Command::Wake { receiver, done }).await.map_err(|_| Closed)?;
+            if Receipt(receipt).durable().await? == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Sets whose turn it is. Runs of paused flows stay in the outbox; those that are under way go on until they rest or end.

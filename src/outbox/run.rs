@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::clock::Reading;
 use crate::delivery::TryRecord;
 use crate::flow::names::FAILURE;
 use crate::flow::{Definition, Flow};
@@ -36,6 +37,10 @@ pub struct Run {
     pub expires_at: Option<Timestamp>,
     /// The end of its latest `wait`.
     pub resumed_at: Option<Timestamp>,
+    /// By how much the clock was set since the run was stored.
+    pub(super) clock_step: SignedDuration,
+    /// What the clocks said when it was taken from the outbox: the run's times are of this wall clock.
+    pub(super) taken: Reading,
     /// What its steps have saved: JSON objects, the latest last.
     pub saved: Vec<String>,
     /// Whether somebody has asked for its next try to be made now.
@@ -121,7 +126,8 @@ pub struct Report {
     pub(super) step: u32,
     pub(super) step_tries: u32,
     pub(super) tries: u32,
-    pub(super) expires_at: Option<Timestamp>,
+    /// What the clocks said when the run was taken from the outbox.
+    pub(super) taken: Reading,
     /// The number of the try within the run, and its record as JSON.
     pub(super) attempted: Option<(u32, String)>,
     pub(super) journal: Vec<JournalEntry>,
@@ -147,8 +153,11 @@ pub enum Progress {
         /// Why, for a person.
         reason: String,
     },
-    /// The step at hand is not to be begun before this time. It keeps its place in the attempt's order, and its tries.
+    /// The step at hand is not to be begun before this time, or until its receiver answers. It keeps its place in the
+    /// attempt's order, and its tries.
     PutOff {
+        /// The receiver.
+        receiver: String,
         /// When.
         at: Timestamp,
         /// Why, for a person.
@@ -163,6 +172,8 @@ pub enum Progress {
     },
     /// All steps are done.
     Delivered,
+    /// The program itself has failed in the run, which is a bug of it. It counts as a failed try of the step at hand.
+    Panicked,
     /// The run has failed for good.
     Failed {
         /// Why, for a person.
@@ -191,10 +202,23 @@ impl Run {
             tries: 0,
             expires_at: None,
             resumed_at: Some(Timestamp::now()),
+            clock_step: SignedDuration::ZERO,
+            taken: Reading::now(),
             saved: Vec::new(),
             is_asked: true,
             is_told: false,
         }
+    }
+
+    /// The present by the wall clock as it was when the run was taken from the outbox: a clock that is set meanwhile makes
+    /// nothing late.
+    pub fn now(&self) -> Timestamp {
+        self.taken.advanced()
+    }
+
+    /// The time of the run's moment, by the same clock.
+    pub fn moved(&self, happened_at: Timestamp) -> Timestamp {
+        happened_at.saturating_add(self.clock_step).unwrap_or(happened_at)
     }
 
     /// The same run, being told that it has failed itself: a failure to try with.
@@ -215,11 +239,21 @@ impl Run {
             Progress::Next { step } | Progress::Wait { step, .. } => (self.step, self.step_tries) = (step, 0),
             Progress::Retry { .. } => self.step_tries += 1,
             Progress::PutOff { .. }
+            | Progress::Panicked
             | Progress::Delivered
             | Progress::Failed { .. }
             | Progress::Expired { .. }
             | Progress::Cancelled => {}
         }
+        self.plain_report(attempted, progress)
+    }
+
+    /// The report that the program itself has failed in the run.
+    pub fn panicked(&self) -> Report {
+        self.plain_report(None, Progress::Panicked)
+    }
+
+    fn plain_report(&self, attempted: Option<(u32, String)>, progress: Progress) -> Report {
         Report {
             row: self.row,
             run: self.id,
@@ -227,7 +261,7 @@ impl Run {
             step: self.step,
             step_tries: self.step_tries,
             tries: self.tries,
-            expires_at: self.expires_at,
+            taken: self.taken,
             attempted,
             journal: Vec::new(),
             definition: None,

@@ -3,6 +3,9 @@
 //! Each table is read by itself, without its indexes, from both of its ends up to where it can't be read any more. Rows that
 //! refer to what could not be read are left behind.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -11,25 +14,32 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, params_from_iter};
 use tracing::{error, warn};
 
 use super::file;
-use super::lock::beside;
+use super::lock::{beside, with_suffix};
 use super::schema::{self, SchemaError};
 use super::store::OpenErrorCause;
 use super::trouble;
 
 /// Puts a new file into the place of a damaged one that nobody uses, with what could be read of it. Gives where the damaged
 /// one is kept.
+///
+/// A crash at any instant loses nothing: what is being salvaged has a name of its own until it is whole, and what is whole
+/// is put into its place by [`finish`] at the next start.
 pub(super) fn replace(path: &Path, damage: rusqlite::Error) -> Result<PathBuf, OpenErrorCause> {
     error!(%damage, outbox = %path.display(), "the outbox is damaged");
-    let new = beside(path, "salvaged");
+    let (unfinished, whole) = (beside(path, "salvaging"), beside(path, "salvaged"));
     // Left behind by one that was cut off.
-    let _ = std::fs::remove_file(&new);
-    let rows = salvage(path, &new)?;
-    let set_aside = |source| OpenErrorCause::SetAside { damage, source };
-    let kept = match file::set_aside(path, "damaged") {
+    for suffix in ["-wal", "-shm", ""] {
+        let _ = std::fs::remove_file(with_suffix(&unfinished, suffix));
+    }
+    let rows = salvage(path, &unfinished)?;
+    let set_aside = |source| OpenErrorCause::SetAside { damage: Some(damage), source };
+    let placed = std::fs::rename(&unfinished, &whole)
+        .and_then(|()| file::sync_directory(path))
+        .and_then(|()| put_in_place(path, &whole));
+    let kept = match placed {
         Ok(kept) => kept,
         Err(source) => return Err(set_aside(source)),
     };
-    std::fs::rename(&new, path).map_err(set_aside)?;
     error!(
         set_aside = %kept.display(),
         rows,
@@ -38,22 +48,57 @@ pub(super) fn replace(path: &Path, damage: rusqlite::Error) -> Result<PathBuf, O
     Ok(kept)
 }
 
+/// Goes on with a replacement that was cut off after all was salvaged. Gives where the damaged file is kept, if there was
+/// such a replacement.
+pub(super) fn finish(path: &Path) -> Result<Option<PathBuf>, OpenErrorCause> {
+    let whole = beside(path, "salvaged");
+    if !whole.exists() {
+        return Ok(None);
+    }
+    let kept = put_in_place(path, &whole).map_err(|source| OpenErrorCause::SetAside { damage: None, source })?;
+    error!(set_aside = %kept.display(), "the replacement of a damaged outbox, which was cut off, is finished");
+    Ok(Some(kept))
+}
+
+/// Sets the damaged file aside, and puts the whole one into its place.
+fn put_in_place(path: &Path, whole: &Path) -> io::Result<PathBuf> {
+    let kept = file::set_aside(path, "damaged")?;
+    std::fs::rename(whole, path)?;
+    file::sync_directory(path)?;
+    Ok(kept)
+}
+
 /// Copies what can be read into a new file, and gives the number of its rows.
 fn salvage(damaged: &Path, new: &Path) -> Result<usize, SchemaError> {
-    let mut new = file::connect(new)?;
-    let from = match open(damaged) {
-        Ok(from) => from,
+    let mut new = connect_private(new)?;
+    let rows = match open(damaged) {
+        Ok(from) => copy_all(&from, &mut new)?,
         Err(error) => {
             warn!(%error, "nothing can be read of the damaged outbox");
-            return Ok(0);
+            0
         }
     };
+    // Its log is moved into it, so that it is one file.
+    new.close().map_err(|(_, error)| error)?;
+    Ok(rows)
+}
+
+/// Opens a new file, which is for its owner alone.
+fn connect_private(path: &Path) -> Result<Connection, SchemaError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    // SQLite says what is wrong if there can be no file.
+    let _ = options.open(path);
+    file::connect(path)
+}
+
+fn copy_all(from: &Connection, new: &mut Connection) -> Result<usize, SchemaError> {
     let transaction = new.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Rows come before those that they refer to.
     transaction.pragma_update(None, "defer_foreign_keys", true)?;
     let mut rows = 0;
     for table in texts(&transaction, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid", [])? {
-        rows += copy(&table, &from, &transaction)?;
+        rows += copy(&table, from, &transaction)?;
     }
     rows -= drop_dangling(&transaction)?;
     transaction.commit()?;

@@ -4,11 +4,12 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// What makes a file of each version out of one of the version before, from an empty one on. A version that was released
 /// is never changed.
-const VERSIONS: [&str; 4] = [
+const VERSIONS: [&str; 5] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// The version that this program reads and writes.

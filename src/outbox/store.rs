@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, watch};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::cancellations::Cancellations;
 use super::checkpointer::Checkpointer;
+use super::clock::{self, Reading};
 use super::desk::{Desk, Turns};
 use super::figures::Figures;
 use super::file;
@@ -100,10 +100,10 @@ pub enum OpenErrorCause {
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// A damaged file could not be renamed, or the new one put into its place.
-    #[error("it is damaged ({damage}) and can't be set aside: {source}")]
+    #[error("it is damaged{} and can't be set aside: {source}", said(damage))]
     SetAside {
-        /// What SQLite said of the file.
-        damage: rusqlite::Error,
+        /// What SQLite said of the file; none: it was found damaged by a process that was cut off.
+        damage: Option<rusqlite::Error>,
         /// What the system said of renaming it.
         source: std::io::Error,
     },
@@ -116,6 +116,10 @@ impl OpenError {
     pub(super) fn new(path: &Path, cause: OpenErrorCause) -> Self {
         Self { path: path.to_owned(), cause }
     }
+}
+
+fn said(damage: &Option<rusqlite::Error>) -> String {
+    damage.as_ref().map(|damage| format!(" ({damage})")).unwrap_or_default()
 }
 
 /// What a person can do, as the error's end.
@@ -163,16 +167,25 @@ impl Ending {
 }
 
 fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
-    let lock = Lock::take(&settings.path)?;
+    let mut lock = Lock::take(&settings.path)?;
+    let finished = salvage::finish(&settings.path)?;
+    if finished.is_some() {
+        lock.follow()?;
+    }
     let turns = Arc::new(settings.turns.clone());
     let mut desk = Desk::new(settings.seats_per_flow, turns.clone());
-    let (connection, recovered) = match connect_and_recover(settings, &mut desk) {
+    let clock = Reading::now();
+    let (connection, recovered) = match connect_and_recover(settings, &mut desk, clock) {
         Err(SchemaError::Sqlite(damage)) if trouble::is_damage(&damage) => {
             let set_aside = salvage::replace(&settings.path, damage)?;
-            let (connection, recovered) = connect_and_recover(settings, &mut desk)?;
+            lock.follow()?;
+            let (connection, recovered) = connect_and_recover(settings, &mut desk, clock)?;
             (connection, Recovered { set_aside: Some(set_aside), ..recovered })
         }
-        other => other?,
+        other => {
+            let (connection, recovered) = other?;
+            (connection, Recovered { set_aside: finished, ..recovered })
+        }
     };
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (runs_out, runs) = mpsc::channel(HANDOVER);
@@ -189,14 +202,15 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
         turns: turns_in,
         cancellations: cancellations_out,
     };
-    let writer =
-        Writer::new(connection, ends, desk, retention, checkpointer, figures.clone()).map_err(SchemaError::from)?;
+    let writer = Writer::new(connection, lock, ends, desk, retention, checkpointer, figures.clone(), clock)
+        .map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let path = settings.path.clone();
     let work = move || {
         // Its connection is closed when it returns.
-        if let Err(damage) = writer.run(&runtime)
+        let (ended, lock) = writer.run(&runtime);
+        if let Err(damage) = ended
             && let Err(error) = salvage::replace(&path, damage)
         {
             error!(%error, "the damaged outbox stays where it is");
@@ -212,22 +226,33 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
     })
 }
 
-fn connect_and_recover(settings: &Settings, desk: &mut Desk) -> Result<(Connection, Recovered), SchemaError> {
+fn connect_and_recover(
+    settings: &Settings,
+    desk: &mut Desk,
+    clock: Reading,
+) -> Result<(Connection, Recovered), SchemaError> {
     let mut connection = file::connect(&settings.path)?;
     if let Some(max_pages) = settings.max_pages {
         // This one answers with the value that it has set.
         connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(()))?;
     }
-    let recovered = recover(&mut connection)?;
+    let recovered = recover(&mut connection, clock)?;
     load_due(&connection, desk)?;
     Ok((connection, recovered))
 }
 
 /// Finds what was open. Runs that were in memory are to be done again, unless somebody has cancelled them, and runs whose
 /// turn it is wait no longer.
-fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
+fn recover(connection: &mut Connection, clock: Reading) -> rusqlite::Result<Recovered> {
     let transaction = connection.transaction()?;
-    let now_ms = Timestamp::now().as_millisecond();
+    let now_ms = clock.wall_ms();
+    let step_ms = clock::resume(&transaction, clock)?;
+    if step_ms != 0 {
+        warn!(step_ms, "the clock was set while no daemon ran; what waits for a time waits as long as before");
+    }
+    // A new process knows of no receiver that does not answer.
+    let sql = "UPDATE run SET due_at_ms = min(due_at_ms, ?1), deferred_by = NULL WHERE deferred_by IS NOT NULL";
+    transaction.execute(sql, [now_ms])?;
     let sql = "UPDATE run SET state = 'cancelled', ended_at_ms = ?1 WHERE state = 'cancelling'";
     transaction.execute(sql, [now_ms])?;
     // Each says first that the run is open, so that the index of open runs serves it.

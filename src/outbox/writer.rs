@@ -1,20 +1,22 @@
 //! The one thread that writes: whatever waits for it goes into one transaction, so that many share one flush of the disk.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
 
 use super::cancellations::CancellationsSender;
-use super::checkpointer::{self, Checkpointer};
+use super::checkpointer::{self, Checkpointer, LogLength};
+use super::clock::{self, Reading};
 use super::desk::{Desk, Turns};
 use super::figures::Figures;
 use super::file;
+use super::lock::Lock;
 use super::outbox::{Command, Committed, Health};
 use super::retention::Retention;
 use super::run::{Run, RunState};
@@ -44,12 +46,15 @@ const FORGETTING_PAUSE: Duration = Duration::from_secs(60);
 /// The writer and all it owns.
 pub(super) struct Writer {
     connection: Connection,
+    lock: Lock,
     ends: Ends,
     desk: Desk,
     stored: Stored,
     retention: Retention,
     checkpointer: Checkpointer,
     figures: Arc<Figures>,
+    /// What the clocks said when the times of open runs were last moved: they are of this wall clock.
+    clock: Reading,
     /// Changes when another process has written.
     data_version: i64,
     last_tick: Instant,
@@ -57,6 +62,8 @@ pub(super) struct Writer {
     forget_from: Instant,
     /// Whether something was written since the last checkpoint.
     unsaved: bool,
+    /// Whether the log has grown because another program reads.
+    is_log_kept: bool,
 }
 
 /// The writer's ends of the channels.
@@ -73,6 +80,8 @@ struct Outcome {
     committed: Vec<Committed>,
     /// Where each run that was reported stands.
     recorded: Vec<RunState>,
+    /// How many runs each wake-up has made due.
+    woken: Vec<usize>,
     ready: Vec<Run>,
     desk: Desk,
 }
@@ -80,32 +89,45 @@ struct Outcome {
 impl Writer {
     pub(super) fn new(
         connection: Connection,
+        lock: Lock,
         ends: Ends,
         desk: Desk,
         retention: Retention,
         checkpointer: Checkpointer,
         figures: Arc<Figures>,
+        clock: Reading,
     ) -> rusqlite::Result<Self> {
         let data_version = file::data_version(&connection)?;
         let last_tick = Instant::now();
         Ok(Self {
             connection,
+            lock,
             ends,
             desk,
             stored: Stored::default(),
             retention,
             checkpointer,
             figures,
+            clock,
             data_version,
             last_tick,
             forget_from: last_tick,
             unsaved: true,
+            is_log_kept: false,
         })
     }
 
     /// Works until all handles are dropped and everything that was given is committed. An error is damage of the file; what
-    /// was given and is not committed is then forgotten, and nobody was told that it was committed.
-    pub(super) fn run(mut self, runtime: &Runtime) -> rusqlite::Result<()> {
+    /// was given and is not committed is then forgotten, and nobody was told that it was committed. Gives the lock back once
+    /// the connection is closed.
+    pub(super) fn run(mut self, runtime: &Runtime) -> (rusqlite::Result<()>, Lock) {
+        let ended = self.work(runtime);
+        let Self { connection, lock, checkpointer, .. } = self;
+        drop((connection, checkpointer));
+        (ended, lock)
+    }
+
+    fn work(&mut self, runtime: &Runtime) -> rusqlite::Result<()> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let (wait, received) = (self.wait(), self.ends.commands.recv_many(&mut batch, BATCH));
@@ -113,6 +135,7 @@ impl Writer {
                 break;
             }
             let idle = batch.is_empty();
+            self.follow_clock();
             let room = if self.ends.runs.is_closed() { 0 } else { self.ends.runs.capacity() };
             self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
             self.desk.set_turns(self.ends.turns.borrow().clone());
@@ -141,6 +164,30 @@ impl Writer {
         }
     }
 
+    /// Moves due times with the wall clock if that was set. Where it can't be written now, it is tried again.
+    fn follow_clock(&mut self) {
+        let now = Reading::now();
+        let mut follow = || {
+            if now.step_since(self.clock).abs() < clock::TOLERANCE_MS {
+                return Ok(0);
+            }
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let step_ms = clock::follow(&transaction, self.clock, now)?;
+            transaction.commit()?;
+            store::load_due(&self.connection, &mut self.desk)?;
+            Ok::<_, rusqlite::Error>(step_ms)
+        };
+        match follow() {
+            Ok(0) => {}
+            Ok(step_ms) => {
+                self.clock = now;
+                self.unsaved = true;
+                warn!(step_ms, "the clock was set; what waits for a time waits as long as before");
+            }
+            Err(error) => warn!(reason = reason(&error), "due times can't follow the clock, which was set"),
+        }
+    }
+
     /// Commits the batch, however often it takes, then hands over the runs and tells who waits.
     fn persist(&mut self, batch: &mut Vec<Command>) -> rusqlite::Result<()> {
         let Some(outcome) = self.transact_until_done(batch)? else {
@@ -160,6 +207,7 @@ impl Writer {
         }
         let mut committed = outcome.committed.into_iter();
         let mut recorded = outcome.recorded.into_iter();
+        let mut woken = outcome.woken.into_iter();
         for command in batch.drain(..) {
             // Who no longer waits for the answer does not need it.
             match command {
@@ -178,6 +226,9 @@ impl Writer {
                     }
                     let _ = done.send(state);
                 }
+                Command::Wake { done, .. } => {
+                    let _ = done.send(woken.next().unwrap_or(0));
+                }
             }
         }
         Ok(())
@@ -189,15 +240,17 @@ impl Writer {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let began = Instant::now();
-            let done = self.transact(batch);
+            let checked = self.lock.check().map_err(|displaced| displaced.to_string());
+            let done = checked.map(|()| self.transact(batch));
             self.figures.commits.observe(began.elapsed());
             match done {
-                Ok(outcome) => {
+                Err(reason) => self.set_health(Health::Stalled { reason }),
+                Ok(Ok(outcome)) => {
                     self.set_health(Health::Writing);
                     return Ok(Some(outcome));
                 }
-                Err(damage) if trouble::is_damage(&damage) => return Err(damage),
-                Err(error) => self.set_health(Health::Stalled { reason: reason(&error) }),
+                Ok(Err(damage)) if trouble::is_damage(&damage) => return Err(damage),
+                Ok(Err(error)) => self.set_health(Health::Stalled { reason: reason(&error) }),
             }
             self.stored.forget_all();
             if self.ends.commands.is_closed() {
@@ -216,21 +269,22 @@ impl Writer {
             connection: &transaction,
             desk: &mut desk,
             stored: &mut self.stored,
-            now_ms: now_ms(),
+            clock: Reading::now(),
             ready: Vec::new(),
         };
-        let (mut committed, mut recorded) = (Vec::new(), Vec::new());
+        let (mut committed, mut recorded, mut woken) = (Vec::new(), Vec::new(), Vec::new());
         for command in batch {
             match command {
                 Command::Commit { entry, .. } => committed.push(work.commit(entry)?),
                 Command::Record { report, .. } => recorded.push(work.record(report)?),
+                Command::Wake { receiver, .. } => woken.push(work.wake(receiver)?),
             }
         }
         work.claim()?;
         let ready = work.ready;
         failpoint::before_commit();
         transaction.commit()?;
-        Ok(Outcome { committed, recorded, ready, desk })
+        Ok(Outcome { committed, recorded, woken, ready, desk })
     }
 
     fn set_health(&self, health: Health) {
@@ -251,14 +305,40 @@ impl Writer {
     /// nothing else is to be done, or beside the work when it has grown long.
     fn tick(&mut self, idle: bool) {
         self.last_tick = Instant::now();
+        // What can't be written is tried until it can, so nothing but the file's place can be wrong here.
+        if let Err(displaced) = self.lock.check() {
+            return self.set_health(Health::Stalled { reason: displaced.to_string() });
+        }
+        self.set_health(Health::Writing);
         if let Err(error) = self.notice_others() {
             warn!(%error, "the outbox could not be read");
         }
         self.forget_old();
-        if idle {
+        match checkpointer::length(&self.connection) {
+            Ok(length) => self.keep_log_short(length, idle),
+            Err(error) => warn!(%error, "the outbox's log could not be read"),
+        }
+    }
+
+    /// Moves the log into the database: when nothing else is to be done, or beside the work when it has grown long; and
+    /// where that is not fast enough, the work waits for it.
+    fn keep_log_short(&mut self, length: LogLength, idle: bool) {
+        self.figures.log_bytes.store(length.bytes(), Ordering::Relaxed);
+        if length.unmoved >= checkpointer::TOO_LONG {
+            self.checkpointer.finish();
             self.checkpoint();
-        } else if let Err(error) = self.checkpointer.begin_if_long(&self.connection) {
-            warn!(%error, "the outbox's log could not be read");
+        } else if idle {
+            self.checkpoint();
+        } else if length.unmoved >= checkpointer::LONG {
+            self.checkpointer.begin();
+        }
+        let is_kept = self.is_log_kept;
+        self.is_log_kept = length.pages >= checkpointer::KEPT;
+        if self.is_log_kept && !is_kept {
+            warn!(
+                bytes = length.bytes(),
+                "another program keeps a transaction open on the outbox, so its log grows; end it"
+            );
         }
     }
 
@@ -292,10 +372,13 @@ impl Writer {
     }
 
     fn checkpoint(&mut self) {
-        if std::mem::take(&mut self.unsaved)
-            && let Err(error) = checkpointer::checkpoint(&self.connection)
-        {
-            warn!(%error, "the outbox could not be checkpointed; it is tried again after the next commit");
+        if !self.unsaved {
+            return;
+        }
+        match checkpointer::checkpoint(&self.connection) {
+            // What a reader still needs is moved later.
+            Ok(left) => self.unsaved = left.unmoved > 0,
+            Err(error) => warn!(%error, "the outbox could not be checkpointed; it is tried again"),
         }
     }
 }
@@ -306,5 +389,5 @@ fn reason(error: &rusqlite::Error) -> String {
 }
 
 fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
+    Reading::now().wall_ms()
 }

@@ -103,6 +103,8 @@ fn write_outbox(page: &mut Exposition, app: &App, open_runs: &BTreeMap<RunState,
     let figures = app.outbox.figures();
     let is_writing = *app.outbox.health().borrow() == Health::Writing;
     page.gauge("hookswitch_outbox_writable", "Whether the outbox can be written.").sample(&[], u8::from(is_writing));
+    page.gauge("hookswitch_outbox_log_bytes", "How long the outbox's write-ahead log is.")
+        .sample(&[], figures.log_bytes.load(Ordering::Relaxed));
     page.histogram("hookswitch_outbox_commit_seconds", "How long transactions took, their flush included.")
         .measured(&[], &figures.commits.read());
     let mut runs = page.gauge("hookswitch_runs", "Runs that are not over, and those that have failed, by their state.");

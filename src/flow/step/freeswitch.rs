@@ -45,8 +45,7 @@ pub(super) async fn perform(
     let expired = || Outcome::Expired {
         reason: format!("{:?} have passed since the command was to be given", step.expires_after),
     };
-    let now = Timestamp::now();
-    let Some(left) = left(around.meant_for(), step.expires_after, now) else { return StepEnd::untried(expired()) };
+    let Some(left) = left(around.meant_for, step.expires_after, around.now) else { return StepEnd::untried(expired()) };
     let command = match step.command.fill_in(around) {
         Ok(command) => command,
         Err(error) => return StepEnd::failed(error),

@@ -18,7 +18,10 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
     let way = step.receivers.to(&request.url.origin());
     let permit = match around.client.permit(&request, way, around.priority, around.is_asked).await {
         Ok(permit) => permit,
-        Err(held) => return StepEnd::untried(Outcome::PutOff { reason: held.to_string(), pause: held.pause }),
+        Err(held) => {
+            let reason = held.to_string();
+            return StepEnd::untried(Outcome::PutOff { receiver: held.receiver, reason, pause: held.pause });
+        }
     };
     if around.cancellations.contains(around.run) {
         return StepEnd::untried(Outcome::Cancelled);

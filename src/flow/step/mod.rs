@@ -43,8 +43,10 @@ pub struct Surroundings<'a> {
     pub run: RunId,
     /// What its texts can name.
     pub context: &'a Context,
-    /// The end of the run's latest `wait`.
-    pub resumed_at: Option<Timestamp>,
+    /// The present, by the clock of the run's times.
+    pub now: Timestamp,
+    /// When the step was meant to be done: at the run's moment, or at the end of its latest `wait`.
+    pub meant_for: Timestamp,
     /// Whose turn it is before the same receiver or destination.
     pub priority: Priority,
     /// Whether somebody waits for what the step comes to.
@@ -55,13 +57,6 @@ pub struct Surroundings<'a> {
     pub nodes: &'a Nodes,
     /// The runs that are not to go on.
     pub cancellations: &'a Cancellations,
-}
-
-impl Surroundings<'_> {
-    /// When the step was meant to be done: at the run's moment, or at the end of its latest `wait`.
-    fn meant_for(&self) -> Timestamp {
-        self.resumed_at.unwrap_or_else(|| self.context.happened_at())
-    }
 }
 
 /// What a step has come to.
@@ -94,6 +89,8 @@ pub enum Outcome {
     },
     /// It was not begun, because it would not work now; that is no try.
     PutOff {
+        /// The receiver that does not answer.
+        receiver: String,
         /// Why, for a person.
         reason: String,
         /// For how long.

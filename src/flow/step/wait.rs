@@ -28,7 +28,7 @@ pub(super) fn perform(step: &WaitStep, around: Surroundings<'_>) -> StepEnd {
     };
     match wait {
         Ok(wait) => {
-            let until = Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+            let until = around.now.saturating_add(wait).unwrap_or(Timestamp::MAX);
             StepEnd::untried(Outcome::Wait { until })
         }
         Err(error) => StepEnd::failed(error),

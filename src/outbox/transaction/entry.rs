@@ -1,6 +1,6 @@
 //! Storing what is committed: moments, the runs that they start, and the attempts' new states.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
 use super::Work;
@@ -55,7 +55,7 @@ impl Work<'_> {
             moment.attempt.as_bytes(),
             moment.queue,
             moment.event.as_str(),
-            self.now_ms,
+            self.now_ms(),
             moment.payload.head,
             variables
         ])?;
@@ -67,7 +67,7 @@ impl Work<'_> {
         let expires_at = expires_after.map(|after| moment.happened_at.saturating_add(after).unwrap_or(Timestamp::MAX));
         let state = if flow.ordered && self.first_open(moment.attempt.as_bytes(), &flow.name)?.is_some() {
             RunState::Waiting
-        } else if self.desk.sit(&flow.name, self.now_ms) {
+        } else if self.desk.sit(&flow.name, self.now_ms()) {
             RunState::Running
         } else {
             RunState::Pending
@@ -88,11 +88,13 @@ impl Work<'_> {
                 tries: 0,
                 expires_at,
                 resumed_at: None,
+                clock_step: SignedDuration::ZERO,
+                taken: self.clock,
                 saved: Vec::new(),
                 is_asked: false,
                 is_told: false,
             }),
-            RunState::Pending => self.desk.note_due(&flow.name, self.now_ms),
+            RunState::Pending => self.desk.note_due(&flow.name, self.now_ms()),
             RunState::Waiting
             | RunState::Delivered
             | RunState::Failed
@@ -119,7 +121,7 @@ impl Work<'_> {
             flow.name.as_str(),
             flow.ordered,
             state,
-            self.now_ms,
+            self.now_ms(),
             flow.definition.as_ref().map(|definition| definition.hash.as_bytes()),
             expires_at.map(Timestamp::as_millisecond)
         ])?;

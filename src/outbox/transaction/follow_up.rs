@@ -22,17 +22,17 @@ impl Work<'_> {
             true => RunState::Waiting,
             false => RunState::Pending,
         };
-        let now = Timestamp::from_millisecond(self.now_ms).unwrap_or(Timestamp::MAX);
+        let now = Timestamp::from_millisecond(self.now_ms()).unwrap_or(Timestamp::MAX);
         let expires_at = flow.expires_after.map(|after| now.saturating_add(after).unwrap_or(Timestamp::MAX));
         let run = NewRun { id: *id, moment, attempt: &attempt, hook: ON_FAILURE, flow, state, expires_at };
         if !self.insert(&run)? {
             return Ok(());
         }
         let sql = "INSERT INTO journal (run, path, kind, ended_at_ms, saved) VALUES (?1, ?2, ?2, ?3, ?4)";
-        let values = params![self.connection.last_insert_rowid(), FAILURE, self.now_ms, told];
+        let values = params![self.connection.last_insert_rowid(), FAILURE, self.now_ms(), told];
         self.connection.prepare_cached(sql)?.execute(values)?;
         if state == RunState::Pending {
-            self.desk.note_due(&flow.name, self.now_ms);
+            self.desk.note_due(&flow.name, self.now_ms());
         }
         Ok(())
     }

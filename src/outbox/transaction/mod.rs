@@ -16,6 +16,7 @@ use rusqlite::Connection;
 
 pub(super) use stored::Stored;
 
+use super::clock::Reading;
 use super::desk::Desk;
 use super::run::Run;
 
@@ -24,7 +25,15 @@ pub(super) struct Work<'a> {
     pub(super) connection: &'a Connection,
     pub(super) desk: &'a mut Desk,
     pub(super) stored: &'a mut Stored,
-    pub(super) now_ms: i64,
+    /// What the clocks said when the transaction began.
+    pub(super) clock: Reading,
     /// Runs to be handed over once the transaction is committed.
     pub(super) ready: Vec<Run>,
+}
+
+impl Work<'_> {
+    /// The transaction's time, in milliseconds since 1970.
+    fn now_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
 }

@@ -1,12 +1,13 @@
 //! Whose turn it is: handing runs over that are due, or that nobody is before any more.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Work;
 use super::follow_up::ON_FAILURE;
 use crate::flow::Definition;
 use crate::id::{DefinitionHash, FlowName, RunId};
+use crate::outbox::clock::Reading;
 use crate::outbox::prepared::whole_payload;
 use crate::outbox::run::{BeganWith, Report, Run, RunState};
 
@@ -14,10 +15,13 @@ use crate::outbox::run::{BeganWith, Report, Run, RunState};
 /// commits wait, large enough that reading it costs little for each.
 const PAGE: u32 = 256;
 
+/// How many deferred runs are made due within one transaction: commits wait for it some milliseconds.
+const WOKEN_AT_ONCE: u32 = 1_024;
+
 impl Work<'_> {
     /// Takes runs that are due from disk, as far as there are seats.
     pub(in crate::outbox) fn claim(&mut self) -> rusqlite::Result<()> {
-        for flow in self.desk.claimable(self.now_ms) {
+        for flow in self.desk.claimable(self.now_ms()) {
             let count = self.desk.free(&flow).min(PAGE);
             let sql = match self.desk.is_newest_first(&flow) {
                 false => {
@@ -30,7 +34,7 @@ impl Work<'_> {
                 }
             };
             let mut statement = self.connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params![flow.as_str(), self.now_ms, count], |row| row.get(0))?;
+            let rows = statement.query_map(params![flow.as_str(), self.now_ms(), count], |row| row.get(0))?;
             let rows = rows.collect::<rusqlite::Result<Vec<i64>>>()?;
             for row in rows {
                 self.desk.sit_from_disk(&flow);
@@ -41,6 +45,24 @@ impl Work<'_> {
             self.desk.set_next_due(&flow, next);
         }
         Ok(())
+    }
+
+    /// Makes some of the runs due that the receiver's circuit breaker has deferred, the earliest first, and gives their
+    /// number.
+    pub(in crate::outbox) fn wake(&mut self, receiver: &str) -> rusqlite::Result<usize> {
+        let now_ms = self.now_ms();
+        let sql = "UPDATE run SET due_at_ms = min(due_at_ms, ?2), deferred_by = NULL WHERE id IN (SELECT id FROM run \
+                   WHERE deferred_by = ?1 ORDER BY id LIMIT ?3) RETURNING flow, state";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![receiver, now_ms, WOKEN_AT_ONCE])?;
+        let mut woken = 0;
+        while let Some(row) = rows.next()? {
+            if row.get::<_, RunState>(1)? == RunState::Pending {
+                self.desk.note_due(&FlowName::new(row.get::<_, String>(0)?), now_ms);
+            }
+            woken += 1;
+        }
+        Ok(woken)
     }
 
     /// The earliest open run of an ordered flow for an attempt.
@@ -58,24 +80,25 @@ impl Work<'_> {
             self.connection.prepare_cached(sql)?.query_row([over.row], |row| row.get(0)).optional()?;
         let Some(attempt) = attempt else { return Ok(()) };
         let Some((row, RunState::Waiting)) = self.first_open(&attempt, &over.flow)? else { return Ok(()) };
-        if self.desk.sit(&over.flow, self.now_ms) {
+        if self.desk.sit(&over.flow, self.now_ms()) {
             return self.start(row);
         }
         let sql = "UPDATE run SET state = 'pending', due_at_ms = ?2 WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![row, self.now_ms])?;
-        self.desk.note_due(&over.flow, self.now_ms);
+        self.connection.prepare_cached(sql)?.execute(params![row, self.now_ms()])?;
+        self.desk.note_due(&over.flow, self.now_ms());
         Ok(())
     }
 
     /// Takes a run that has a seat from disk.
     fn start(&mut self, row: i64) -> rusqlite::Result<()> {
-        let sql = "UPDATE run SET state = 'running' WHERE id = ?1";
+        let sql = "UPDATE run SET state = 'running', deferred_by = NULL WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute([row])?;
         let sql = "SELECT run.id, run.hash, run.flow, run.step, run.step_tries, run.tries, moment.payload, variables.json, \
-                   run.expires_at_ms, run.resumed_at_ms, run.latest, definition.hash, definition.json, run.hook, run.asked \
+                   run.expires_at_ms, run.resumed_at_ms, run.latest, definition.hash, definition.json, run.hook, run.asked, \
+                   run.clock_step_ms \
                    FROM run JOIN moment ON moment.id = run.moment JOIN variables ON variables.id = moment.variables \
                    LEFT JOIN definition ON definition.hash = run.definition WHERE run.id = ?1";
-        let mut run = self.connection.prepare_cached(sql)?.query_row([row], read_run)?;
+        let mut run = self.connection.prepare_cached(sql)?.query_row([row], |row| read_run(row, self.clock))?;
         if run.step > 0 || run.is_told {
             let sql = "SELECT saved FROM journal WHERE run = ?1 AND saved IS NOT NULL ORDER BY rowid";
             let mut statement = self.connection.prepare_cached(sql)?;
@@ -86,7 +109,7 @@ impl Work<'_> {
     }
 }
 
-fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
+fn read_run(row: &Row<'_>, taken: Reading) -> rusqlite::Result<Run> {
     let flow: String = row.get(2)?;
     let (head, variables): (String, String) = (row.get(6)?, row.get(7)?);
     let time = |millisecond: i64| Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX);
@@ -108,6 +131,8 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
         tries: row.get(5)?,
         expires_at: row.get::<_, Option<i64>>(8)?.map(time),
         resumed_at: row.get::<_, Option<i64>>(9)?.map(time),
+        clock_step: SignedDuration::from_millis(row.get(15)?),
+        taken,
         saved: Vec::new(),
         is_asked: row.get(14)?,
         is_told: row.get_ref(13)?.as_str()? == ON_FAILURE,
