@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// How much the clock may be off before stored times are moved: less than anybody waits for, and more than two readings
 /// differ by on a loaded machine.
-pub(super) const TOLERANCE_MS: i64 = 250;
+const TOLERANCE_MS: i64 = 250;
 
 /// How far apart the time that has passed may be before and after the wall clock was read: what interrupts the process in
 /// between would look like a step.
@@ -61,10 +61,12 @@ impl Reading {
         Timestamp::from_millisecond(self.wall_ms.saturating_add(passed)).unwrap_or(Timestamp::MAX)
     }
 
-    /// By how many milliseconds the wall clock was set ahead since an earlier reading; negative where it was set back.
+    /// By how many milliseconds the wall clock was set ahead since an earlier reading; negative where it was set back. Less
+    /// than [`TOLERANCE_MS`] is no step.
     pub(super) fn step_since(self, earlier: Self) -> i64 {
         let by_wall = self.wall_ms.saturating_sub(earlier.wall_ms);
-        by_wall.saturating_sub(self.elapsed_ms.saturating_sub(earlier.elapsed_ms))
+        let step_ms = by_wall.saturating_sub(self.elapsed_ms.saturating_sub(earlier.elapsed_ms));
+        if step_ms.abs() < TOLERANCE_MS { 0 } else { step_ms }
     }
 }
 
@@ -91,11 +93,10 @@ fn store(connection: &Connection, reading: Reading) -> rusqlite::Result<()> {
 /// Moves the times of open runs by what the clock was set since they were stored, and gives by how much.
 pub(super) fn follow(connection: &Connection, earlier: Reading, now: Reading) -> rusqlite::Result<i64> {
     let step_ms = now.step_since(earlier);
-    if step_ms.abs() < TOLERANCE_MS {
-        return Ok(0);
+    if step_ms != 0 {
+        move_times(connection, step_ms, now.wall_ms)?;
+        store(connection, now)?;
     }
-    move_times(connection, step_ms, now.wall_ms)?;
-    store(connection, now)?;
     Ok(step_ms)
 }
 
@@ -115,10 +116,10 @@ pub(super) fn resume(connection: &Connection, now: Reading) -> rusqlite::Result<
         // The machine was started again since, so how long ago that was is unknown; but it was not in the future.
         kept => {
             let latest_ms = latest_ms.into_iter().chain(kept.map(|(_, reading)| reading.wall_ms)).max();
-            latest_ms.map_or(0, |latest_ms| now.wall_ms.saturating_sub(latest_ms).min(0))
+            let back_ms = latest_ms.map_or(0, |latest_ms| now.wall_ms.saturating_sub(latest_ms));
+            if back_ms <= -TOLERANCE_MS { back_ms } else { 0 }
         }
     };
-    let step_ms = if step_ms.abs() < TOLERANCE_MS { 0 } else { step_ms };
     if step_ms != 0 {
         move_times(connection, step_ms, now.wall_ms)?;
     }
@@ -141,17 +142,19 @@ mod tests {
     #[test]
     fn a_step_is_what_the_wall_clock_went_beyond_the_time_that_has_passed() {
         let earlier = Reading { wall_ms: 1_000_000, elapsed_ms: 5_000 };
-        for step_ms in [0, 1, -1, 3_600_000, -3_600_000, 86_400_000_000, -86_400_000_000] {
+        for step_ms in [0, 300, -300, 3_600_000, -3_600_000, 86_400_000_000, -86_400_000_000] {
             let later = Reading { wall_ms: 1_000_000 + 7_000 + step_ms, elapsed_ms: 12_000 };
             assert_eq!(later.step_since(earlier), step_ms);
         }
+        let rounded = Reading { wall_ms: 1_007_001, elapsed_ms: 12_000 };
+        assert_eq!(rounded.step_since(earlier), 0, "both are rounded");
     }
 
     #[test]
     fn two_readings_of_an_undisturbed_clock_have_no_step_between_them() {
         let earlier = Reading::now();
         std::thread::sleep(Duration::from_millis(20));
-        assert!(Reading::now().step_since(earlier).abs() < TOLERANCE_MS);
+        assert_eq!(Reading::now().step_since(earlier), 0);
         assert!(earlier.advanced().as_millisecond() >= earlier.wall_ms + 20);
     }
 }

@@ -168,7 +168,7 @@ impl Writer {
     fn follow_clock(&mut self) {
         let now = Reading::now();
         let mut follow = || {
-            if now.step_since(self.clock).abs() < clock::TOLERANCE_MS {
+            if now.step_since(self.clock) == 0 {
                 return Ok(0);
             }
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
