@@ -15,8 +15,10 @@
 //! - [`selection`]: which deliveries are to be done again or cancelled, and what was done.
 //! - [`openapi`]: the description, `docs/openapi.json`.
 
+pub mod answer;
 pub mod app;
 pub mod body;
+pub mod connections;
 pub mod endpoint;
 pub mod gate;
 pub mod interface;
@@ -29,7 +31,9 @@ pub mod role;
 mod router;
 pub mod selection;
 pub mod server;
+mod site;
 pub mod tls;
+mod watched;
 
 pub use app::App;
 pub use interface::Interface;

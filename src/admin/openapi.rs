@@ -59,7 +59,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
         operation["requestBody"] = json!({ "required": true, "content": content });
     }
     match endpoint.access {
-        Access::Public => operation["security"] = json!([]),
+        Access::Probe | Access::Public => operation["security"] = json!([]),
         Access::Needs(role) => {
             operation["security"] = json!([{ "token": [] }]);
             operation["x-role"] = role.as_str().into();
