@@ -197,7 +197,7 @@ async fn a_link_on_another_site_leads_to_plain_pages_and_is_confirmed_for_all_ot
         let status = asked.status();
         match page.entry {
             Entry::Anyhow => {
-                assert!(plain != StatusCode::FORBIDDEN && status != StatusCode::FORBIDDEN, "{}", page.path)
+                assert!(plain != StatusCode::FORBIDDEN && status != StatusCode::FORBIDDEN, "{}", page.path);
             }
             Entry::Plain => assert!(plain != StatusCode::FORBIDDEN && status == StatusCode::FORBIDDEN, "{}", page.path),
             Entry::Confirmed | Entry::Refused => {

@@ -229,8 +229,8 @@ mod tests {
     async fn a_comparison_keeps_its_permit_when_nobody_waits_for_it() {
         use argon2::password_hash::phc::PasswordHash;
         use argon2::{Argon2, Params, password_hash::CustomizedPasswordHasher as _};
-        // One that takes a second or more.
-        let params = Params::new(19_456, 60, 1, None).expect("good");
+        // One that takes far longer than what follows.
+        let params = Params::new(19_456, 20, 1, None).expect("good");
         let slow: PasswordHash =
             Argon2::default().hash_password_customized(b"x", b"some salt of it", None, None, params).expect("hashes");
         let tries = Tries::default();
