@@ -175,6 +175,15 @@ async fn sign_ins_that_come_together_are_counted_as_those_one_by_one() {
     assert!(after < before + 150, "{before} MiB before, {after} MiB since");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn people_with_one_address_sign_in_at_the_same_time() {
+    let daemon = Process::start(&users());
+    let csrf = daemon.csrf().await;
+    let all = (0..12).map(|_| daemon.sign_in(&csrf, "ada", PASSWORD));
+    let answers = futures_util::future::join_all(all).await;
+    assert_eq!(answers, vec![StatusCode::SEE_OTHER; 12]);
+}
+
 /// The addresses that 300 clients come from.
 const ONE: fn(u8) -> [u8; 4] = |_| [127, 0, 0, 1];
 const SEVERAL: fn(u8) -> [u8; 4] = |i| [127, 0, 0, 1 + i % 8];

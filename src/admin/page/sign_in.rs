@@ -1,7 +1,5 @@
 //! `GET` and `POST /sign-in`, `POST /sign-out`.
 
-use std::time::Instant;
-
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -49,7 +47,7 @@ pub(super) async fn sign_in(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let name = fields.text("name");
-    let attempted = match app.pages.tries.begin(peer.ip(), &name, Instant::now()) {
+    let attempted = match app.pages.tries.begin(peer.ip(), &name).await {
         Ok(attempted) => attempted,
         Err(refused) => {
             let problem = Problem::plain(StatusCode::TOO_MANY_REQUESTS, refused.to_string());
@@ -61,7 +59,6 @@ pub(super) async fn sign_in(
         let page = form(&visitor, &fields, Some("Name and password do not belong together."));
         return Ok((StatusCode::UNAUTHORIZED, page).into_response());
     };
-    app.pages.tries.forgive(&name, peer.ip());
     // A session from before is not taken over, because somebody else may have begun it.
     guard::session(&headers).into_iter().for_each(|former| app.pages.sessions.end(former));
     let session = app.pages.sessions.begin(&name, proof);
@@ -82,6 +79,7 @@ async fn prove(app: &App, attempted: Attempted, name: &str, given: String) -> Op
     let settings: std::sync::Arc<HttpSettings> = app.settings();
     let token = gate::find(&settings.tokens, given.as_bytes());
     if let Some(token) = token.filter(|token| token.name == name && token.role.permits(Role::Read)) {
+        attempted.succeed();
         return Some(Proof::Token(token.token.clone()));
     }
     let user = settings.users.iter().find(|user| user.name == name && user.role.permits(Role::Read));
