@@ -3,10 +3,12 @@
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use super::answer;
 use super::page::Pages;
 use super::problem::Problem;
 use super::rate::Rates;
@@ -21,9 +23,26 @@ use crate::outbox::deliveries::DeliveriesError;
 use crate::outbox::{Deliveries, Outbox};
 use crate::signal::Telling;
 
+/// How many read the outbox's file at once: each takes a thread, a core and some megabytes while it does.
+const READERS: usize = 4;
+
+/// How long is waited for others to have read.
+const READER_WAIT: Duration = Duration::from_secs(2);
+
+/// How many bytes of requests' bodies may be held at once.
+const BODIES: usize = 32 * 1_024 * 1_024;
+
 /// What all endpoints share; clones are handles to the same.
 #[derive(Clone, Debug)]
-pub struct App(Arc<Shared>);
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Shared,
+    readers: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+}
 
 /// What the daemon shares with its endpoints.
 #[derive(Debug)]
@@ -53,7 +72,9 @@ pub struct Shared {
 impl App {
     /// Shares this.
     pub fn new(shared: Shared) -> Self {
-        Self(Arc::new(shared))
+        let [readers, bodies, answers] =
+            [READERS, BODIES, answer::HELD].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self(Arc::new(Inner { shared, readers, bodies, answers }))
     }
 
     /// The configuration in force.
@@ -73,13 +94,31 @@ impl App {
         self.desk.tell(QueueName::new(queue), key, telling).await.map_err(Problem::from)
     }
 
-    /// Reads the delivery log, or does something to its runs, on a thread of its own.
+    /// Permits for bytes of requests' bodies.
+    pub(super) fn bodies(&self) -> &Arc<Semaphore> {
+        &self.0.bodies
+    }
+
+    /// Permits for bytes of answers.
+    pub(super) fn answers(&self) -> &Arc<Semaphore> {
+        &self.0.answers
+    }
+
+    /// Reads the delivery log, or does something to its runs, on a thread of its own. Only some may at once; the permit is
+    /// the reading's own, which goes on when nobody waits for it any more.
     pub async fn deliveries<T: Send + 'static>(
         &self,
         read: impl FnOnce(Deliveries) -> Result<T, DeliveriesError> + Send + 'static,
     ) -> Result<T, Problem> {
         let path = self.outbox_path.clone();
-        let read = tokio::task::spawn_blocking(move || Deliveries::open(&path).and_then(read)).await;
+        let permit = tokio::time::timeout(READER_WAIT, self.0.readers.clone().acquire_owned()).await;
+        let busy = || Problem::unavailable("too many read the delivery log just now");
+        let permit = permit.ok().and_then(Result::ok).ok_or_else(busy)?;
+        let read = move || {
+            let _permit = permit;
+            Deliveries::open(&path).and_then(read)
+        };
+        let read = tokio::task::spawn_blocking(read).await;
         match read {
             Ok(Ok(read)) => Ok(read),
             Ok(Err(error @ (DeliveriesError::NoRun(_) | DeliveriesError::Ambiguous(_)))) => {
@@ -117,6 +156,6 @@ impl Deref for App {
     type Target = Shared;
 
     fn deref(&self) -> &Shared {
-        &self.0
+        &self.0.shared
     }
 }

@@ -1,15 +1,16 @@
-//! Who is let in: before an endpoint sees a request, its Host, its origin, its token and its rate are looked at.
+//! Who is let in: before an endpoint sees a request, its Host, its token and its rate are looked at.
 //!
 //! Without tokens only this machine can connect, and everybody on it may do everything. A web page that is open in a browser
 //! on this machine is not everybody: by a name of its own that leads to 127.0.0.1 (DNS rebinding) it would read, and by a
-//! form it would change. So the request's `Host` must then name this machine, and no request may come from another origin.
+//! form it would change. So the request's `Host` must then name this machine; [`site`](super::site) has refused before what
+//! comes from another site.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use subtle::ConstantTimeEq as _;
@@ -27,9 +28,23 @@ const WRONG_TOKENS_RATE: u32 = 100;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// What requests and connections are counted by: an IPv4 address, or the /64 network of an IPv6 address, all of which one
+/// machine can have.
+pub fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
 /// Who may use an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
+    /// Everybody who can connect, as often as they like, whatever others do: it costs nothing.
+    Probe,
     /// Everybody who can connect.
     Public,
     /// Whoever has a token of a role that permits this, where there are tokens.
@@ -41,8 +56,6 @@ pub enum Access {
 enum Refusal {
     #[error("this is not the host `{0}`; without tokens, only this machine's own names are answered")]
     ForeignHost(String),
-    #[error("nothing is taken from a page of another origin")]
-    ForeignOrigin,
     #[error("a bearer token is needed")]
     NoToken,
     #[error("the token is not known")]
@@ -58,7 +71,7 @@ impl From<Refusal> for Problem {
         let detail = refusal.to_string();
         match refusal {
             Refusal::ForeignHost(_) => Self::plain(StatusCode::MISDIRECTED_REQUEST, detail),
-            Refusal::ForeignOrigin | Refusal::TooLittle { .. } => Self::plain(StatusCode::FORBIDDEN, detail),
+            Refusal::TooLittle { .. } => Self::plain(StatusCode::FORBIDDEN, detail),
             Refusal::NoToken => Self::plain(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, "Bearer"),
             Refusal::WrongToken => {
                 Self::plain(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
@@ -75,7 +88,7 @@ impl From<Refusal> for Problem {
 pub(super) async fn admit(State((app, access)): State<(App, Access)>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
     let settings = app.settings();
-    match judge(&app, &settings, access, peer, request.method(), request.headers()) {
+    match judge(&app, &settings, access, peer, request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
@@ -86,18 +99,17 @@ fn judge(
     settings: &HttpSettings,
     access: Access,
     peer: Option<IpAddr>,
-    method: &Method,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     if settings.is_open() {
         check_host(headers)?;
-        check_origin(method, headers)?;
     }
-    let address = peer.map_or_else(String::new, |peer| peer.to_string());
+    let address = peer.map_or_else(String::new, network);
     let limit = |caller: &str, rate| limit(app, caller, rate, Instant::now());
     let needed = match access {
         Access::Needs(needed) if !settings.is_open() => needed,
         Access::Needs(_) | Access::Public => return limit(&address, settings.rate),
+        Access::Probe => return Ok(()),
     };
     match token(headers).map(|token| find(&settings.tokens, token)) {
         Some(Some(known)) => {
@@ -128,22 +140,6 @@ pub(super) fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let is_ours = name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
     if is_ours { Ok(()) } else { Err(Refusal::ForeignHost(host.into_owned()).into()) }
-}
-
-/// A browser names the origin of every request that a page makes to change something, and, unless it is old, says whether
-/// that is another one.
-pub(super) fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    if method.is_safe() {
-        return Ok(());
-    }
-    let text =
-        |name| headers.get(name).map(|value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()));
-    let is_from_elsewhere = match (text(ORIGIN), text(HOST)) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, origin)| origin != host),
-        (Some(_), None) => true,
-        (None, _) => headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none"),
-    };
-    if is_from_elsewhere { Err(Refusal::ForeignOrigin.into()) } else { Ok(()) }
 }
 
 /// The bearer token of a request.
@@ -178,14 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_origin_changes_nothing() {
-        let changes = |pairs: &[_]| check_origin(&Method::PUT, &headers(pairs)).is_ok();
-        assert!(changes(&[("host", "127.0.0.1:8060")]), "no browser");
-        assert!(changes(&[("host", "127.0.0.1:8060"), ("origin", "http://127.0.0.1:8060")]));
-        assert!(!changes(&[("host", "127.0.0.1:8060"), ("origin", "http://127.0.0.1:9000")]));
-        assert!(!changes(&[("host", "127.0.0.1:8060"), ("origin", "null")]));
-        assert!(!changes(&[("host", "127.0.0.1:8060"), ("sec-fetch-site", "cross-site")]));
-        assert!(check_origin(&Method::GET, &headers(&[("origin", "https://evil.example")])).is_ok());
+    fn a_machine_is_one_caller_by_whatever_address_it_comes() {
+        let of = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:2:ffff::4"));
+        assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("10.0.0.2"), of("10.0.0.1"));
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
         operation["requestBody"] = json!({ "required": true, "content": content });
     }
     match endpoint.access {
-        Access::Public => operation["security"] = json!([]),
+        Access::Probe | Access::Public => operation["security"] = json!([]),
         Access::Needs(role) => {
             operation["security"] = json!([{ "token": [] }]);
             operation["x-role"] = role.as_str().into();
@@ -83,11 +83,12 @@ fn answers_of_all(endpoint: &Endpoint) -> impl Iterator<Item = Answer> + use<> {
     let all = [
         (StatusCode::BAD_REQUEST, "The request can't be read.", true),
         (StatusCode::UNAUTHORIZED, "A token is needed, or this one is not known.", is_guarded),
-        (StatusCode::FORBIDDEN, "The token's role, or the page's origin, does not permit it.", is_guarded || has_body),
+        (StatusCode::FORBIDDEN, "The token's role does not permit it, or a page of another site has asked.", true),
         (StatusCode::REQUEST_TIMEOUT, "The body did not come in time.", has_body),
         (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.", has_body),
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON.", has_body),
         (StatusCode::MISDIRECTED_REQUEST, "The host is not this machine.", true),
+        (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is larger than 32 KiB.", true),
         (StatusCode::UNPROCESSABLE_ENTITY, "The body does not say what it must.", has_body),
         (StatusCode::TOO_MANY_REQUESTS, "Too many requests; `Retry-After` says when.", true),
         (StatusCode::SERVICE_UNAVAILABLE, "Not now; `Retry-After` says when.", true),

@@ -2,17 +2,21 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
+use super::answer;
 use super::app::App;
 use super::endpoint;
 use super::gate::{self, Access};
 use super::openapi;
 use super::page;
 use super::problem::{self, Problem};
+use super::server::HEAD_BYTES;
+use super::site::{self, Entries};
 
 /// How much longer than its body may take a request may take in all.
 const ANSWERS_AT_MOST_TIMES: u32 = 2;
@@ -27,15 +31,32 @@ pub(super) fn router(app: App) -> Router {
         let guard = guard(endpoint.access);
         router = router.route(endpoint.path, endpoint.into_handler().layer(guard));
     }
-    for page in page::page::all() {
+    let pages = page::page::all();
+    let entries = Entries::of(&pages);
+    for page in pages {
         let guard = from_fn_with_state((app.clone(), page.access), page::guard::admit);
         router = router.route(page.path, page.into_handler().layer(guard));
     }
     router
+        .layer(from_fn_with_state((app.clone(), entries), site::admit))
         .layer(from_fn_with_state(app.clone(), in_time))
         .layer(from_fn(problem::shape))
+        .layer(from_fn_with_state(app.clone(), answer::bounded))
+        .layer(from_fn(small_head))
         .layer(from_fn(plainly))
         .with_state(app)
+}
+
+/// Refuses a request whose head is too large.
+async fn small_head(request: Request, next: Next) -> Response {
+    let line = request.method().as_str().len() + request.uri().to_string().len();
+    // What stands between and behind them: `: `, and the end of the line.
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    if line + fields.sum::<usize>() <= HEAD_BYTES {
+        return next.run(request).await;
+    }
+    let detail = format!("the request's head is larger than {HEAD_BYTES} bytes");
+    Problem::plain(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail).into_response()
 }
 
 /// Answers in time, or says that it can't.

@@ -18,7 +18,7 @@ fn permitted(needed: &str) -> &'static [&'static str] {
 }
 
 /// A path that the description's stands for.
-fn path_of(template: &str) -> String {
+pub(crate) fn path_of(template: &str) -> String {
     template.replace("{id}", &"0".repeat(32)).replace("{queue}", "chat").replace("{key}", "k1")
 }
 

@@ -69,6 +69,11 @@ impl Endpoint {
         Self { access: Access::Needs(role), ..self }
     }
 
+    /// It answers everybody, whatever others do.
+    pub(super) fn always(self) -> Self {
+        Self { access: Access::Probe, ..self }
+    }
+
     pub(super) fn summary(self, summary: &'static str) -> Self {
         Self { summary, ..self }
     }

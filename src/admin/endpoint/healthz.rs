@@ -9,6 +9,7 @@ use crate::admin::openapi::PlainText;
 
 pub(super) fn endpoint() -> Endpoint {
     Endpoint::get("/healthz", "health", healthz)
+        .always()
         .summary("Whether the daemon is alive: answers at all.")
         .answers_as::<PlainText>(StatusCode::OK, "It is.", "text/plain")
 }

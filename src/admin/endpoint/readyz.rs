@@ -30,6 +30,7 @@ struct Reason {
 
 pub(super) fn endpoint() -> Endpoint {
     Endpoint::get("/readyz", "readiness", readyz)
+        .always()
         .summary("Whether the outbox can be written and every node is heard.")
         .answers::<Readiness>(StatusCode::OK, "All is well.")
         .answers::<Readiness>(StatusCode::SERVICE_UNAVAILABLE, "Something is not, and this is what.")

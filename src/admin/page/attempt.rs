@@ -69,10 +69,10 @@ fn timeline(moments: &[Told]) -> Markup {
 
 fn offer_table(offers: &[OfferSummary]) -> Markup {
     html! {
-        table {
+        div.scroll { table {
             thead { tr { th scope="col" { "Agent" } th scope="col" { "Outcome" } th.n scope="col" { "Rang" } } }
             tbody { @for offer in offers { tr { th scope="row" { (offer.agent) } td { (show::word(&offer.outcome)) } td.n { (show::span(offer.ring_sec.0)) } } } }
-        }
+        } }
     }
 }
 

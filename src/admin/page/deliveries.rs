@@ -10,7 +10,7 @@ use super::chart;
 use super::fields::Fields;
 use super::layout::{self, Section, csrf};
 use super::visitor::Visitor;
-use super::{address, show};
+use super::{notice, show};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
 use crate::admin::role::Role;
@@ -107,12 +107,6 @@ impl Wanted {
         let refused = |what| Problem::plain(StatusCode::BAD_REQUEST, what);
         Some(&self.run).filter(|run| !run.is_empty()).map(|run| run.parse()).transpose().map_err(refused)
     }
-
-    fn address(&self, path: &str, done: &str) -> String {
-        let mut pairs = self.pairs().to_vec();
-        pairs.push(("done", done));
-        address::with(path, &pairs)
-    }
 }
 
 pub(super) async fn show(State(app): State<App>, fields: Fields, visitor: Visitor) -> Result<Markup, Problem> {
@@ -120,7 +114,7 @@ pub(super) async fn show(State(app): State<App>, fields: Fields, visitor: Visito
     let client = app.client.figures();
     let content = html! {
         h1 { "Deliveries" }
-        @if let Some(done) = fields.get("done") { p.done role="status" { (done) } }
+        (notice::show(&visitor, &fields))
         (content)
         h2 { "How long tries take" }
         div.columns data-region="latencies" {
@@ -251,7 +245,7 @@ async fn intervene(
         return Err(Problem::plain(StatusCode::UNPROCESSABLE_ENTITY, "choose first which runs are meant"));
     }
     let (mut filter, run, pen) = (wanted.filter()?, wanted.run()?, app.pages.changes.open()?);
-    let is_one = run.is_some();
+    let one = run.clone();
     let changes = app.deliveries(move |mut log| {
         if let Some(run) = run {
             filter.runs = vec![log.find(&run)?];
@@ -274,6 +268,9 @@ async fn intervene(
         (1, _) => format!("1 run is {action}."),
         (_, _) => format!("{changed} runs are {action}."),
     };
-    let path = if is_one { format!("/deliveries/{}", wanted.run) } else { "/deliveries".to_owned() };
-    Ok(Redirect::to(&if is_one { address::with(&path, &[("done", &done)]) } else { wanted.address(&path, &done) }))
+    let address = match one {
+        Some(run) => notice::with(visitor, &format!("/deliveries/{run}"), &[], &done),
+        None => notice::with(visitor, "/deliveries", &wanted.pairs(), &done),
+    };
+    Ok(Redirect::to(&address))
 }

@@ -7,7 +7,7 @@ use super::attempt;
 use super::fields::Fields;
 use super::layout::{self, Section, csrf};
 use super::visitor::Visitor;
-use super::{address, show};
+use super::{address, notice, show};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
 use crate::admin::role::Role;
@@ -29,7 +29,7 @@ pub(super) async fn show(
     let content = html! {
         (layout::trail(&[("/deliveries", "Deliveries")]))
         h1 { "Run " span.code { (id[..12]) } }
-        @if let Some(done) = fields.get("done") { p.done role="status" { (done) } }
+        (notice::show(&visitor, &fields))
         div data-region="run" {
             (facts(&run))
             @if visitor.may(Role::Operate) { (actions(&visitor, &run)) }

@@ -2,13 +2,12 @@
 //!
 //! Where neither tokens nor users are configured, whoever reaches the listener on this machine may do everything, as with
 //! the rest of the interface; then the request's `Host` must name this machine. Everywhere else somebody is signed in. In
-//! both cases a request that changes something comes from our own origin, and carries the CSRF token that only our own pages
-//! have shown to whoever sends it.
+//! both cases a request that changes something carries the CSRF token that only our own pages have shown to whoever sends
+//! it, and none that another site has made comes so far.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode, Uri};
@@ -17,10 +16,11 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use subtle::ConstantTimeEq as _;
 
 use super::fields::Fields;
-use super::layout;
 use super::page::Access;
 use super::visitor::Visitor;
+use super::{address, layout};
 use crate::admin::app::App;
+use crate::admin::body;
 use crate::admin::gate::{self, Peer};
 use crate::admin::problem::Problem;
 use crate::admin::role::Role;
@@ -30,6 +30,9 @@ pub const COOKIE: &str = "hookswitch";
 
 /// The field of every form that changes something.
 pub const CSRF: &str = "csrf";
+
+/// How large a form may be that somebody sends who has not signed in.
+const STRANGERS_FORM: usize = 16 * 1_024;
 
 /// What a page may load and where it may lead: our own, and nothing that stands in it is run.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -55,6 +58,17 @@ pub(in crate::admin) async fn admit(
     dressed(next.run(request).await, Some(&visitor))
 }
 
+/// Answers a request that another site has made.
+pub(in crate::admin) fn refuse(problem: &Problem) -> Response {
+    dressed(problem.clone().into_response(), None)
+}
+
+/// Asks somebody who has followed a link from another site whether that is meant.
+pub(in crate::admin) fn confirm(uri: &Uri) -> Response {
+    let wanted = uri.path_and_query().and_then(|wanted| address::local(wanted.as_str()));
+    dressed((StatusCode::FORBIDDEN, layout::from_elsewhere(wanted.as_deref().unwrap_or("/"))).into_response(), None)
+}
+
 /// Why somebody sees something else.
 enum Refusal {
     SignIn(String),
@@ -69,9 +83,8 @@ impl From<Problem> for Refusal {
 
 fn look(app: &App, access: Access, request: &Request) -> Result<Visitor, Refusal> {
     let (settings, headers) = (app.settings(), request.headers());
-    gate::check_origin(request.method(), headers)?;
     let address = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
-    let address = address.as_ref().map_or_else(String::new, IpAddr::to_string);
+    let address = address.map_or_else(String::new, gate::network);
     gate::limit(app, &format!("page {address}"), settings.rate, Instant::now())?;
     let now = app.pages.day.now();
     if settings.is_open() {
@@ -121,10 +134,9 @@ pub fn session(headers: &HeaderMap) -> Option<&str> {
 async fn read_form(app: &App, visitor: &Visitor, request: Request) -> Result<Request, Problem> {
     let settings = app.settings();
     let (mut parts, body) = request.into_parts();
-    let body = tokio::time::timeout(settings.timeout, to_bytes(body, settings.max_body)).await;
-    let late = |_| Problem::plain(StatusCode::REQUEST_TIMEOUT, "the form did not come in time");
-    let body = body.map_err(late)?;
-    let body = body.map_err(|_| Problem::plain(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large"))?;
+    let is_stranger = visitor.name.is_none() && !settings.is_open();
+    let most = if is_stranger { settings.max_body.min(STRANGERS_FORM) } else { settings.max_body };
+    let body = body::read(app, body, most, settings.timeout).await?;
     let fields = Fields::parse(&body);
     let given = fields.get(CSRF).unwrap_or_default();
     if !bool::from(given.as_bytes().ct_eq(visitor.csrf.as_bytes())) {

@@ -1,4 +1,4 @@
-//! Adding and changing a hook: `GET …/hooks/new`, `GET …/hooks/edit`, `GET …/hooks/condition`, `POST …/hooks`.
+//! Adding and changing a hook: `GET …/hooks/new`, `GET …/hooks/edit`, `POST …/hooks/condition`, `POST …/hooks`.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -97,7 +97,7 @@ pub(super) async fn save(
     let refusal = match apply_change(&app, &visitor, &fields, &pattern, &change, action).await? {
         Ok(()) => {
             let said = if hook.is_some() { "The hook is changed." } else { "The hook is added." };
-            return Ok(hooks::done(&queue, said).into_response());
+            return Ok(hooks::done(&visitor, &queue, said).into_response());
         }
         Err(refusal) => refusal,
     };

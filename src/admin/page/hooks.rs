@@ -8,7 +8,7 @@ use super::day::Tally;
 use super::fields::Fields;
 use super::layout::csrf;
 use super::visitor::Visitor;
-use super::{address, hook_form, queue, revision, show};
+use super::{address, hook_form, notice, queue, revision, show};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
 use crate::admin::role::Role;
@@ -37,7 +37,7 @@ pub(super) async fn show(
     let fates = fates(&app, &day, &resolved.hooks).await?;
     let revision = visitor.may(Role::Admin).then(|| revision::now(&app)).flatten();
     let content = html! {
-        @if let Some(done) = fields.get("done") { p.done role="status" { (done) } }
+        (notice::show(&visitor, &fields))
         div.bar {
             p.lead { "A hook starts a flow when its event happens to a member of this queue." }
             @if revision.is_some() { a.button.primary href=(address::queue(name.as_str(), "hooks/new")) { "Add hook" } }
@@ -163,7 +163,7 @@ pub(super) async fn enable(
     let change = HookChange::Enable(name.clone(), enabled);
     let action = if enabled { "resumed hook" } else { "paused hook" };
     revision::apply(&app, &visitor, &fields, &pattern, &change, action).await?;
-    Ok(done(&queue, &format!("The hook {name} is {}.", if enabled { "enabled again" } else { "paused" })))
+    Ok(done(&visitor, &queue, &format!("The hook {name} is {}.", if enabled { "enabled again" } else { "paused" })))
 }
 
 pub(super) async fn delete(
@@ -175,10 +175,10 @@ pub(super) async fn delete(
     let (pattern, name) = hook_form::named(&fields)?;
     let change = HookChange::Delete(name.clone());
     revision::apply(&app, &visitor, &fields, &pattern, &change, "deleted hook").await?;
-    Ok(done(&queue, &format!("The hook {name} is deleted.")))
+    Ok(done(&visitor, &queue, &format!("The hook {name} is deleted.")))
 }
 
 /// Back to the tab, with a word on what was done.
-pub(super) fn done(queue: &str, said: &str) -> Redirect {
-    Redirect::to(&address::with(&address::queue(queue, "hooks"), &[("done", said)]))
+pub(super) fn done(visitor: &Visitor, queue: &str, said: &str) -> Redirect {
+    Redirect::to(&notice::with(visitor, &address::queue(queue, "hooks"), &[], said))
 }

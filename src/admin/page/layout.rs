@@ -54,6 +54,16 @@ pub fn problem(visitor: Option<&Visitor>, problem: &Problem) -> Markup {
     document(&problem.title, visitor, Section::Outside, false, content)
 }
 
+/// A link from another site, as a page that asks whether it is to be followed.
+pub fn from_elsewhere(path: &str) -> Markup {
+    let content = html! {
+        h1 { "A link from another site" }
+        p.lead.problem { "another site has led you to " code { (path) } ", which looks something up or prepares a change: nothing was done yet" }
+        p { a.button.primary href=(path) { "Go on" } }
+    };
+    document("A link from another site", None, Section::Outside, false, content)
+}
+
 fn document(title: &str, visitor: Option<&Visitor>, section: Section, live: bool, content: Markup) -> Markup {
     html! {
         (DOCTYPE)

@@ -11,7 +11,7 @@
 //!
 //! - [`page`]: the declaration of a page; [`guard`]: who sees it; [`visitor`]: who looks; [`session`]: signing in lasts;
 //!   [`tries`]: guessing does not.
-//! - `revision`: changing the configuration.
+//! - `revision`: changing the configuration; `notice`: what was done.
 //! - [`layout`]: what all have around them; [`asset`]: stylesheet and script; [`address`]: where things are; [`show`]: how
 //!   times, spans, numbers and states are written; [`chart`]: drawings.
 //! - [`day`]: what today adds up to; [`staff`]: agents, as FreeSWITCH has them; [`changes`]: who changed what.
@@ -36,6 +36,7 @@ mod hooks;
 pub mod layout;
 mod live;
 mod nodes;
+mod notice;
 #[expect(clippy::module_inception, reason = "the declaration bears the module's name")]
 pub mod page;
 mod queue;

@@ -20,6 +20,19 @@ pub enum Access {
     Needs(Role),
 }
 
+/// How a page is entered from another site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// By any link: it costs nothing.
+    Anyhow,
+    /// By a link without a query, which would have something looked for; any other is confirmed.
+    Plain,
+    /// By a link that is confirmed.
+    Confirmed,
+    /// By none.
+    Refused,
+}
+
 /// A page, or something that is done from one.
 #[derive(Debug)]
 pub struct Page {
@@ -29,17 +42,24 @@ pub struct Page {
     pub path: &'static str,
     /// Who may.
     pub access: Access,
+    /// How it is entered from another site: unless it says so itself, not without being asked.
+    pub entry: Entry,
     handler: MethodRouter<App>,
 }
 
 impl Page {
     fn new<T: 'static, H: Handler<T, App>>(method: Method, path: &'static str, access: Access, handler: H) -> Self {
         let filter = MethodFilter::try_from(method.clone()).expect("one of HTTP's own methods");
-        Self { method, path, access, handler: on(filter, handler) }
+        Self { method, path, access, entry: Entry::Confirmed, handler: on(filter, handler) }
     }
 
     fn see<T: 'static, H: Handler<T, App>>(path: &'static str, handler: H) -> Self {
-        Self::new(Method::GET, path, Access::Needs(Role::Read), handler)
+        Self { entry: Entry::Plain, ..Self::new(Method::GET, path, Access::Needs(Role::Read), handler) }
+    }
+
+    /// What the script asks for.
+    fn script<T: 'static, H: Handler<T, App>>(path: &'static str, handler: H) -> Self {
+        Self { entry: Entry::Refused, ..Self::see(path, handler) }
     }
 
     fn see_as<T: 'static, H: Handler<T, App>>(role: Role, path: &'static str, handler: H) -> Self {
@@ -51,7 +71,7 @@ impl Page {
     }
 
     fn public<T: 'static, H: Handler<T, App>>(method: Method, path: &'static str, handler: H) -> Self {
-        Self::new(method, path, Access::Public, handler)
+        Self { entry: Entry::Anyhow, ..Self::new(method, path, Access::Public, handler) }
     }
 
     /// What answers.
@@ -75,7 +95,7 @@ pub fn all() -> Vec<Page> {
         Page::see("/queues/{queue}/hooks", hooks::show),
         Page::see_as(Role::Admin, "/queues/{queue}/hooks/new", hook_form::add),
         Page::see_as(Role::Admin, "/queues/{queue}/hooks/edit", hook_form::edit),
-        Page::see_as(Role::Admin, "/queues/{queue}/hooks/condition", hook_form::check_condition),
+        Page::act(Role::Admin, "/queues/{queue}/hooks/condition", hook_form::check_condition),
         Page::act(Role::Admin, "/queues/{queue}/hooks", hook_form::save),
         Page::act(Role::Admin, "/queues/{queue}/hooks/enable", hooks::enable),
         Page::act(Role::Admin, "/queues/{queue}/hooks/delete", hooks::delete),
@@ -92,6 +112,6 @@ pub fn all() -> Vec<Page> {
         Page::see("/agents", agents::show),
         Page::see("/nodes", nodes::show),
         Page::see_as(Role::Operate, "/changes", history::show),
-        Page::see("/stream", stream::follow),
+        Page::script("/stream", stream::follow),
     ]
 }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
-use tokio::time::interval;
+use tokio::time::{Instant, interval, timeout};
 use tokio_util::io::ReaderStream;
 
 use crate::admin::app::App;
@@ -22,6 +22,10 @@ const EVERY: Duration = Duration::from_secs(1);
 /// connection and a browser that has gone is noticed.
 const QUIET: u32 = 15;
 
+/// How long one lasts before the page asks for another: that nobody reads is not seen before the buffers on the way are full,
+/// which so few words never fill.
+const LASTS: Duration = Duration::from_mins(1);
+
 /// Room for some words; whoever does not read them is not told more.
 const BUFFER: usize = 1_024;
 
@@ -30,16 +34,16 @@ pub(super) async fn follow(State(app): State<App>) -> impl IntoResponse {
     tokio::spawn(async move {
         let end = app.pages.end.clone();
         // An error is that nobody listens any more.
-        let _ = end.run_until_cancelled(tell(app, ours)).await;
+        let _ = end.run_until_cancelled(timeout(LASTS * 2, tell(app, ours))).await;
     });
     ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(ReaderStream::new(theirs)))
 }
 
 async fn tell(app: App, mut out: DuplexStream) -> std::io::Result<()> {
     let (mut ticks, mut quiet) = (interval(EVERY), 0);
-    let mut last = signs(&app);
+    let (mut last, over) = (signs(&app), Instant::now() + LASTS);
     out.write_all(b"retry: 2000\n\n").await?;
-    loop {
+    while Instant::now() < over {
         ticks.tick().await;
         let now = signs(&app);
         quiet = if now == last && app.pages.day.is_whole() { quiet + 1 } else { 0 };
@@ -53,6 +57,7 @@ async fn tell(app: App, mut out: DuplexStream) -> std::io::Result<()> {
         }
         last = now;
     }
+    out.write_all(b"event: over\ndata: 1\n\n").await
 }
 
 /// What changes with anything that a page shows.

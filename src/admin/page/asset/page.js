@@ -123,6 +123,8 @@ function follow() {
     stream = new EventSource("/stream");
     stream.addEventListener("open", () => { say("live"); refresh(); });
     stream.addEventListener("changed", refresh);
+    // The daemon ends each after a while, so that none is kept for nobody.
+    stream.addEventListener("over", () => { stream.close(); open(); });
     stream.addEventListener("error", () => say("not connected"));
   };
   // A browser has six connections to a host: a page that nobody sees keeps none of them.
@@ -141,8 +143,8 @@ function checkConditions(field) {
   const event = field.form.elements.event;
   let timer;
   const check = async () => {
-    const query = new URLSearchParams({ when: field.value, event: event.value });
-    const answer = await fetch(`${field.dataset.check}?${query}`).catch(() => null);
+    const body = new URLSearchParams({ csrf: field.form.elements.csrf.value, when: field.value, event: event.value });
+    const answer = await fetch(field.dataset.check, { method: "POST", body }).catch(() => null);
     if (!answer?.ok) return;
     const verdict = await answer.json();
     said.textContent = verdict.said;
