@@ -69,24 +69,24 @@ impl Config {
     /// Reads the file and `conf.d/*.toml` beside it, and looks up every secret.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::load_with(path, &Lookup::From(directory))
+        Self::load_with(path, &Lookup::from(directory))
     }
 
     /// Reads the same, but looks up no secrets: for a replay, which connects to nothing and may run where they are not.
     pub fn load_without_secrets(path: &Path) -> Result<Self, Problems> {
-        Self::load_with(path, &Lookup::Skip)
+        Self::load_with(path, &Lookup::skip())
     }
 
     /// Reads a text alone, and looks up nothing; `name` is what problems call it.
     pub fn from_toml(name: &str, text: &str) -> Result<Self, Problems> {
         let file = SourceFile { name: name.to_owned(), text: text.to_owned() };
-        Self::read(vec![file], Report::default(), &Lookup::Skip)
+        Self::read(vec![file], Report::default(), &Lookup::skip())
     }
 
     /// Reads these texts as those of the files at `path`, and looks up every secret.
     pub(super) fn load_from(files: Vec<SourceFile>, path: &Path) -> Result<Self, Problems> {
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::read(files, Report::default(), &Lookup::From(directory))
+        Self::read(files, Report::default(), &Lookup::from(directory))
     }
 
     fn load_with(path: &Path, lookup: &Lookup) -> Result<Self, Problems> {

@@ -105,7 +105,7 @@ impl Protocol {
 
 fn read(section: &mut Section<'_>, name: &str, lookup: &Lookup) -> Option<Destination> {
     let url = section.required("url", address);
-    let password = section.optional("password", |value| lookup.secret(value));
+    let password = section.optional("password", |value| lookup.line(value));
     let credentials = section.optional("credentials", |value| lookup.secret(value));
     let tls = section.optional("tls", Value::boolean);
     let ca = match section.has("ca") {

@@ -139,9 +139,37 @@ pub enum Fault {
     /// A signing secret that is none.
     #[error(transparent)]
     SigningSecret(SecretError),
-    /// A password that would end the command it is sent in.
-    #[error("a password has no control characters")]
-    Password,
+    /// A secret elsewhere with nothing in it.
+    #[error("the secret is empty")]
+    EmptySecret,
+    /// A secret that would end the line that it is sent in.
+    #[error("this secret has control characters in it")]
+    ControlInSecret,
+    /// A user whom a receiver would read as user and password.
+    #[error("a user has no `:` in its name")]
+    ColonInUser,
+    /// A token of characters that no header has.
+    #[error("a token has visible ASCII characters alone")]
+    TokenCharacters,
+    /// One receiver with two tables.
+    #[error("the receiver `{receiver}` has a table already, at {other}")]
+    ReceiverTwice {
+        /// Scheme, host and port.
+        receiver: String,
+        /// File and line of the other.
+        other: String,
+    },
+    /// A header that is given twice.
+    #[error("the header `{0}` is given twice")]
+    HeaderTwice(String),
+    /// A request that would say twice who sends it.
+    #[error("{first} and {second} both say who sends this")]
+    TwoCredentials {
+        /// One.
+        first: String,
+        /// The other.
+        second: &'static str,
+    },
     /// A text that is no network address.
     #[error("`{0}` is not an address")]
     Address(String),
@@ -299,7 +327,20 @@ impl Fault {
             Self::NoSecretFile { .. } => "check that the file is there and that hookswitch may read it".into(),
             Self::NotOne { choices, .. } => format!("write one of {choices}, and one record for each"),
             Self::SigningSecret(_) => "make one with: echo \"whsec_$(head -c 32 /dev/urandom | base64)\"".into(),
-            Self::Password => "if it is in a file, keep it on one line".into(),
+            Self::EmptySecret => "write the secret there".into(),
+            Self::ControlInSecret => {
+                "keep it on one line, without tabs and other control characters; newlines at its beginning and end are \
+                 dropped"
+                    .into()
+            }
+            Self::ColonInUser => "take it out: HTTP reads what is behind it as the password".into(),
+            Self::TokenCharacters => "take out blanks and letters beyond ASCII".into(),
+            Self::ReceiverTwice { .. } => {
+                "put all keys into one table: case, the scheme's own port, a slash or dot at the end make no other receiver"
+                    .into()
+            }
+            Self::HeaderTwice(_) => "keep one of the two: the case of a header's name makes no other header".into(),
+            Self::TwoCredentials { .. } => "keep one of the two".into(),
             Self::Address(_) => "write host and port: `127.0.0.1:8021`, `[::1]:8021`".into(),
             Self::Template(error) => template_remedy(error),
             Self::HeaderName(_) => "write letters, digits and dashes: `x-api-key`".into(),

@@ -234,6 +234,11 @@ impl<'a> Name<'a> {
         self.report.refuse(fault, self.place);
     }
 
+    /// Where the name stands: file and line.
+    pub(super) fn location(self) -> String {
+        self.place.to_string()
+    }
+
     /// The name, if it can name a thing: it is not empty, and does not look like a part of a path.
     pub(super) fn checked(self, what: &'static str) -> Option<&'a str> {
         if is_name(self.text) {

@@ -86,3 +86,16 @@ async fn a_secret_in_a_file_that_everybody_may_read_is_told() {
     fs::set_permissions(place.config(), fs::Permissions::from_mode(0o644)).expect("sets");
     place.run().says(told);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_environment_is_read_as_one_of_a_file() {
+    let place = Place::new().await;
+    place.write("[delivery.receivers.'https://crm.example']\nbasic = { user = 'me', password = { env = 'CRM' } }\n");
+    for (secret, expected) in [("geheim\n", Some(0)), ("geheim\r\n", Some(0)), ("ge\nheim", Some(2)), ("\n", Some(2))] {
+        let mut command = place.command(&["check"]);
+        let done = command.env("CRM", secret).output().expect("runs");
+        let said = String::from_utf8(done.stdout).expect("UTF-8");
+        assert_eq!(done.status.code(), expected, "{secret:?}: {said}");
+        assert!(!said.contains("geheim") && !said.contains("heim\""), "{said}");
+    }
+}

@@ -1,7 +1,9 @@
 //! `http = { … }`: a step that sends a request.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 
 use crate::config::delivery::{retry, timeout};
 use crate::config::document::Kind;
@@ -56,6 +58,9 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
         // The text is encoded for its own media type, so it goes under no other.
         section.refuse(Fault::ReservedHeader(CONTENT_TYPE.to_string()));
     }
+    if let (Some(url), Some(headers), false) = (&url, &headers, reading.is_checked_before()) {
+        check_credentials(section, url, headers, reading);
+    }
     let timeout = section.optional("timeout", timeout).unwrap_or(defaults.timeout);
     let retry = section.optional("retry", retry).unwrap_or_else(|| defaults.retry.clone());
     let keys = section.optional("secrets", |value| lookup.signing_keys(value));
@@ -69,6 +74,25 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
         receivers: defaults.receivers.clone(),
         keys: keys.unwrap_or_else(|| defaults.keys.clone()),
     })
+}
+
+/// Refuses a request that says twice who sends it: one of the two would be left out, and nobody be told.
+fn check_credentials(
+    section: &Section<'_>,
+    url: &UrlTemplate,
+    headers: &[(HeaderName, HeaderTemplate)],
+    reading: &Reading<'_>,
+) {
+    let receiver = reading.defaults.receivers.signing_in().find(|receiver| url.may_reach(receiver));
+    let table = receiver.map(|receiver| format!("`[delivery.receivers.\"{receiver}\"]`"));
+    let header = headers.iter().any(|(name, _)| *name == AUTHORIZATION).then_some("the header `authorization`");
+    let user = url.signs_in().then_some("the user of the URL");
+    let said = [table, user.map(str::to_owned)].into_iter().flatten().next();
+    if let (Some(first), Some(second)) = (said, header.or(user))
+        && first != second
+    {
+        section.refuse(Fault::TwoCredentials { first, second });
+    }
 }
 
 /// The keys that give a request a body.
@@ -143,9 +167,14 @@ pub(super) fn document(value: Value<'_>, names: &SavedNames) -> Option<JsonTempl
 }
 
 fn headers(value: Value<'_>, reading: &Reading<'_>) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
+    let mut given = BTreeSet::new();
     let headers = value.entries()?.map(|(name, value)| {
         let template = header(value, reading);
+        let place = name;
         let name = header_name(name)?;
+        if !given.insert(name.to_string()) && !reading.is_checked_before() {
+            place.refuse(Fault::HeaderTwice(name.to_string()));
+        }
         let is_secret = redaction::is_secret(name.as_str());
         template.map(|template| (name, if is_secret { template.hidden() } else { template }))
     });
@@ -157,7 +186,7 @@ fn header(value: Value<'_>, reading: &Reading<'_>) -> Option<HeaderTemplate> {
     if !value.is_table() {
         return value.compiled(|text| HeaderTemplate::compile(text, &reading.names));
     }
-    let secret = reading.lookup.secret(value)?;
+    let secret = reading.lookup.line(value)?;
     let header = HeaderTemplate::secret(secret.expose());
     if header.is_err() {
         value.refuse(Fault::HeaderSecret);

@@ -11,6 +11,7 @@ use super::compiled::{Compiled, literal_prefix};
 use super::engine;
 use super::error::RenderError;
 use super::host::AllowedHost;
+use crate::delivery::way;
 use crate::flow::names::SavedNames;
 
 /// The environment of all URLs.
@@ -57,6 +58,22 @@ impl UrlTemplate {
         match (&self.template, &self.destination) {
             (Compiled::Literal(_), Destination::Literal(url)) => Some(url),
             _ => None,
+        }
+    }
+
+    /// Whether it says itself who sends the request.
+    pub fn signs_in(&self) -> bool {
+        match &self.destination {
+            Destination::Literal(url) => !url.username().is_empty() || url.password().is_some(),
+            Destination::OneOf { .. } => false,
+        }
+    }
+
+    /// Whether it may lead to the receiver, which is named by scheme, host and port.
+    pub fn may_reach(&self, receiver: &str) -> bool {
+        match &self.destination {
+            Destination::Literal(url) => way::receiver(&url.origin()) == receiver,
+            Destination::OneOf { .. } => receiver.parse().is_ok_and(|url| self.destination.is_of(&url)),
         }
     }
 
