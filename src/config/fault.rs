@@ -139,6 +139,9 @@ pub enum Fault {
     /// A signing secret that is none.
     #[error(transparent)]
     SigningSecret(SecretError),
+    /// A bug of ours.
+    #[error("the program failed while it read the configuration, which is a bug of it")]
+    Panicked,
     /// A secret elsewhere with nothing in it.
     #[error("the secret is empty")]
     EmptySecret,
@@ -327,6 +330,7 @@ impl Fault {
             Self::NoSecretFile { .. } => "check that the file is there and that hookswitch may read it".into(),
             Self::NotOne { choices, .. } => format!("write one of {choices}, and one record for each"),
             Self::SigningSecret(_) => "make one with: echo \"whsec_$(head -c 32 /dev/urandom | base64)\"".into(),
+            Self::Panicked => "take out what was changed last, and report it".into(),
             Self::EmptySecret => "write the secret there".into(),
             Self::ControlInSecret => {
                 "keep it on one line, without tabs and other control characters; newlines at its beginning and end are \

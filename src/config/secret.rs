@@ -130,7 +130,9 @@ impl Lookup {
     pub(super) fn text_of(&self, value: Value<'_>) -> Option<Option<String>> {
         let path = value.text()?;
         let Some(directory) = &self.directory else { return Some(None) };
-        let read = read_bounded(&directory.join(path), MAX_BYTES);
+        let whole = directory.join(path);
+        value.note_file(&whole);
+        let read = read_bounded(&whole, MAX_BYTES);
         let refuse = |error: std::io::Error| {
             value.refuse(Fault::NoCertificates { path: path.to_owned(), reason: error.to_string() });
         };

@@ -1,5 +1,6 @@
 //! A value being read: what is not of the expected type is recorded with its place.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
@@ -39,6 +40,11 @@ impl<'a> Value<'a> {
     /// Records that this value is a secret.
     pub(super) fn note_secret(self) {
         self.report.note_secret(&self.node.place);
+    }
+
+    /// Records that a file is about to be read.
+    pub(super) fn note_file(self, path: &Path) {
+        self.report.note_file(path);
     }
 
     pub(super) fn text(self) -> Option<&'a str> {

@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
 use toml_edit::{DocumentMut, TomlError};
 
 use super::draft::HookChange;
@@ -26,6 +25,7 @@ pub struct Changed {
     file: PathBuf,
     before: String,
     after: String,
+    revision: String,
 }
 
 /// Why a configuration is not changed.
@@ -74,14 +74,7 @@ impl Edition {
 
     /// What tells these texts from all others.
     pub fn revision(&self) -> String {
-        let mut hash = Sha256::new();
-        for SourceFile { name, text } in &self.files {
-            for part in [name, text] {
-                hash.update(part.len().to_le_bytes());
-                hash.update(part);
-            }
-        }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        file::revision(&self.files)
     }
 
     /// Changes the hooks of a pattern in the file that has them, and has the whole read as the daemon reads it.
@@ -103,10 +96,10 @@ impl Edition {
         hooks::change(document, pattern, change).map_err(|hooks::NoHook| missing())?;
         let file = PathBuf::from(&self.files[place].name);
         let before = std::mem::replace(&mut self.files[place].text, document.to_string());
-        let after = self.files[place].text.clone();
+        let (after, revision) = (self.files[place].text.clone(), self.revision());
         let config = Config::load_from(self.files, &self.path)?;
         config.require_freeswitch().map_err(Problems::from)?;
-        Ok(Changed { file, before, after })
+        Ok(Changed { file, before, after, revision })
     }
 }
 
@@ -114,6 +107,11 @@ impl Changed {
     /// The file that is changed.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// What tells the files, once it is written, from all others.
+    pub fn revision(&self) -> &str {
+        &self.revision
     }
 
     /// Writes it in one step, unless somebody was faster: whoever reads the file sees it as it was, or as it is now.
