@@ -282,6 +282,7 @@ impl Config {
 
 /// Reads every section, in the order in which they need each other.
 fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
+    let lookup = &root.optional("secrets", |value| lookup.clone().naming(value)).unwrap_or_else(|| lookup.clone());
     let daemon = root.optional("daemon", |value| value.section(DaemonSettings::read));
     let freeswitch = root.optional("freeswitch", |value| nodes(value, lookup));
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));

@@ -145,6 +145,18 @@ pub enum Fault {
     /// A secret elsewhere with nothing in it.
     #[error("the secret is empty")]
     EmptySecret,
+    /// A secret that should be an address and is none.
+    #[error("the secret is not {0}")]
+    SecretUrl(&'static str),
+    /// A name of a secret that templates can't write.
+    #[error("`{0}` can't name a secret")]
+    SecretName(String),
+    /// A named secret that is more than a value.
+    #[error("a secret is inserted as `{{{{ secret.NAME }}}}`, and nothing is done with it")]
+    SecretTag,
+    /// A named secret that reads like a template.
+    #[error("the secret `{0}` has `{{{{`, `{{%` or `{{#` in it, which a header's template can't hold")]
+    SecretWithTags(String),
     /// A secret that would end the line that it is sent in.
     #[error("this secret has control characters in it")]
     ControlInSecret,
@@ -332,6 +344,14 @@ impl Fault {
             Self::SigningSecret(_) => "make one with: echo \"whsec_$(head -c 32 /dev/urandom | base64)\"".into(),
             Self::Panicked => "take out what was changed last, and report it".into(),
             Self::EmptySecret => "write the secret there".into(),
+            Self::SecretUrl(_) => {
+                "put the whole address there, without `{{ … }}`: `https://host/path`; for a part of it, write \
+                 `{{ secret.NAME }}` and name it in `[secrets]`"
+                    .into()
+            }
+            Self::SecretName(_) => "write letters, digits and `_`".into(),
+            Self::SecretTag => "write the name alone, and put what comes before and behind it there as text".into(),
+            Self::SecretWithTags(_) => "give the whole header as `{ env = … }` or `{ file = … }`".into(),
             Self::ControlInSecret => {
                 "keep it on one line, without tabs and other control characters; newlines at its beginning and end are \
                  dropped"

@@ -7,7 +7,7 @@ use reqwest::header::HeaderValue;
 use url::{Origin, Url};
 
 use super::fault::Fault;
-use super::secret::{Lookup, Secret};
+use super::secret::{Lookup, Secret, SecretUrl, UNKNOWN_URL};
 use super::section::Section;
 use super::value::{Name, Value};
 use crate::delivery::credentials::{Credentials, NotAHeader, TokenSource};
@@ -65,7 +65,7 @@ fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Way> {
         section.refuse(Fault::CertificateWithoutKey);
     }
     let identity = certificate.zip(key).map(|(certificate, key)| format!("{certificate}\n{}", key.expose()));
-    let proxy = section.optional("proxy", |value| url(value, &["http", "https"]));
+    let proxy = section.optional("proxy", |value| url(value, lookup));
     let redirects = section.optional("redirects", |value| value.integer_within("`redirects`", 0, MOST_REDIRECTS));
     let connect = |value: Value<'_>| value.duration_within("a timeout", Duration::from_millis(1), LONGEST_CONNECT);
     let connect_timeout = section.optional("connect_timeout", connect);
@@ -108,7 +108,7 @@ fn known(section: &mut Section<'_>, lookup: &Lookup) -> Option<Known> {
     let bearer = section.optional("bearer", |value| token(value, lookup)).map(Known::Bearer);
     let oauth2 = section.optional("oauth2", |value| {
         value.section(|section| {
-            let url = section.required("token_url", |value| url(value, &["http", "https"]));
+            let url = section.required("token_url", |value| url(value, lookup));
             let id = section.required("client_id", |value| user(value, lookup));
             let secret = section.required("client_secret", |value| lookup.line(value));
             let scope = section.optional("scope", Value::text).map(str::to_owned);
@@ -147,11 +147,15 @@ fn token(value: Value<'_>, lookup: &Lookup) -> Option<Secret> {
     Some(token)
 }
 
-fn url(value: Value<'_>, schemes: &[&str]) -> Option<Url> {
-    let text = value.text()?;
-    let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
-    if url.is_none() || HeaderValue::try_from(text).is_err() {
-        value.refuse(Fault::Receiver(mask_url(text).into_owned()));
+/// Reads an address, which may be a secret or name some.
+fn url(value: Value<'_>, lookup: &Lookup) -> Option<Url> {
+    let SecretUrl { text, is_secret } = lookup.url(value, UNKNOWN_URL)?;
+    let url = Url::parse(&text).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+    if url.is_none() || HeaderValue::try_from(&text).is_err() {
+        value.refuse(match is_secret {
+            true => Fault::SecretUrl("an address of `http` or `https`"),
+            false => Fault::Receiver(mask_url(&text).into_owned()),
+        });
         return None;
     }
     url

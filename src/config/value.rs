@@ -198,7 +198,15 @@ impl<'a> Value<'a> {
 
     /// A text that is compiled; each of its faults is recorded at its own place.
     pub(super) fn compiled<T>(self, compile: impl FnOnce(&str) -> Result<T, Vec<TemplateError>>) -> Option<T> {
-        let text = self.text()?;
+        self.compiled_from(self.text()?, compile)
+    }
+
+    /// The same for another text in the place of this one.
+    pub(super) fn compiled_from<T>(
+        self,
+        text: &str,
+        compile: impl FnOnce(&str) -> Result<T, Vec<TemplateError>>,
+    ) -> Option<T> {
         let errors = match compile(text) {
             Ok(compiled) => return Some(compiled),
             Err(errors) => errors,

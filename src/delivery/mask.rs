@@ -8,8 +8,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::header::HeaderMap;
+use url::Url;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
@@ -70,7 +73,10 @@ const HOOK_SEGMENTS: [&str; 8] =
     ["hook", "hooks", "webhook", "webhooks", "webhookb2", "services", "integration", "incoming"];
 
 /// What a URL has percent-encoded in a component.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The same behind the authority, where a secret may have several segments of a path.
+pub(crate) const BEHIND_AUTHORITY: &AsciiSet = &COMPONENT.remove(b'/').remove(b':').remove(b'@');
 
 /// What the URL library percent-encodes in a path.
 const PATH: &AsciiSet = &percent_encoding::CONTROLS
@@ -104,6 +110,7 @@ impl SecretValues {
             Cow::Borrowed(secret),
             utf8_percent_encode(secret, COMPONENT).into(),
             utf8_percent_encode(secret, PATH).into(),
+            utf8_percent_encode(secret, BEHIND_AUTHORITY).into(),
             url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>().into(),
             json[1..json.len() - 1].into(),
         ];
@@ -113,7 +120,11 @@ impl SecretValues {
     /// Takes note of the secret parts of a URL.
     pub fn note_url(&self, url: &str) {
         for range in secret_ranges(url) {
-            for part in url[range].split([':', '/']).filter(|part| !is_placeholder(part)) {
+            let part = &url[range];
+            // Who signs in with a password is no secret.
+            let part =
+                part.split_once(':').map_or(part, |(name, secret)| if secret.is_empty() { name } else { secret });
+            if !is_placeholder(part) {
                 self.note(part);
                 self.note(&percent_decode_str(part).decode_utf8_lossy());
             }
@@ -129,12 +140,19 @@ impl SecretValues {
     }
 
     /// The secrets of a request itself, a token that was just given to us among them.
-    pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
+    pub(crate) fn of_request(url: &Url, headers: &HeaderMap) -> Self {
         let values = Self::default();
         for (name, value) in headers {
             if value.is_sensitive() || is_secret_name(name.as_str()) {
                 values.note_header(&String::from_utf8_lossy(value.as_bytes()));
             }
+        }
+        values.note_url(url.as_str());
+        if !url.username().is_empty() || url.password().is_some() {
+            // As it goes into the header `authorization`.
+            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
+            values.note(&BASE64_STANDARD.encode(pair));
         }
         values
     }
@@ -238,8 +256,10 @@ pub(crate) fn secret_ranges(url: &str) -> Vec<Range<usize>> {
         None => authority,
         Some(at) => {
             let info = start..start + at;
-            let secret = url[info.clone()].split_once(':').map_or(&url[info.clone()], |(_, password)| password);
-            if !is_placeholder(secret) || (secret.is_empty() && !is_placeholder(&url[info.clone()])) {
+            let (name, password) = url[info.clone()].split_once(':').unwrap_or((&url[info.clone()], ""));
+            // A name alone is a token where HTTP is spoken, and says who signs in elsewhere.
+            let is_token = password.is_empty() && url.starts_with("http") && !is_placeholder(name);
+            if is_token || !is_placeholder(password) {
                 ranges.push(info);
             }
             start + at + 1..authority.end
@@ -468,6 +488,7 @@ mod tests {
             "https://crm.example/hooks/calls",
             "https://crm.example/t?token={{ variables.t }}",
             "https://me:{{ secret.crm }}@crm.example/",
+            "postgres://me@db.example/calls",
             "https://crm.example/queue/support@default",
             "no url at all",
         ] {

@@ -13,7 +13,7 @@ pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result
         match destination.connect().await {
             Ok(said) => writeln!(out, "{said}.")?,
             Err(refusal) => {
-                writeln!(out, "{refusal}.")?;
+                writeln!(out, "{}.", config.secrets().mask(&refusal.to_string()))?;
                 is_well = false;
             }
         }
