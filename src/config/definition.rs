@@ -209,4 +209,20 @@ mod tests {
         assert_eq!(unseal(sealed.clone(), &literals), Some(flows));
         assert_eq!(unseal(sealed, &Literals::new()), None);
     }
+
+    #[test]
+    fn a_definition_whose_named_secret_is_gone_is_refused() {
+        let flow = "[flows.f]\nsteps = [{ http = { url = 'https://crm.example/{{ secret.crm }}' } }]\n";
+        let secrets = "[secrets]\ncrm = 'geheim-17'\n";
+        let config = crate::config::Config::from_toml("test", &format!("{secrets}{flow}")).expect("is good");
+        let definition = config.flow("f").and_then(|flow| flow.definition.clone()).expect("is described");
+        assert!(!definition.json.contains("geheim"), "{}", definition.json);
+        let stored = |text: &str| crate::config::Config::from_toml("test", text).expect("is good").flows_of_runs();
+        let began = |flows: &crate::flow::Flows| {
+            let began_with = crate::outbox::BeganWith::Stored { definition: definition.clone(), latest: false };
+            flows.choose(&"f".into(), &began_with, 0).is_ok()
+        };
+        assert!(began(&stored(secrets)));
+        assert!(!began(&stored("")));
+    }
 }

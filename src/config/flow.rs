@@ -46,6 +46,11 @@ impl Reading<'_> {
     pub(super) fn is_checked_before(&self) -> bool {
         self.names == SavedNames::Any
     }
+
+    /// What the flow's steps save, as far as the flows are there.
+    pub(super) fn saved(&self) -> SavedNames {
+        self.outlines.names(self.flow)
+    }
 }
 
 /// A flow that was read and is not laid out yet.

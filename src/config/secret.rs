@@ -242,6 +242,10 @@ impl Lookup {
         let whole = directory.join(path);
         value.note_file(&whole);
         let read = read_bounded(&whole, MAX_BYTES);
+        // Some keep a certificate and its key in one file.
+        if read.as_ref().is_ok_and(|text| text.contains("PRIVATE KEY")) {
+            value.note_secret_file(whole);
+        }
         let refuse = |error: std::io::Error| {
             value.refuse(Fault::NoCertificates { path: path.to_owned(), reason: error.to_string() });
         };

@@ -1,6 +1,6 @@
 //! A value being read: what is not of the expected type is recorded with its place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
@@ -45,6 +45,11 @@ impl<'a> Value<'a> {
     /// Records that a file is about to be read.
     pub(super) fn note_file(self, path: &Path) {
         self.report.note_file(path);
+    }
+
+    /// Records that there is a secret in this file.
+    pub(super) fn note_secret_file(self, path: PathBuf) {
+        self.report.note_secret_file(path);
     }
 
     pub(super) fn text(self) -> Option<&'a str> {

@@ -187,6 +187,12 @@ impl Reader {
     }
 
     fn read_now(&mut self) -> Result<(), Ended> {
+        // Who has asked meanwhile is answered by this reading.
+        for note in self.notes.try_iter() {
+            if matches!(note, Note::End) {
+                return Err(Ended);
+            }
+        }
         self.tell(Reading::Begun)?;
         let read = catch_unwind(AssertUnwindSafe(|| (self.read)()));
         let (config, sources) = read.unwrap_or_else(|_| {
@@ -500,7 +506,7 @@ mod tests {
         place.write("run/secrets/token", "geheim");
         assert!(place.is_read().await, "the file has come");
         if !rustix::process::geteuid().is_root() {
-            fs::set_permissions(place.path("run/secrets/token"), fs::Permissions::from_mode(0)).expect("sets");
+            fs::set_permissions(place.path("run/secrets/token"), fs::Permissions::from_mode(0o000)).expect("sets");
             assert!(!place.is_read().await);
             fs::set_permissions(place.path("run/secrets/token"), fs::Permissions::from_mode(0o600)).expect("sets");
             assert!(place.is_read().await, "the file can be read");

@@ -283,8 +283,8 @@ pub(crate) fn secret_ranges(url: &str) -> Vec<Range<usize>> {
 /// The segments of a path that are secrets.
 fn secret_segments(host: &str, path: Range<usize>, url: &str) -> Vec<Range<usize>> {
     let host = host.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-    let is_of = |known: &&str| host == **known || host.strip_suffix(*known).is_some_and(|rest| rest.ends_with('.'));
-    let first = match (WHOLE_HOSTS.iter().any(|known| is_of(&known)), HOOK_HOSTS.iter().any(|known| is_of(&known))) {
+    let is_of = |known: &str| host == known || host.strip_suffix(known).is_some_and(|rest| rest.ends_with('.'));
+    let first = match (WHOLE_HOSTS.iter().any(|known| is_of(known)), HOOK_HOSTS.iter().any(|known| is_of(known))) {
         (true, _) => 1,
         (false, true) => 2,
         (false, false) => usize::MAX,

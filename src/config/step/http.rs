@@ -97,7 +97,7 @@ fn url(value: Value<'_>, hosts: &[AllowedHost], reading: &Reading<'_>) -> Option
         value.note_secret();
         lookup.values().note_url(text);
     }
-    let filled = lookup.filled(value, text, Standing::Url, names)?;
+    let filled = lookup.filled(value, text, Standing::Url, &reading.saved())?;
     let url = value.compiled_from(&filled, |text| UrlTemplate::compile_among(text, hosts, names))?;
     Some(if matches!(filled, Cow::Owned(_)) { url.with_secret() } else { url })
 }
@@ -225,7 +225,7 @@ fn header(value: Value<'_>, is_secret: bool, reading: &Reading<'_>) -> Option<He
             lookup.values().note_header(text);
         }
     }
-    let filled = lookup.filled(value, text, Standing::Header, names)?;
+    let filled = lookup.filled(value, text, Standing::Header, &reading.saved())?;
     let header = value.compiled_from(&filled, |text| HeaderTemplate::compile(text, names))?;
     Some(if matches!(filled, Cow::Owned(_)) { header.hidden() } else { header })
 }
