@@ -51,12 +51,12 @@ pub enum EditError {
         name: String,
     },
     /// A file is no TOML.
-    #[error("{file} can't be read: {source}")]
+    #[error("{file} can't be read: {reason}")]
     Syntax {
         /// The file.
         file: String,
-        /// What is wrong.
-        source: TomlError,
+        /// What is wrong, without the line that it is in: a secret may stand there.
+        reason: String,
     },
     /// With the change, the daemon would refuse the configuration.
     #[error("{0}")]
@@ -90,7 +90,7 @@ impl Edition {
         let mut documents = Vec::new();
         for SourceFile { name, text } in &self.files {
             let parsed = text.parse::<DocumentMut>();
-            documents.push(parsed.map_err(|source| EditError::Syntax { file: name.clone(), source })?);
+            documents.push(parsed.map_err(|error| syntax(name, &error))?);
         }
         let standing: Vec<Standing> = documents.iter().map(|document| hooks::standing(document, pattern)).collect();
         let best = standing.iter().copied().max().unwrap_or(Standing::Nowhere);
@@ -131,6 +131,10 @@ impl Changed {
         }
         replace(&file, &self.after).map_err(|source| EditError::Write { file, source })
     }
+}
+
+fn syntax(file: &str, error: &TomlError) -> EditError {
+    EditError::Syntax { file: file.to_owned(), reason: error.message().to_owned() }
 }
 
 /// Puts a text in the place of a file's. The new file is the old one's in all else, or nothing is changed.
@@ -312,6 +316,13 @@ mod tests {
         other.name = None;
         let after = changed(&kept, &HookChange::Replace("1".into(), other)).expect("is changed");
         assert!(after.contains("name = \"1\""), "{after}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_told_of_without_its_secrets() {
+        let refused =
+            changed("password = \"geheim\" geheim\n", &HookChange::Delete("0".into())).expect_err("is refused");
+        assert!(matches!(refused, EditError::Syntax { .. }) && !format!("{refused:?}").contains("geheim"), "{refused}");
     }
 
     #[test]
