@@ -93,6 +93,7 @@ pub struct Daemon {
     runner: JoinSet<()>,
     runner_end: CancellationToken,
     http: Option<Interface>,
+    client: Arc<Client>,
     outbox: Outbox,
     outbox_ending: crate::outbox::store::Ending,
     /// What the daemon was started with, and what holds now.
@@ -124,6 +125,7 @@ impl Daemon {
         let (flows, flows_in) = watch::channel(Arc::new(config.flows_of_runs()));
         let limits = Limits::new(REQUESTS_LIMIT, config.delivery.concurrency);
         let client = Arc::new(Client::new(limits)?);
+        client.mask(config.secrets());
         let nodes = Nodes::default();
         let runner =
             Runner { outbox: opened.outbox.clone(), client: client.clone(), nodes: nodes.clone(), flows: flows_in };
@@ -159,7 +161,7 @@ impl Daemon {
                 outbox_path: started_with.outbox.path.clone(),
                 live: live.clone(),
                 nodes: around.nodes.clone(),
-                client,
+                client: client.clone(),
                 desk,
                 rates: Rates::default(),
                 pages: Pages::new(&started_with.outbox.path),
@@ -175,6 +177,7 @@ impl Daemon {
             runner,
             runner_end,
             http,
+            client,
             outbox,
             outbox_ending,
             started_with,
@@ -197,6 +200,7 @@ impl Daemon {
             flows = config.flows().len(),
             "the new configuration holds",
         );
+        self.client.mask(config.secrets());
         // Flows first: a hook's flow is there when the hook is.
         self.flows.send_replace(Arc::new(config.flows_of_runs()));
         self.outbox.set_turns(config.turns());

@@ -1,7 +1,7 @@
 //! `hookswitch run`: the daemon.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::configuration::ConfigFile;
 use super::exit;
-use crate::config::{Config, ConfigWatch, Problems};
+use crate::config::{Config, ConfigWatch, Problems, Reading};
 use crate::daemon::{Daemon, StartError};
 use crate::recording::Directory;
 use crate::service::{self, Watchdog};
@@ -45,21 +45,22 @@ pub enum RunError {
     /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// It cannot be told to end.
-    #[error("signals cannot be listened to")]
+    /// Signals cannot be listened to, or the configuration cannot be watched.
+    #[error("the system gives no means to be told to end, or that the configuration has changed")]
     Signals(#[from] io::Error),
 }
 
-/// Runs until the token is cancelled, and reads the configuration again when its files change: for a program that has the daemon as one of its parts.
+/// Runs until the token is cancelled, and reads the configuration again when its files change: for a program that has the
+/// daemon as one of its parts.
 pub async fn until_cancelled(config: PathBuf, end: CancellationToken) -> Result<(), RunError> {
     let path = config;
     let config = Arc::new(Config::load(&path)?);
-    let mut watch = watch(&path, &config);
+    let mut watch = ConfigWatch::begin(&path, &config)?;
     let daemon = Daemon::start(config, None)?;
     loop {
         tokio::select! {
             () = end.cancelled() => break,
-            () = changed(&mut watch) => reload(&daemon, &path, &mut watch),
+            reading = watch.next() => take_up(&daemon, reading),
         }
     }
     daemon.stop().await;
@@ -74,7 +75,7 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
         Err(code) => return Ok(code),
     };
     let (mut signals, mut hangup) = (Signals::listen()?, signal(SignalKind::hangup())?);
-    let mut watch = watch(&args.file.config, &config);
+    let mut watch = ConfigWatch::begin(&args.file.config, &config)?;
     warn_of_exposure(&config);
     let directory = args.record.clone().map(|path| Directory { path, redact: args.redact });
     let mut daemon = Daemon::start(config, directory)?;
@@ -87,8 +88,8 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
                 daemon.stop().await;
                 return Ok(ExitCode::from(exit::FAILURE));
             }
-            _ = hangup.recv() => reload(&daemon, &args.file.config, &mut watch),
-            () = changed(&mut watch) => reload(&daemon, &args.file.config, &mut watch),
+            _ = hangup.recv() => watch.read_again(),
+            reading = watch.next() => take_up(&daemon, reading),
         }
     }
     service::stopping();
@@ -102,16 +103,15 @@ pub async fn run(args: &Args) -> Result<ExitCode, RunError> {
     }
 }
 
-/// Reads the configuration again. A bad one is refused as a whole, and the former one stays.
-fn reload(daemon: &Daemon, path: &Path, watch: &mut Option<ConfigWatch>) {
-    service::reloading();
-    let loaded = Config::load(path).inspect(|config| {
-        warn_of_exposure(config);
-        if let Some(watch) = watch {
-            watch.watch_secrets(config.secret_files());
-        }
-    });
-    if let Err(problems) = loaded.and_then(|config| daemon.reload(config)) {
+/// Takes a configuration up that was read again. A bad one is refused as a whole, and the former one stays.
+fn take_up(daemon: &Daemon, reading: Reading) {
+    let config = match reading {
+        Reading::Begun => return service::reloading(),
+        Reading::Late => return warn!("the configuration is still being read; the former one stays until then"),
+        Reading::Ended(config) => *config,
+    };
+    let taken = config.inspect(warn_of_exposure).and_then(|config| daemon.reload(config));
+    if let Err(problems) = taken {
         problems.log();
         error!(problems = problems.count(), "the configuration is refused, and the former one stays");
         return service::ready("the latest configuration is refused, and the former one holds");
@@ -122,24 +122,7 @@ fn reload(daemon: &Daemon, path: &Path, watch: &mut Option<ConfigWatch>) {
 /// Secrets are better looked up elsewhere, or kept from other users.
 fn warn_of_exposure(config: &Config) {
     for file in config.exposed_files() {
-        warn!(file = %file.display(), "a configuration file that holds a secret may be read by everybody");
-    }
-}
-
-/// Watches the configuration's files. Where that can't be, SIGHUP is left.
-fn watch(path: &Path, config: &Config) -> Option<ConfigWatch> {
-    let watch = ConfigWatch::begin(path)
-        .inspect_err(|error| warn!(%error, "the configuration can't be watched; send SIGHUP after a change"));
-    let mut watch = watch.ok()?;
-    watch.watch_secrets(config.secret_files());
-    Some(watch)
-}
-
-/// Waits for a change; for ever, where nothing is watched.
-async fn changed(watch: &mut Option<ConfigWatch>) {
-    match watch {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
+        warn!(file = %file.display(), "a file that holds a secret may be read by everybody");
     }
 }
 

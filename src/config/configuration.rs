@@ -26,8 +26,10 @@ use super::queues::Queues;
 use super::report::Report;
 use super::secret::Lookup;
 use super::section::Section;
+use super::sources::Sources;
 use super::value::Value;
 use crate::delivery::Destination;
+use crate::delivery::mask::SecretValues;
 use crate::esl::command::Subscription;
 use crate::flow::{Flow, Flows};
 use crate::hook::Hook;
@@ -63,46 +65,69 @@ pub struct Config {
     resolved: DashMap<QueueName, Arc<ResolvedQueue>>,
     files_with_secrets: BTreeSet<String>,
     secret_files: BTreeSet<PathBuf>,
+    sources: Sources,
+    revision: String,
+    secrets: SecretValues,
 }
 
 impl Config {
     /// Reads the file and `conf.d/*.toml` beside it, and looks up every secret.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::load_with(path, &Lookup::From(directory))
+        Self::load_with(path, &Lookup::from(directory))
     }
 
     /// Reads the same, but looks up no secrets: for a replay, which connects to nothing and may run where they are not.
     pub fn load_without_secrets(path: &Path) -> Result<Self, Problems> {
-        Self::load_with(path, &Lookup::Skip)
+        Self::load_with(path, &Lookup::skip())
+    }
+
+    /// Reads it whole, as [`Config::load`] does; also gives the files that were read, or should have been.
+    pub(super) fn load_noting(path: &Path) -> (Result<Self, Problems>, Sources) {
+        let report = Report::default();
+        let files = file::read(path, &report);
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut sources = Sources::default();
+        let config = Self::read(files, report, &Lookup::from(directory), &mut sources);
+        (config.map(|config| Self { path: Some(path.to_owned()), ..config }), sources)
     }
 
     /// Reads a text alone, and looks up nothing; `name` is what problems call it.
     pub fn from_toml(name: &str, text: &str) -> Result<Self, Problems> {
         let file = SourceFile { name: name.to_owned(), text: text.to_owned() };
-        Self::read(vec![file], Report::default(), &Lookup::Skip)
+        Self::read(vec![file], Report::default(), &Lookup::skip(), &mut Sources::default())
     }
 
     /// Reads these texts as those of the files at `path`, and looks up every secret.
     pub(super) fn load_from(files: Vec<SourceFile>, path: &Path) -> Result<Self, Problems> {
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::read(files, Report::default(), &Lookup::From(directory))
+        Self::read(files, Report::default(), &Lookup::from(directory), &mut Sources::default())
     }
 
     fn load_with(path: &Path, lookup: &Lookup) -> Result<Self, Problems> {
         let report = Report::default();
         let files = file::read(path, &report);
-        let config = Self::read(files, report, lookup)?;
+        let config = Self::read(files, report, lookup, &mut Sources::default())?;
         Ok(Self { path: Some(path.to_owned()), ..config })
     }
 
-    fn read(files: Vec<SourceFile>, report: Report, lookup: &Lookup) -> Result<Self, Problems> {
+    fn read(files: Vec<SourceFile>, report: Report, lookup: &Lookup, sources: &mut Sources) -> Result<Self, Problems> {
+        let revision = file::revision(&files);
         let document = document::parse(files, &report);
         // What could not be parsed would look like missing keys.
         let whole = document.filter(|_| report.is_empty());
         let config = whole.and_then(|whole| Value::new(&whole, &report).section(|root| read_root(root, lookup)));
         let (files_with_secrets, secret_files) = (report.files_with_secrets(), report.secret_files());
-        report.finish(config.map(|config| Self { files_with_secrets, secret_files, ..config }))
+        *sources = report.sources();
+        let (secrets, sources) = (lookup.values().clone(), sources.clone());
+        report.finish(config.map(|config| Self {
+            files_with_secrets,
+            secret_files,
+            sources,
+            revision,
+            secrets,
+            ..config
+        }))
     }
 
     /// The file that it was read from, where it was read from one.
@@ -210,14 +235,26 @@ impl Config {
         self.queues.names()
     }
 
-    /// The files that hold a secret as a text and may be read by everybody.
+    /// The files that hold a secret and may be read by everybody: the configuration's own, and those that it names for one.
     pub fn exposed_files(&self) -> impl Iterator<Item = &Path> {
-        self.files_with_secrets.iter().map(Path::new).filter(|path| file::is_readable_by_everybody(path))
+        let own = self.files_with_secrets.iter().map(Path::new);
+        let named = self.secret_files.iter().map(PathBuf::as_path);
+        own.chain(named).filter(|path| file::is_readable_by_everybody(path))
     }
 
-    /// The files in which secrets were looked up.
-    pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
-        self.secret_files.iter().map(PathBuf::as_path)
+    /// The files that it was read from: its own, and every one that they name.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// What tells the texts that it was read from from all others.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    /// Every secret in it, to be masked.
+    pub fn secrets(&self) -> &SecretValues {
+        &self.secrets
     }
 
     /// The keys that a daemon started with this configuration takes from `later` only when it is started again.
@@ -245,6 +282,7 @@ impl Config {
 
 /// Reads every section, in the order in which they need each other.
 fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
+    let lookup = &root.optional("secrets", |value| lookup.clone().naming(value)).unwrap_or_else(|| lookup.clone());
     let daemon = root.optional("daemon", |value| value.section(DaemonSettings::read));
     let freeswitch = root.optional("freeswitch", |value| nodes(value, lookup));
     let outbox = root.optional("outbox", |value| value.section(OutboxSettings::read));
@@ -284,6 +322,9 @@ fn read_root(root: &mut Section<'_>, lookup: &Lookup) -> Option<Config> {
         resolved: DashMap::new(),
         files_with_secrets: BTreeSet::new(),
         secret_files: BTreeSet::new(),
+        sources: Sources::default(),
+        revision: String::new(),
+        secrets: SecretValues::default(),
     })
 }
 

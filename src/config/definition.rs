@@ -21,6 +21,7 @@ use super::redaction;
 use super::report::Report;
 use super::secret::Lookup;
 use super::value::Value;
+use crate::delivery::mask;
 use crate::flow::{Definition, Flow};
 
 /// The only key of what stands for a secret.
@@ -28,6 +29,9 @@ const SEALED: &str = "hookswitch:sealed";
 
 /// The keys under which secrets can be written as texts.
 const KEYS: [&str; 2] = ["secrets", "headers"];
+
+/// The key of an address, parts of which may be secrets.
+const URL: &str = "url";
 
 /// Secrets that are written in flows, by their fingerprints.
 pub(super) type Literals = BTreeMap<String, String>;
@@ -102,6 +106,7 @@ pub(super) fn seal(mut json: Json, literals: &mut Literals) -> Json {
                         let secrets = headers.iter_mut().filter(|(name, _)| is_header(name));
                         secrets.for_each(|(_, secret)| seal_text(secret, literals));
                     }
+                    Json::String(url) if key == URL => *value = seal_url(url, literals),
                     _ => *value = seal(value.take(), literals),
                 }
             }
@@ -110,6 +115,23 @@ pub(super) fn seal(mut json: Json, literals: &mut Literals) -> Json {
         _ => {}
     }
     json
+}
+
+/// Puts fingerprints in the place of a URL's secrets: the rest may be changed while the secrets stay configured.
+fn seal_url(url: &str, literals: &mut Literals) -> Json {
+    let ranges = mask::secret_ranges(url);
+    if ranges.is_empty() {
+        return url.into();
+    }
+    let (mut parts, mut at) = (Vec::new(), 0);
+    for range in ranges {
+        let mut secret = Json::from(&url[range.clone()]);
+        seal_text(&mut secret, literals);
+        parts.extend([url[at..range.start].into(), secret]);
+        at = range.end;
+    }
+    parts.push(url[at..].into());
+    Json::Object(Map::from_iter([(SEALED.to_owned(), parts.into())]))
 }
 
 fn seal_text(secret: &mut Json, literals: &mut Literals) {
@@ -124,6 +146,11 @@ fn seal_text(secret: &mut Json, literals: &mut Literals) {
 fn unseal(json: Json, literals: &Literals) -> Option<Json> {
     Some(match json {
         Json::Object(object) => match object.get(SEALED) {
+            Some(Json::Array(parts)) => {
+                let parts = parts.iter().map(|part| unseal(part.clone(), literals));
+                let texts = parts.map(|part| Some(part?.as_str()?.to_owned())).collect::<Option<String>>();
+                texts?.into()
+            }
             Some(fingerprint) => literals.get(fingerprint.as_str()?)?.as_str().into(),
             None => {
                 let members = object.into_iter().map(|(key, value)| Some((key, unseal(value, literals)?)));
@@ -170,7 +197,8 @@ mod tests {
     #[test]
     fn secrets_stay_out_of_a_definition_and_are_found_again() {
         let step = json!({ "http": {
-            "url": "https://crm.example/", "secrets": ["whsec_geheim", { "env": "NAME" }],
+            "secrets": ["whsec_geheim", { "env": "NAME" }],
+            "url": "https://me:geheim@crm.example/a/?sig=geheim&x={{ agent_name }}",
             "headers": { "authorization": "Bearer geheim", "x-agent": "{{ agent_name }}" },
         }});
         let flows = json!({ "crm": { "steps": [{ "if": "true", "then": [step] }] } });
@@ -180,5 +208,21 @@ mod tests {
         assert!(sealed.to_string().contains("agent_name"));
         assert_eq!(unseal(sealed.clone(), &literals), Some(flows));
         assert_eq!(unseal(sealed, &Literals::new()), None);
+    }
+
+    #[test]
+    fn a_definition_whose_named_secret_is_gone_is_refused() {
+        let flow = "[flows.f]\nsteps = [{ http = { url = 'https://crm.example/{{ secret.crm }}' } }]\n";
+        let secrets = "[secrets]\ncrm = 'geheim-17'\n";
+        let config = crate::config::Config::from_toml("test", &format!("{secrets}{flow}")).expect("is good");
+        let definition = config.flow("f").and_then(|flow| flow.definition.clone()).expect("is described");
+        assert!(!definition.json.contains("geheim"), "{}", definition.json);
+        let stored = |text: &str| crate::config::Config::from_toml("test", text).expect("is good").flows_of_runs();
+        let began = |flows: &crate::flow::Flows| {
+            let began_with = crate::outbox::BeganWith::Stored { definition: definition.clone(), latest: false };
+            flows.choose(&"f".into(), &began_with, 0).is_ok()
+        };
+        assert!(began(&stored(secrets)));
+        assert!(!began(&stored("")));
     }
 }

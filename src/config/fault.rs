@@ -139,9 +139,52 @@ pub enum Fault {
     /// A signing secret that is none.
     #[error(transparent)]
     SigningSecret(SecretError),
-    /// A password that would end the command it is sent in.
-    #[error("a password has no control characters")]
-    Password,
+    /// A bug of ours.
+    #[error("the program failed while it read the configuration, which is a bug of it")]
+    Panicked,
+    /// A secret elsewhere with nothing in it.
+    #[error("the secret is empty")]
+    EmptySecret,
+    /// A secret that should be an address and is none.
+    #[error("the secret is not {0}")]
+    SecretUrl(&'static str),
+    /// A name of a secret that templates can't write.
+    #[error("`{0}` can't name a secret")]
+    SecretName(String),
+    /// A named secret that is more than a value.
+    #[error("a secret is inserted as `{{{{ secret.NAME }}}}`, and nothing is done with it")]
+    SecretTag,
+    /// A named secret that reads like a template.
+    #[error("the secret `{0}` has `{{{{`, `{{%` or `{{#` in it, which a header's template can't hold")]
+    SecretWithTags(String),
+    /// A secret that would end the line that it is sent in.
+    #[error("this secret has control characters in it")]
+    ControlInSecret,
+    /// A user whom a receiver would read as user and password.
+    #[error("a user has no `:` in its name")]
+    ColonInUser,
+    /// A token of characters that no header has.
+    #[error("a token has visible ASCII characters alone")]
+    TokenCharacters,
+    /// One receiver with two tables.
+    #[error("the receiver `{receiver}` has a table already, at {other}")]
+    ReceiverTwice {
+        /// Scheme, host and port.
+        receiver: String,
+        /// File and line of the other.
+        other: String,
+    },
+    /// A header that is given twice.
+    #[error("the header `{0}` is given twice")]
+    HeaderTwice(String),
+    /// A request that would say twice who sends it.
+    #[error("{first} and {second} both say who sends this")]
+    TwoCredentials {
+        /// One.
+        first: String,
+        /// The other.
+        second: &'static str,
+    },
     /// A text that is no network address.
     #[error("`{0}` is not an address")]
     Address(String),
@@ -299,7 +342,29 @@ impl Fault {
             Self::NoSecretFile { .. } => "check that the file is there and that hookswitch may read it".into(),
             Self::NotOne { choices, .. } => format!("write one of {choices}, and one record for each"),
             Self::SigningSecret(_) => "make one with: echo \"whsec_$(head -c 32 /dev/urandom | base64)\"".into(),
-            Self::Password => "if it is in a file, keep it on one line".into(),
+            Self::Panicked => "take out what was changed last, and report it".into(),
+            Self::EmptySecret => "write the secret there".into(),
+            Self::SecretUrl(_) => {
+                "put the whole address there, without `{{ … }}`: `https://host/path`; for a part of it, write \
+                 `{{ secret.NAME }}` and name it in `[secrets]`"
+                    .into()
+            }
+            Self::SecretName(_) => "write letters, digits and `_`".into(),
+            Self::SecretTag => "write the name alone, and put what comes before and behind it there as text".into(),
+            Self::SecretWithTags(_) => "give the whole header as `{ env = … }` or `{ file = … }`".into(),
+            Self::ControlInSecret => {
+                "keep it on one line, without tabs and other control characters; newlines at its beginning and end are \
+                 dropped"
+                    .into()
+            }
+            Self::ColonInUser => "take it out: HTTP reads what is behind it as the password".into(),
+            Self::TokenCharacters => "take out blanks and letters beyond ASCII".into(),
+            Self::ReceiverTwice { .. } => {
+                "put all keys into one table: case, the scheme's own port, a slash or dot at the end make no other receiver"
+                    .into()
+            }
+            Self::HeaderTwice(_) => "keep one of the two: the case of a header's name makes no other header".into(),
+            Self::TwoCredentials { .. } => "keep one of the two".into(),
             Self::Address(_) => "write host and port: `127.0.0.1:8021`, `[::1]:8021`".into(),
             Self::Template(error) => template_remedy(error),
             Self::HeaderName(_) => "write letters, digits and dashes: `x-api-key`".into(),

@@ -40,6 +40,19 @@ pub(super) struct Reading<'a> {
     pub(super) lookup: &'a Lookup,
 }
 
+impl Reading<'_> {
+    /// Whether the flow is a stored one, which was checked when it was configured: a run goes on by it, although the rest of
+    /// the configuration would not allow it any more.
+    pub(super) fn is_checked_before(&self) -> bool {
+        self.names == SavedNames::Any
+    }
+
+    /// What the flow's steps save, as far as the flows are there.
+    pub(super) fn saved(&self) -> SavedNames {
+        self.outlines.names(self.flow)
+    }
+}
+
 /// A flow that was read and is not laid out yet.
 struct Draft {
     ordered: bool,

@@ -52,7 +52,7 @@ pub enum Cluster {
 impl FreeswitchNode {
     pub(super) fn read(section: &mut Section<'_>, name: Option<NodeName>, lookup: &Lookup) -> Option<Self> {
         let address = section.required("address", address);
-        let password = section.required("password", |value| password(value, lookup));
+        let password = section.required("password", |value| lookup.line(value));
         let connect_timeout = section.optional("connect_timeout", |value| {
             value.duration_within("a connect timeout", Duration::from_millis(100), Duration::from_secs(60))
         });
@@ -102,15 +102,6 @@ fn name_of<'a>(what: &'static str, value: Value<'a>) -> Option<&'a str> {
         return None;
     }
     Some(text)
-}
-
-fn password(value: Value<'_>, lookup: &Lookup) -> Option<Secret> {
-    let password = lookup.secret(value)?;
-    if password.expose().chars().any(char::is_control) {
-        value.refuse(Fault::Password);
-        return None;
-    }
-    Some(password)
 }
 
 /// Reads `host:port`, `[v6]:port`, or a host alone.

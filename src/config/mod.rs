@@ -10,7 +10,8 @@
 //! Nothing here stops at the first problem: a reader records it in the report and goes on, so a person who runs
 //! `hookswitch check` sees all of them at once, each with its file, line and remedy.
 //!
-//! [`edit`] changes the files. [`watch`] notices that the files have changed; the daemon then reads all of them again.
+//! [`edit`] changes the files. [`watch`] notices that the files, or any that they name, have changed, and reads all of them
+//! again.
 
 pub mod agent;
 mod agents;
@@ -39,6 +40,7 @@ mod report;
 pub mod secret;
 mod section;
 mod size;
+mod sources;
 mod step;
 pub(crate) mod suggestion;
 mod value;
@@ -51,4 +53,5 @@ pub use definition::StoredFlows;
 pub use http::{HttpSettings, HttpToken, HttpUser};
 pub use problem::{Problem, Problems};
 pub use queue::{QueueSettings, ResolvedQueue};
-pub use watch::ConfigWatch;
+pub use sources::Sources;
+pub use watch::{ConfigWatch, Reading};

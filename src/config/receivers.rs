@@ -7,11 +7,12 @@ use reqwest::header::HeaderValue;
 use url::{Origin, Url};
 
 use super::fault::Fault;
-use super::secret::{Lookup, Secret};
+use super::secret::{Lookup, Secret, SecretUrl, UNKNOWN_URL};
 use super::section::Section;
 use super::value::{Name, Value};
 use crate::delivery::credentials::{Credentials, NotAHeader, TokenSource};
-use crate::delivery::way::{Way, WaySettings, Ways};
+use crate::delivery::mask::mask_url;
+use crate::delivery::way::{self, Way, WaySettings, Ways};
 
 /// The most redirects that can be allowed: as many as browsers follow.
 const MOST_REDIRECTS: i64 = 20;
@@ -22,28 +23,36 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(600);
 /// Who we say we are, before anything of it is made.
 enum Known {
     Nobody,
-    Basic(String, Secret),
+    Basic(Secret, Secret),
     Bearer(Secret),
-    OAuth2(Url, String, Secret, Option<String>),
+    OAuth2(Url, Secret, Secret, Option<String>),
 }
 
 pub(super) fn read_all(value: Value<'_>, lookup: &Lookup) -> Option<Ways> {
-    let mut ways: BTreeMap<String, (Origin, Way)> = BTreeMap::new();
+    let mut ways = Vec::new();
+    let mut named: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in value.entries()? {
         let way = value.section(|section| read(section, lookup));
-        if let (Some(origin), Some(way)) = (origin(name), way) {
-            ways.insert(origin.ascii_serialization(), (origin, way));
+        let Some(origin) = origin(name) else { continue };
+        let receiver = way::receiver(&origin);
+        if let Some(other) = named.insert(receiver.clone(), name.location()) {
+            name.refuse(Fault::ReceiverTwice { receiver, other });
         }
+        ways.extend(way.map(|way| (origin, way)));
     }
-    Some(Ways::new(ways.into_values()))
+    Some(Ways::new(ways))
 }
 
 /// Reads scheme, host and port: nothing else of a URL says who the receiver is.
 fn origin(name: Name<'_>) -> Option<Origin> {
     let url = Url::parse(name.text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let bare = url.filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
+    let is_bare = |url: &Url| {
+        let signs_in = !url.username().is_empty() || url.password().is_some();
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !signs_in
+    };
+    let bare = url.filter(is_bare);
     if bare.is_none() {
-        name.refuse(Fault::Receiver(name.text.to_owned()));
+        name.refuse(Fault::Receiver(mask_url(name.text).into_owned()));
     }
     bare.map(|url| url.origin())
 }
@@ -56,7 +65,7 @@ fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Way> {
         section.refuse(Fault::CertificateWithoutKey);
     }
     let identity = certificate.zip(key).map(|(certificate, key)| format!("{certificate}\n{}", key.expose()));
-    let proxy = section.optional("proxy", |value| url(value, &["http", "https"]));
+    let proxy = section.optional("proxy", |value| url(value, lookup));
     let redirects = section.optional("redirects", |value| value.integer_within("`redirects`", 0, MOST_REDIRECTS));
     let connect = |value: Value<'_>| value.duration_within("a timeout", Duration::from_millis(1), LONGEST_CONNECT);
     let connect_timeout = section.optional("connect_timeout", connect);
@@ -74,13 +83,13 @@ fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Way> {
     };
     let fixed = match &known {
         Known::Nobody | Known::OAuth2(..) => Ok(Credentials::None),
-        Known::Basic(user, password) => Credentials::basic(user, password),
+        Known::Basic(user, password) => Credentials::basic(user.expose(), password),
         Known::Bearer(token) => Credentials::bearer(token),
     };
     let fixed = fixed.map_err(|error: NotAHeader| section.refuse(Fault::Unusable(error.to_string()))).ok()?;
     let way = Way::new(&settings, |http| match known {
         Known::OAuth2(url, id, secret, scope) => {
-            Credentials::OAuth2(Box::new(TokenSource::new(http, url, id, secret, scope)))
+            Credentials::OAuth2(Box::new(TokenSource::new(http, url, id.expose().to_owned(), secret, scope)))
         }
         Known::Nobody | Known::Basic(..) | Known::Bearer(_) => fixed,
     });
@@ -91,19 +100,19 @@ fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Way> {
 fn known(section: &mut Section<'_>, lookup: &Lookup) -> Option<Known> {
     let basic = section.optional("basic", |value| {
         value.section(|section| {
-            let user = section.required("user", Value::text);
-            let password = section.required("password", |value| lookup.secret(value));
-            Some(Known::Basic(user?.to_owned(), password?))
+            let user = section.required("user", |value| user(value, lookup));
+            let password = section.required("password", |value| lookup.line(value));
+            Some(Known::Basic(user?, password?))
         })
     });
-    let bearer = section.optional("bearer", |value| lookup.secret(value)).map(Known::Bearer);
+    let bearer = section.optional("bearer", |value| token(value, lookup)).map(Known::Bearer);
     let oauth2 = section.optional("oauth2", |value| {
         value.section(|section| {
-            let url = section.required("token_url", |value| url(value, &["http", "https"]));
-            let id = section.required("client_id", Value::text);
-            let secret = section.required("client_secret", |value| lookup.secret(value));
+            let url = section.required("token_url", |value| url(value, lookup));
+            let id = section.required("client_id", |value| user(value, lookup));
+            let secret = section.required("client_secret", |value| lookup.line(value));
             let scope = section.optional("scope", Value::text).map(str::to_owned);
-            Some(Known::OAuth2(url?, id?.to_owned(), secret?, scope))
+            Some(Known::OAuth2(url?, id?, secret?, scope))
         })
     });
     let found = ["basic", "bearer", "oauth2"].into_iter().filter(|key| section.has(key)).count();
@@ -118,11 +127,35 @@ fn known(section: &mut Section<'_>, lookup: &Lookup) -> Option<Known> {
     }
 }
 
-fn url(value: Value<'_>, schemes: &[&str]) -> Option<Url> {
-    let text = value.text()?;
-    let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
-    if url.is_none() || HeaderValue::try_from(text).is_err() {
-        value.refuse(Fault::Receiver(text.to_owned()));
+/// Reads who signs in: a text, or what is looked up as a secret.
+fn user(value: Value<'_>, lookup: &Lookup) -> Option<Secret> {
+    let user = lookup.name(value)?;
+    if user.expose().contains(':') {
+        value.refuse(Fault::ColonInUser);
+        return None;
+    }
+    Some(user)
+}
+
+/// Reads what `Bearer` stands before.
+fn token(value: Value<'_>, lookup: &Lookup) -> Option<Secret> {
+    let token = lookup.line(value)?;
+    if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        value.refuse(Fault::TokenCharacters);
+        return None;
+    }
+    Some(token)
+}
+
+/// Reads an address, which may be a secret or name some.
+fn url(value: Value<'_>, lookup: &Lookup) -> Option<Url> {
+    let SecretUrl { text, is_secret } = lookup.url(value, UNKNOWN_URL)?;
+    let url = Url::parse(&text).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+    if url.is_none() || HeaderValue::try_from(&text).is_err() {
+        value.refuse(match is_secret {
+            true => Fault::SecretUrl("an address of `http` or `https`"),
+            false => Fault::Receiver(mask_url(&text).into_owned()),
+        });
         return None;
     }
     url

@@ -5,6 +5,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::delivery::mask;
+
 /// What the name of a key with a secret contains, misspelled ones too: those are just what is drawn.
 const SECRET_WORDS: [&str; 9] =
     ["pass", "pasw", "secret", "token", "bearer", "authorization", "cookie", "api-key", "api_key"];
@@ -12,13 +14,13 @@ const SECRET_WORDS: [&str; 9] =
 /// Whether a key or header of this name holds a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    name == "key" || SECRET_WORDS.iter().any(|word| name.contains(word))
+    SECRET_WORDS.iter().any(|word| name.contains(word)) || mask::is_secret_name(&name)
 }
 
 /// The text with an asterisk for each byte of a secret, so that places stay where they are.
 pub(super) fn redact(text: &str, root: &DeTable<'_>) -> String {
     let mut secrets = Vec::new();
-    collect(root, &mut secrets);
+    collect(text, root, &mut secrets);
     let mut redacted = text.to_owned();
     for range in secrets {
         if let Some(secret) = text.get(range.clone()) {
@@ -29,20 +31,37 @@ pub(super) fn redact(text: &str, root: &DeTable<'_>) -> String {
     redacted
 }
 
-fn collect(table: &DeTable<'_>, secrets: &mut Vec<Range<usize>>) {
+fn collect(text: &str, table: &DeTable<'_>, secrets: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         if is_secret(key.get_ref()) {
             hide(value, secrets);
         }
-        descend(value, secrets);
+        // Receivers are named by their URLs.
+        hide_in_url(text, key.get_ref(), key.span(), secrets);
+        descend(text, value, secrets);
     }
 }
 
-fn descend(value: &Spanned<DeValue<'_>>, secrets: &mut Vec<Range<usize>>) {
+fn descend(text: &str, value: &Spanned<DeValue<'_>>, secrets: &mut Vec<Range<usize>>) {
     match value.get_ref() {
-        DeValue::Table(table) => collect(table, secrets),
-        DeValue::Array(elements) => elements.iter().for_each(|element| descend(element, secrets)),
+        DeValue::Table(table) => collect(text, table, secrets),
+        DeValue::Array(elements) => elements.iter().for_each(|element| descend(text, element, secrets)),
+        DeValue::String(url) => hide_in_url(text, url, value.span(), secrets),
         _ => {}
+    }
+}
+
+/// Hides the secrets of a URL that is written at `span`; all of it where escapes hide where they are.
+fn hide_in_url(text: &str, url: &str, span: Range<usize>, secrets: &mut Vec<Range<usize>>) {
+    let ranges = mask::secret_ranges(url);
+    let start = text.get(span.clone()).and_then(|written| written.find(url));
+    match (ranges.is_empty(), start) {
+        (true, _) => {}
+        (false, None) => secrets.push(span),
+        (false, Some(start)) => {
+            let start = span.start + start;
+            secrets.extend(ranges.into_iter().map(|range| start + range.start..start + range.end));
+        }
     }
 }
 
@@ -70,6 +89,16 @@ mod tests {
         assert_eq!(
             redact(text, table.get_ref()),
             "a = 1\npassword = *********\nsecrets = [***, { env = \"Y\" }]\n[h]\nX-Api-Key = ****\n****\n"
+        );
+    }
+
+    #[test]
+    fn secrets_in_urls_are_hidden_too() {
+        let text = "[r.'https://me:x@a']\nproxy = 'http://u:gëh@p:1'\nurl = \"https://a/?sig=ab&c=d\"\nx = \"http://a?\\u0073ig=ab\"\n";
+        let table = DeTable::parse(text).expect("parses");
+        assert_eq!(
+            redact(text, table.get_ref()),
+            "[r.'https://****@a']\nproxy = 'http://******@p:1'\nurl = \"https://a/?sig=**&c=d\"\nx = **********************\n"
         );
     }
 }

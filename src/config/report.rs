@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::fault::Fault;
 use super::problem::{Place, Problem, Problems};
+use super::sources::Sources;
 
 /// How many problems are recorded: patterns can clash each with each, and nobody reads more than a few at once.
 const MAX_PROBLEMS: usize = 1_000;
@@ -16,6 +17,7 @@ pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
     files_with_secrets: RefCell<BTreeSet<String>>,
     secret_files: RefCell<BTreeSet<PathBuf>>,
+    sources: RefCell<Sources>,
 }
 
 impl Report {
@@ -46,8 +48,24 @@ impl Report {
         self.files_with_secrets.take()
     }
 
+    /// Records that a file is about to be read.
+    pub(super) fn note_file(&self, path: &Path) {
+        self.sources.borrow_mut().note_file(path);
+    }
+
+    /// Records what is in the directory of further files.
+    pub(super) fn note_directory(&self, path: &Path, files: Option<&Vec<PathBuf>>) {
+        self.sources.borrow_mut().note_directory(path, files);
+    }
+
+    /// The files that were read, or should have been.
+    pub(super) fn sources(&self) -> Sources {
+        self.sources.take()
+    }
+
     /// Records that a secret is looked up in this file.
     pub(super) fn note_secret_file(&self, path: PathBuf) {
+        self.note_file(&path);
         self.secret_files.borrow_mut().insert(path);
     }
 

@@ -1,5 +1,6 @@
 //! A value being read: what is not of the expected type is recorded with its place.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
@@ -39,6 +40,16 @@ impl<'a> Value<'a> {
     /// Records that this value is a secret.
     pub(super) fn note_secret(self) {
         self.report.note_secret(&self.node.place);
+    }
+
+    /// Records that a file is about to be read.
+    pub(super) fn note_file(self, path: &Path) {
+        self.report.note_file(path);
+    }
+
+    /// Records that there is a secret in this file.
+    pub(super) fn note_secret_file(self, path: PathBuf) {
+        self.report.note_secret_file(path);
     }
 
     pub(super) fn text(self) -> Option<&'a str> {
@@ -192,7 +203,15 @@ impl<'a> Value<'a> {
 
     /// A text that is compiled; each of its faults is recorded at its own place.
     pub(super) fn compiled<T>(self, compile: impl FnOnce(&str) -> Result<T, Vec<TemplateError>>) -> Option<T> {
-        let text = self.text()?;
+        self.compiled_from(self.text()?, compile)
+    }
+
+    /// The same for another text in the place of this one.
+    pub(super) fn compiled_from<T>(
+        self,
+        text: &str,
+        compile: impl FnOnce(&str) -> Result<T, Vec<TemplateError>>,
+    ) -> Option<T> {
         let errors = match compile(text) {
             Ok(compiled) => return Some(compiled),
             Err(errors) => errors,
@@ -232,6 +251,11 @@ impl<'a> Name<'a> {
     /// Records a fault of the name.
     pub(super) fn refuse(self, fault: Fault) {
         self.report.refuse(fault, self.place);
+    }
+
+    /// Where the name stands: file and line.
+    pub(super) fn location(self) -> String {
+        self.place.to_string()
     }
 
     /// The name, if it can name a thing: it is not empty, and does not look like a part of a path.

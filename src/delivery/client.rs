@@ -1,6 +1,7 @@
 //! The HTTP client: sends one try and says what came of it.
 
 use std::collections::BTreeSet;
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::breaker::Health;
 use super::limits::{Held, Limits, Permit};
+use super::mask::SecretValues;
 use super::network::{NetworkFailure, root_cause};
 use super::priority::Priority;
 use super::record::{RequestRecord, ResponseRecord, TryRecord, millis};
@@ -35,6 +37,7 @@ pub struct Client {
     http: reqwest::Client,
     limits: Limits,
     figures: Figures,
+    secrets: RwLock<SecretValues>,
 }
 
 /// How long tries took, by what they came to.
@@ -95,7 +98,20 @@ impl Client {
     /// A client that follows no redirects and uses no proxy. A provider of cryptography for `rustls` must be installed.
     pub fn new(limits: Limits) -> Result<Self, reqwest::Error> {
         let http = way::builder(None).build()?;
-        Ok(Self { http, limits, figures: Figures::default() })
+        Ok(Self { http, limits, figures: Figures::default(), secrets: RwLock::default() })
+    }
+
+    /// Masks these values as well from now on, in whatever is recorded and told of steps. Those of before stay masked: runs
+    /// go on by what they began with.
+    pub fn mask(&self, secrets: &SecretValues) {
+        let mut known = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        secrets.extend(&known);
+        *known = secrets.clone();
+    }
+
+    /// The values that are masked.
+    pub fn secrets(&self) -> SecretValues {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What it has counted since the start.
@@ -143,7 +159,8 @@ impl Client {
             None => Ok(()),
         };
         sign(&mut request, webhook_id, now, keys);
-        let sent = RequestRecord::of(&request);
+        let (sent, own_secrets) =
+            (RequestRecord::of(&request), SecretValues::of_request(&request.url, &request.headers));
         failpoint::before_request();
         let kept = if keep_answer { BODY_READ } else { BODY_KEPT };
         let is_sent = authorized.is_ok();
@@ -159,7 +176,7 @@ impl Client {
             Verdict::Delivered => None,
             Verdict::Retry { reason, .. } | Verdict::Failed { reason } => Some(reason.clone()),
         };
-        let record = TryRecord {
+        let mut record = TryRecord {
             step: step.to_owned(),
             started_at: Time(now),
             duration_ms: millis(started.elapsed()),
@@ -170,6 +187,7 @@ impl Client {
             error,
             left_alone,
         };
+        record.mask(&own_secrets);
         Sent { record, verdict, answer: answer.filter(|_| keep_answer) }
     }
 
@@ -180,7 +198,7 @@ impl Client {
         timeout: Duration,
         kept: usize,
     ) -> (Option<Answer>, Verdict) {
-        let RenderedRequest { method, url, headers, body } = request;
+        let RenderedRequest { method, url, headers, body, is_secret_url: _ } = request;
         let deadline = tokio::time::Instant::now() + timeout;
         let http = way.map_or(&self.http, |way| &way.http);
         let send = http.request(method, url).headers(headers).body(body).send();

@@ -4,7 +4,7 @@
 //! - [`way`]: how it gets to a receiver; [`credentials`]: who we say we are.
 //! - [`verdict`], [`network`]: what came of it.
 //! - [`retry`]: when it is repeated.
-//! - [`record`]: what the delivery log keeps of it.
+//! - [`record`]: what the delivery log keeps of it; [`mask`]: its secrets are masked there, and wherever else they show.
 //! - [`limits`]: how many requests may be under way; [`gate`], [`priority`]: who goes first; [`breaker`]: when a receiver is
 //!   left alone.
 //! - [`signature`]: how the receiver knows that it is ours.
@@ -16,6 +16,7 @@ pub mod credentials;
 pub mod destination;
 pub mod gate;
 pub mod limits;
+pub mod mask;
 pub mod network;
 pub mod priority;
 pub mod record;

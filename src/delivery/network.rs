@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::mask::{mask_url, mask_urls};
+
 /// Why there was no answer. All of them may pass with time, a name that is not found as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkFailure {
@@ -97,5 +99,11 @@ pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    let text = cause.to_string();
+    // The HTTP library's own errors end with the URL.
+    let without = match error.url() {
+        Some(url) => text.replace(url.as_str(), &mask_url(url.as_str())),
+        None => text,
+    };
+    mask_urls(&without).into_owned()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mask::{MASK, SecretValues, is_secret_name, mask_url, mask_urls};
 use crate::flow::RenderedRequest;
 use crate::id::NodeName;
 use crate::moment::value::Time;
@@ -79,17 +80,30 @@ pub struct ResponseRecord {
     pub truncated: bool,
 }
 
-/// What stands in the place of a secret.
-const MASK: &str = "***";
-
-/// Parts of the names of headers and query parameters whose values are secrets.
-const SECRET: [&str; 9] =
-    ["authorization", "cookie", "token", "secret", "password", "passwd", "api-key", "apikey", "api_key"];
-
 impl TryRecord {
     /// The record as it is stored.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers are JSON")
+    }
+
+    /// Masks these values, and secrets of URLs, in everything that was sent, answered and said.
+    pub(crate) fn mask(&mut self, secrets: &SecretValues) {
+        if let Some(RequestRecord { method: _, url, headers }) = &mut self.request {
+            secrets.mask_in_place(url);
+            headers.iter_mut().for_each(|(_, value)| secrets.mask_in_place(value));
+        }
+        if let Some(response) = &mut self.response {
+            secrets.mask_in_place(&mut response.body);
+        }
+        if let Some(CommandRecord { node: _, line, answer }) = &mut self.command {
+            secrets.mask_in_place(line);
+            answer.iter_mut().for_each(|answer| secrets.mask_in_place(answer));
+        }
+        if let Some(ParcelRecord { destination: _, line, answer }) = &mut self.parcel {
+            secrets.mask_in_place(line);
+            answer.iter_mut().for_each(|answer| secrets.mask_in_place(answer));
+        }
+        self.error.iter_mut().for_each(|error| secrets.mask_in_place(error));
     }
 }
 
@@ -97,34 +111,18 @@ impl RequestRecord {
     /// The record of a request, with its secrets masked.
     pub fn of(request: &RenderedRequest) -> Self {
         let header = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
-            let secret = value.is_sensitive() || is_secret(name.as_str());
+            let secret = value.is_sensitive() || is_secret_name(name.as_str());
             let value = if secret { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
-            (name.to_string(), value)
+            (name.to_string(), mask_urls(&value).into_owned())
         };
         let headers = request.headers.iter().map(header).collect();
-        Self { method: request.method.to_string(), url: mask_url(&request.url), headers }
+        let url = match request.is_secret_url {
+            // Whose it is may be known: an operator sees who does not answer.
+            true => format!("{}/{MASK}", request.url.origin().ascii_serialization()),
+            false => mask_url(request.url.as_str()).into_owned(),
+        };
+        Self { method: request.method.to_string(), url, headers }
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET.iter().any(|part| name.contains(part))
-}
-
-fn mask_url(url: &url::Url) -> String {
-    let mut masked = url.clone();
-    if masked.password().is_some() {
-        // A URL with a password has a host, so another can be set.
-        let _ = masked.set_password(Some(MASK));
-    }
-    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
-        let pairs = url.query_pairs().map(|(name, value)| {
-            let value = if is_secret(&name) { MASK.into() } else { value };
-            (name, value)
-        });
-        masked.query_pairs_mut().clear().extend_pairs(pairs);
-    }
-    masked.into()
 }
 
 /// Whole milliseconds of a span that was measured.
@@ -139,15 +137,55 @@ mod tests {
 
     use super::*;
 
+    fn request(url: &str, is_secret_url: bool) -> RenderedRequest {
+        let headers = [
+            ("authorization", "Bearer hidden"),
+            ("x-api-key", "hidden"),
+            ("x-functions-key", "hidden"),
+            ("x-signature", "hidden"),
+            ("x-auth", "hidden"),
+            ("private-key", "hidden"),
+            ("referer", "https://me:hidden@crm.example/"),
+            ("webhook-id", "whr_1_0"),
+        ];
+        let headers = headers.map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+        let url = url.parse().expect("a URL");
+        let headers = HeaderMap::from_iter(headers);
+        RenderedRequest { method: Method::POST, url, is_secret_url, headers, body: Vec::new() }
+    }
+
     #[test]
     fn secrets_do_not_reach_the_log() {
-        let url = "https://me:hidden@crm.example/pop?phone=1&access_token=hidden".parse().expect("a URL");
-        let headers = [("authorization", "Bearer hidden"), ("x-api-key", "hidden"), ("webhook-id", "whr_1_0")];
-        let headers = headers.map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
-        let headers = HeaderMap::from_iter(headers);
-        let record = RequestRecord::of(&RenderedRequest { method: Method::POST, url, headers, body: Vec::new() });
-        let json = serde_json::to_string(&record).expect("serializes");
+        let url = "https://me:hidden@crm.example/pop?phone=1&access_token=hidden&sig=hidden&code=hidden&key=hidden";
+        let json = serde_json::to_string(&RequestRecord::of(&request(url, false))).expect("serializes");
         assert!(!json.contains("hidden"), "{json}");
         assert!(json.contains("phone=1") && json.contains("whr_1_0"), "{json}");
+        let secret = RequestRecord::of(&request("https://me@crm.example:8443/a/hidden?b=hidden", true));
+        assert_eq!(secret.url, "https://crm.example:8443/***");
+    }
+
+    #[test]
+    fn a_value_is_masked_wherever_it_was_sent_answered_or_said() {
+        let secrets = SecretValues::default();
+        secrets.note("gehe/im17");
+        let mut record = TryRecord {
+            step: "0".into(),
+            started_at: Time(jiff::Timestamp::UNIX_EPOCH),
+            duration_ms: 1,
+            request: Some(RequestRecord::of(&request("https://crm.example/a/gehe%2Fim17?b=gehe%2Fim17", false))),
+            response: Some(ResponseRecord { status: 401, body: "no such key: gehe/im17".into(), truncated: false }),
+            command: Some(CommandRecord {
+                node: "fs1".into(),
+                line: "x gehe/im17".into(),
+                answer: Some("gehe/im17".into()),
+            }),
+            parcel: Some(ParcelRecord { destination: "mq".into(), line: "gehe/im17".into(), answer: None }),
+            error: Some("redirects are not followed (to https://b.example/?token=x17&c=gehe%2Fim17)".into()),
+            left_alone: false,
+        };
+        record.mask(&secrets);
+        let json = record.to_json();
+        assert!(!json.contains("im17") && !json.contains("x17"), "{json}");
+        assert!(json.contains("https://crm.example/a/***?b=***"), "{json}");
     }
 }

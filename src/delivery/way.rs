@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, ClientBuilder, Identity, Proxy, StatusCode};
 use tokio::time::{Instant, sleep_until};
-use url::{Origin, Url};
+use url::{Host, Origin, Url};
 
 use super::credentials::Credentials;
 use super::gate::{Gate, Place};
@@ -60,12 +60,29 @@ struct Pace {
 impl Ways {
     /// These ways.
     pub fn new(ways: impl IntoIterator<Item = (Origin, Way)>) -> Self {
-        Self(Arc::new(ways.into_iter().map(|(origin, way)| (origin.ascii_serialization(), way)).collect()))
+        Self(Arc::new(ways.into_iter().map(|(origin, way)| (receiver(&origin), way)).collect()))
     }
 
     /// The way to the receiver, if it has one of its own.
     pub fn to(&self, receiver: &Origin) -> Option<&Way> {
-        if self.0.is_empty() { None } else { self.0.get(&receiver.ascii_serialization()) }
+        if self.0.is_empty() { None } else { self.0.get(&self::receiver(receiver)) }
+    }
+
+    /// The receivers, by scheme, host and port, to whom we say who we are.
+    pub fn signing_in(&self) -> impl Iterator<Item = &str> {
+        let signing_in = |(_, way): &(&String, &Way)| !matches!(way.credentials, Credentials::None);
+        self.0.iter().filter(signing_in).map(|(receiver, _)| receiver.as_str())
+    }
+}
+
+/// The receiver by scheme, host and port. A dot at the end of a host makes no other one.
+pub(crate) fn receiver(origin: &Origin) -> String {
+    match origin {
+        Origin::Tuple(scheme, Host::Domain(host), port) if host.ends_with('.') => {
+            let host = Host::Domain(host.trim_end_matches('.').to_owned());
+            Origin::Tuple(scheme.clone(), host, *port).ascii_serialization()
+        }
+        origin => origin.ascii_serialization(),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct RenderedRequest {
     pub method: Method,
     /// The address.
     pub url: url::Url,
+    /// Whether the whole address is a secret.
+    pub is_secret_url: bool,
     /// The headers; those that must not be shown are marked sensitive.
     pub headers: HeaderMap,
     /// The body.
@@ -36,6 +38,7 @@ impl HttpStep {
             method: self.method.clone(),
             // A webhook that has nothing to fill in needs no fields, so none are made for it.
             url: self.url.literal().map_or_else(|| self.url.render(context.fields()), |url| Ok(url.clone()))?,
+            is_secret_url: self.url.is_secret(),
             headers,
             body: self.body.render(context)?,
         })

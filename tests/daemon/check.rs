@@ -86,3 +86,69 @@ async fn a_secret_in_a_file_that_everybody_may_read_is_told() {
     fs::set_permissions(place.config(), fs::Permissions::from_mode(0o644)).expect("sets");
     place.run().says(told);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_with_a_secret_that_everybody_may_read_is_told_of() {
+    let place = Place::new().await;
+    let file = |name: &str| place.directory.path().join(name);
+    fs::write(file("esl"), "ClueCon").expect("writes");
+    let further = |rest: &str| {
+        fs::create_dir_all(file("conf.d")).expect("makes");
+        fs::write(file("conf.d/further.toml"), rest).expect("writes");
+        fs::set_permissions(file("conf.d/further.toml"), fs::Permissions::from_mode(0o644)).expect("sets");
+    };
+    place.write(&tells("x"));
+    let text = fs::read_to_string(place.config()).expect("reads");
+    fs::write(place.config(), text.replace("\"ClueCon\"", "{ file = \"esl\" }")).expect("writes");
+    let checked = || {
+        let done = place.command(&["check"]).output().expect("runs");
+        (String::from_utf8(done.stdout).expect("UTF-8"), done.status.code())
+    };
+    for (mode, is_told) in [(0o644, true), (0o600, false)] {
+        fs::set_permissions(file("esl"), fs::Permissions::from_mode(mode)).expect("sets");
+        let (said, code) = checked();
+        assert_eq!((code, said.contains("/esl holds a secret")), (Some(0), is_told), "{said}");
+    }
+    let flow = |step: &str| format!("[flows.g]\nsteps = [{{ http = {{ {step} }} }}]\n");
+    for secret in [
+        flow("url = 'http://me:geheim@crm.example/'"),
+        flow("url = 'https://crm.example/?sig=geheim&x=1'"),
+        flow("url = 'https://hooks.slack.com/services/T/B/geheim'"),
+        flow("url = 'https://crm.example/', headers = { x-functions-key = 'geheim' }"),
+        flow("url = 'https://crm.example/', headers = { authorization = 'Bearer geheim' }"),
+        "[secrets]\ncrm = 'geheim'\n".to_owned(),
+        "[delivery.receivers.'https://crm.example']\nproxy = 'http://me:geheim@proxy.example'\n".to_owned(),
+        "[destinations.db]\nurl = 'postgres://me@db.example'\npassword = 'geheim'\n".to_owned(),
+    ] {
+        further(&secret);
+        let (said, code) = checked();
+        assert_eq!((code, said.contains("further.toml holds a secret")), (Some(0), true), "{secret}{said}");
+        assert!(!said.contains("geheim"), "{said}");
+    }
+    for no_secret in [
+        flow("url = 'https://crm.example/?sig={{ variables.sig }}', headers = { authorization = 'Bearer {{ variables.t }}' }"),
+        flow("url = 'https://crm.example/calls', headers = { x-room = '17' }"),
+        "[secrets]\ncrm = { file = 'esl' }\n".to_owned()
+            + &flow("url = 'https://me:{{ secret.crm }}@crm.example/{{ secret.crm }}', headers = { authorization = 'Bearer {{ secret.crm }}' }")
+                .replace("me:{{ secret.crm }}@", ""),
+        "[destinations.db]\nurl = 'postgres://me@db.example'\npassword = { file = 'esl' }\n".to_owned(),
+        "[destinations.db]\nurl = 'postgres://me:{{ secret.db }}@db.example'\n[secrets]\ndb = { file = 'esl' }\n".to_owned(),
+    ] {
+        further(&no_secret);
+        let (said, code) = checked();
+        assert_eq!((code, said.contains("further.toml holds a secret")), (Some(0), false), "{no_secret}{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_environment_is_read_as_one_of_a_file() {
+    let place = Place::new().await;
+    place.write("[delivery.receivers.'https://crm.example']\nbasic = { user = 'me', password = { env = 'CRM' } }\n");
+    for (secret, expected) in [("geheim\n", Some(0)), ("geheim\r\n", Some(0)), ("ge\nheim", Some(2)), ("\n", Some(2))] {
+        let mut command = place.command(&["check"]);
+        let done = command.env("CRM", secret).output().expect("runs");
+        let said = String::from_utf8(done.stdout).expect("UTF-8");
+        assert_eq!(done.status.code(), expected, "{secret:?}: {said}");
+        assert!(!said.contains("geheim") && !said.contains("heim\""), "{said}");
+    }
+}

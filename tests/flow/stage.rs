@@ -74,6 +74,7 @@ impl Stage {
         let Opened { outbox, runs, ending, .. } = Opened::open(&settings).expect("opens");
         let (flows, configured) = watch::channel(Arc::new(config.flows_of_runs()));
         let client = Arc::new(Client::new(Limits::default()).expect("a client"));
+        client.mask(config.secrets());
         let nodes = Nodes::default();
         let runner = Runner { outbox: outbox.clone(), client, nodes: nodes.clone(), flows: configured };
         let end = CancellationToken::new();

@@ -3,6 +3,7 @@
 
 mod behaviour;
 mod identity;
+mod secrets;
 mod server;
 #[expect(dead_code, reason = "it can do more than is needed here")]
 #[path = "../flow/stage.rs"]

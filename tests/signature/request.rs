@@ -36,6 +36,7 @@ impl Request {
             step: "0",
             webhook_id: "whr_5a5a5a5a_0",
             request: RenderedRequest {
+                is_secret_url: false,
                 method: Method::POST,
                 url: server.uri().parse().expect("a URL"),
                 headers: HeaderMap::new(),

@@ -10,9 +10,9 @@ use crate::admin::app::App;
 use crate::admin::problem::Problem;
 use crate::config::edit::{EditError, Edition, HookChange};
 
-/// How long is waited for the daemon to take a change up: its files are watched, and must have been left alone for half a
-/// second.
-const TAKEN_UP: Duration = Duration::from_secs(4);
+/// How long is waited for the daemon to take a change up: its files are watched, looked at every three seconds besides, and
+/// must have been left alone for half a second.
+const TAKEN_UP: Duration = Duration::from_secs(8);
 
 /// Why it was not taken.
 pub(super) enum Refusal {
@@ -65,7 +65,6 @@ pub(super) async fn apply_change(
         config.path().ok_or_else(|| Problem::unavailable("this daemon's configuration is in no file"))?.to_owned();
     let _editing = app.pages.editing.lock().await;
     let mut taken_up = app.config.clone();
-    taken_up.mark_unchanged();
     let pen = app.pages.changes.open()?;
     let (seen, wanted) = (fields.text("revision"), (pattern.to_owned(), change.clone()));
     let write = move || {
@@ -75,13 +74,13 @@ pub(super) async fn apply_change(
         }
         let changed = edition.change(&wanted.0, &wanted.1)?;
         changed.write()?;
-        Ok(changed.file().display().to_string())
+        Ok((changed.file().display().to_string(), changed.revision().to_owned()))
     };
     let written = tokio::task::spawn_blocking(write)
         .await
         .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
-    let file = match written {
-        Ok(file) => file,
+    let (file, revision) = match written {
+        Ok(written) => written,
         Err(EditError::ChangedMeanwhile) => return Ok(Err(Refusal::ChangedMeanwhile)),
         Err(EditError::Refused(problems)) => {
             let told = problems.iter().map(|problem| format!("{problem}: {}", problem.fault.remedy()));
@@ -91,9 +90,13 @@ pub(super) async fn apply_change(
         Err(error) => return Err(Problem::unavailable(error.to_string())),
     };
     pen.note(visitor, action, &format!("{pattern}/{}", called(change)), &format!("{} in {file}", told(change)));
-    // Where nothing is watched, SIGHUP takes it up.
-    let _ = tokio::time::timeout(TAKEN_UP, taken_up.changed()).await;
-    Ok(Ok(()))
+    let in_force = taken_up.wait_for(|config| config.revision() == revision);
+    match tokio::time::timeout(TAKEN_UP, in_force).await {
+        Ok(Ok(_)) => Ok(Ok(())),
+        Ok(Err(_)) | Err(_) => Err(Problem::unavailable(format!(
+            "the change is written to {file}, and not in force yet: the daemon's log says whether it takes it up"
+        ))),
+    }
 }
 
 fn called(change: &HookChange) -> &str {

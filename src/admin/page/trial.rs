@@ -9,6 +9,7 @@ use super::visitor::Visitor;
 use super::{address, delivery, hook_form, queue, show};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
+use crate::delivery::mask::SecretValues;
 use crate::delivery::record::RequestRecord;
 use crate::flow::Flows;
 use crate::flow::step::{Intent, Outcome, StepEnd};
@@ -83,7 +84,7 @@ async fn walk(app: &App, visitor: &Visitor, hook: &Hook, payload: &Payload, dry_
     let walked = trial.walk(Walk::begin(run, start), |told| {
         match told {
             Told::Ended { step, intent, end, retries } => {
-                steps.push(step_of(visitor, &step.path, step.kind.name(), intent, end, retries));
+                steps.push(step_of(visitor, &app.client.secrets(), &step.path, step.kind.name(), intent, end, retries));
             }
             Told::WaitSkipped => steps.push(html! { li.note { "The wait is passed over." } }),
             Told::Begins { .. } | Told::GoesOn { .. } => {}
@@ -99,6 +100,7 @@ async fn walk(app: &App, visitor: &Visitor, hook: &Hook, payload: &Payload, dry_
 
 fn step_of(
     visitor: &Visitor,
+    secrets: &SecretValues,
     path: &str,
     kind: &str,
     intent: Option<&Intent>,
@@ -123,7 +125,7 @@ fn step_of(
                 p.error { (reason) }
                 @if retries > 0 { p.note { "The daemon would try again, up to " (retries) " times." } }
             }
-            (intended(intent))
+            (intended(intent, secrets))
             @if let Some(attempted) = &end.attempted { (delivery::try_of(visitor, 1, attempted)) }
             @if let Outcome::Done(done) = &end.outcome && !done.saved.is_empty() {
                 details { summary { "Saved" } pre tabindex="0" { code { (format!("{:#}", serde_json::Value::from(done.saved.clone()))) } } }
@@ -132,20 +134,21 @@ fn step_of(
     }
 }
 
-fn intended(intent: Option<&Intent>) -> Markup {
+fn intended(intent: Option<&Intent>, secrets: &SecretValues) -> Markup {
+    let masked = |text: &str| secrets.mask(text).into_owned();
     html! {
         @match intent {
             Some(Intent::Request(request)) => {
                 @let record = RequestRecord::of(request);
-                p { code { (record.method) " " (record.url) } }
-                @if !request.body.is_empty() { details { summary { "Body" } pre tabindex="0" { code { (show::json(&String::from_utf8_lossy(&request.body))) } } } }
+                p { code { (record.method) " " (masked(&record.url)) } }
+                @if !request.body.is_empty() { details { summary { "Body" } pre tabindex="0" { code { (show::json(&masked(&String::from_utf8_lossy(&request.body)))) } } } }
             }
             Some(Intent::Commands { node, commands }) => { @for command in commands { p { code { (node) ": " (command.line()) } } } }
             Some(Intent::Parcel(parcel)) => {
-                p { code { (parcel.destination) ": " (parcel.line) } }
-                @if !parcel.body.is_empty() { details { summary { "Body" } pre tabindex="0" { code { (show::json(&parcel.body)) } } } }
+                p { code { (parcel.destination) ": " (masked(&parcel.line)) } }
+                @if !parcel.body.is_empty() { details { summary { "Body" } pre tabindex="0" { code { (show::json(&masked(&parcel.body))) } } } }
             }
-            Some(Intent::Line(line)) => p { code { (line) } },
+            Some(Intent::Line(line)) => p { code { (masked(line)) } },
             Some(Intent::Nothing) | None => {}
         }
     }

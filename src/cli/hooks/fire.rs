@@ -124,6 +124,8 @@ pub async fn run(args: &Args) -> Result<ExitCode, FireError> {
     let run = if is_told { run.being_told(&sample_failure()) } else { run };
     teller.begin(&flow.name, run.id, &occasion.told, payload, args.dry_run)?;
     let (client, nodes) = (Client::new(Limits::default())?, Nodes::default());
+    client.mask(config.secrets());
+    teller.mask(config.secrets());
     let link = connect(args, &config, &flow, payload, &nodes, &mut teller)?;
     let start = Start::find(&run, &Flows::default())?;
     let trial = Trial { client: &client, nodes: &nodes, dry_run: args.dry_run, waits: args.wait };

@@ -1,10 +1,14 @@
 //! The configuration's files as they were at one time, and writing them.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
+use rustix::io::Errno;
+
 use toml_edit::{DocumentMut, TomlError};
 
 use super::draft::HookChange;
@@ -12,6 +16,9 @@ use super::hooks::{self, Standing};
 use crate::config::file::{self, SourceFile};
 use crate::config::report::Report;
 use crate::config::{Config, Problems};
+
+/// How many bytes the names of a file's attributes have at most, and each value: Linux's own limit.
+const MOST_ATTRIBUTES: usize = 64 * 1_024;
 
 /// The files, as they were read.
 #[derive(Debug)]
@@ -26,6 +33,7 @@ pub struct Changed {
     file: PathBuf,
     before: String,
     after: String,
+    revision: String,
 }
 
 /// Why a configuration is not changed.
@@ -43,12 +51,12 @@ pub enum EditError {
         name: String,
     },
     /// A file is no TOML.
-    #[error("{file} can't be read: {source}")]
+    #[error("{file} can't be read: {reason}")]
     Syntax {
         /// The file.
         file: String,
-        /// What is wrong.
-        source: TomlError,
+        /// What is wrong, without the line that it is in: a secret may stand there.
+        reason: String,
     },
     /// With the change, the daemon would refuse the configuration.
     #[error("{0}")]
@@ -74,14 +82,7 @@ impl Edition {
 
     /// What tells these texts from all others.
     pub fn revision(&self) -> String {
-        let mut hash = Sha256::new();
-        for SourceFile { name, text } in &self.files {
-            for part in [name, text] {
-                hash.update(part.len().to_le_bytes());
-                hash.update(part);
-            }
-        }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        file::revision(&self.files)
     }
 
     /// Changes the hooks of a pattern in the file that has them, and has the whole read as the daemon reads it.
@@ -89,7 +90,7 @@ impl Edition {
         let mut documents = Vec::new();
         for SourceFile { name, text } in &self.files {
             let parsed = text.parse::<DocumentMut>();
-            documents.push(parsed.map_err(|source| EditError::Syntax { file: name.clone(), source })?);
+            documents.push(parsed.map_err(|error| syntax(name, &error))?);
         }
         let standing: Vec<Standing> = documents.iter().map(|document| hooks::standing(document, pattern)).collect();
         let best = standing.iter().copied().max().unwrap_or(Standing::Nowhere);
@@ -103,10 +104,10 @@ impl Edition {
         hooks::change(document, pattern, change).map_err(|hooks::NoHook| missing())?;
         let file = PathBuf::from(&self.files[place].name);
         let before = std::mem::replace(&mut self.files[place].text, document.to_string());
-        let after = self.files[place].text.clone();
+        let (after, revision) = (self.files[place].text.clone(), self.revision());
         let config = Config::load_from(self.files, &self.path)?;
         config.require_freeswitch().map_err(Problems::from)?;
-        Ok(Changed { file, before, after })
+        Ok(Changed { file, before, after, revision })
     }
 }
 
@@ -114,6 +115,11 @@ impl Changed {
     /// The file that is changed.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// What tells the files, once it is written, from all others.
+    pub fn revision(&self) -> &str {
+        &self.revision
     }
 
     /// Writes it in one step, unless somebody was faster: whoever reads the file sees it as it was, or as it is now.
@@ -127,9 +133,12 @@ impl Changed {
     }
 }
 
-/// Puts a text in the place of a file's, with the file's own mode.
+fn syntax(file: &str, error: &TomlError) -> EditError {
+    EditError::Syntax { file: file.to_owned(), reason: error.message().to_owned() }
+}
+
+/// Puts a text in the place of a file's. The new file is the old one's in all else, or nothing is changed.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let mode = file.metadata()?.permissions();
     let mut name = file.as_os_str().to_owned();
     name.push(format!(".{:08x}.new", fastrand::u32(..)));
     let new = PathBuf::from(name);
@@ -139,7 +148,7 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&new).and_then(|mut opened| {
         opened.write_all(text.as_bytes())?;
-        opened.set_permissions(mode)?;
+        take_over(file, &opened)?;
         opened.sync_all()?;
         fs::rename(&new, file)
     });
@@ -148,6 +157,57 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
     })?;
     let directory = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
+}
+
+/// Gives a new file the owner, group, mode, access control list and other attributes of an old one, or says why it can't.
+fn take_over(old: &Path, new: &File) -> io::Result<()> {
+    let (wanted, own) = (old.metadata()?, new.metadata()?);
+    let (user, group) = (wanted.uid(), wanted.gid());
+    if (user, group) != (own.uid(), own.gid()) {
+        fchown(new, Some(user), Some(group)).map_err(|error| {
+            let remedy = "change it by hand, or give it to the user whom hookswitch runs as";
+            let reason = format!("it would not stay that of user {user} and group {group} ({error}): {remedy}");
+            io::Error::new(error.kind(), reason)
+        })?;
+    }
+    // A change of the owner takes some bits of it away, and an access control list has the mode's within it.
+    new.set_permissions(wanted.permissions())?;
+    let old = File::open(old)?;
+    let (wanted, own) = (attributes(&old)?, attributes(new)?);
+    let unkept = |name: &str, error: Errno| {
+        let reason = format!("it would lose `{name}` ({error}): change it by hand");
+        io::Error::new(io::Error::from(error).kind(), reason)
+    };
+    // What the directory gives to new files, and this one did not have.
+    for (name, _) in own.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
+        fremovexattr(new, name.as_str()).map_err(|error| unkept(name, error))?;
+    }
+    for (name, value) in wanted.iter().filter(|(name, value)| own.get(*name) != Some(value)) {
+        fsetxattr(new, name.as_str(), value, XattrFlags::empty()).map_err(|error| unkept(name, error))?;
+    }
+    Ok(())
+}
+
+/// A file's extended attributes, its access control list among them.
+fn attributes(file: &File) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut names = vec![0; MOST_ATTRIBUTES];
+    let length = match flistxattr(file, &mut names[..]) {
+        Ok(length) => length,
+        // A file system without them.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error.into()),
+    };
+    names.truncate(length);
+    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let mut found = BTreeMap::new();
+    for name in names {
+        let name = String::from_utf8_lossy(name).into_owned();
+        let mut value = vec![0; MOST_ATTRIBUTES];
+        let length = fgetxattr(file, name.as_str(), &mut value[..])?;
+        value.truncate(length);
+        found.insert(name, value);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -259,6 +319,13 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_no_toml_is_told_of_without_its_secrets() {
+        let refused =
+            changed("password = \"geheim\" geheim\n", &HookChange::Delete("0".into())).expect_err("is refused");
+        assert!(matches!(refused, EditError::Syntax { .. }) && !format!("{refused:?}").contains("geheim"), "{refused}");
+    }
+
+    #[test]
     fn what_the_daemon_would_refuse_is_not_written() {
         let mut wrong = draft("new");
         wrong.when = Some("no_such_field".into());
@@ -281,5 +348,39 @@ mod tests {
         assert_eq!(directory.path().read_dir().expect("reads").count(), 1, "nothing else is left");
         assert_ne!(read().revision(), revision);
         assert!(matches!(changed.write(), Err(EditError::ChangedMeanwhile)));
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_owner_group_access_list_and_attributes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("hookswitch.toml");
+        fs::write(&path, "old").expect("writes");
+        let file = File::open(&path).expect("opens");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(65_533), Some(65_532)).expect("sets");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("sets");
+        // The owner reads and writes, user 65534 and the group read, others do not.
+        let entries: [(u16, u16, u32); 5] =
+            [(1, 6, u32::MAX), (2, 4, 65_534), (4, 4, u32::MAX), (16, 4, u32::MAX), (32, 0, u32::MAX)];
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        for (tag, permissions, id) in entries {
+            list.extend(tag.to_le_bytes().into_iter().chain(permissions.to_le_bytes()).chain(id.to_le_bytes()));
+        }
+        for (name, value) in [("system.posix_acl_access", &list[..]), ("user.origin", b"git")] {
+            // Not every file system has them.
+            match fsetxattr(&file, name, value, XattrFlags::empty()) {
+                Ok(()) | Err(Errno::OPNOTSUPP) => {}
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
+        let state = |path: &Path| {
+            let metadata = path.metadata().expect("is there");
+            let kept = attributes(&File::open(path).expect("opens")).expect("reads");
+            (metadata.uid(), metadata.gid(), metadata.mode(), kept)
+        };
+        let before = state(&path);
+        replace(&path, "new").expect("is replaced");
+        assert_eq!((fs::read_to_string(&path).expect("reads").as_str(), state(&path)), ("new", before));
     }
 }

@@ -1,15 +1,20 @@
 //! `http = { … }`: a step that sends a request.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 
 use crate::config::delivery::{retry, timeout};
 use crate::config::document::Kind;
 use crate::config::fault::Fault;
 use crate::config::flow::Reading;
 use crate::config::redaction;
+use crate::config::secret::{Standing, UNKNOWN_URL};
 use crate::config::section::Section;
 use crate::config::value::{Name, Value};
+use crate::delivery::mask;
 use crate::flow::SavedNames;
 use crate::flow::action::{HttpBody, HttpStep};
 use crate::flow::template::{
@@ -26,6 +31,9 @@ const METHODS: [(&str, &Method); 6] = [
     ("PATCH", &Method::PATCH),
     ("DELETE", &Method::DELETE),
 ];
+
+/// The longest scheme of credentials: `AWS4-HMAC-SHA256`.
+const LONGEST_SCHEME: usize = 16;
 
 /// Headers that frame or sign the request, or route it: a flow does not set them.
 const RESERVED: [&str; 8] = [
@@ -44,7 +52,7 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
     let Reading { names, defaults, lookup, .. } = reading;
     let method = section.optional("method", |value| value.word("HTTP method", &METHODS)).unwrap_or(&Method::POST);
     let hosts = section.optional("allowed_hosts", |value| value.list(|_, host| allowed_host(host))).unwrap_or_default();
-    let url = section.required("url", |value| value.compiled(|text| UrlTemplate::compile_among(text, &hosts, names)));
+    let url = section.required("url", |value| url(value, &hosts, reading));
     let headers = match section.has("headers") {
         true => section.optional("headers", |value| headers(value, reading)),
         false => Some(Vec::new()),
@@ -55,6 +63,9 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
     {
         // The text is encoded for its own media type, so it goes under no other.
         section.refuse(Fault::ReservedHeader(CONTENT_TYPE.to_string()));
+    }
+    if let (Some(url), Some(headers), false) = (&url, &headers, reading.is_checked_before()) {
+        check_credentials(section, url, headers, reading);
     }
     let timeout = section.optional("timeout", timeout).unwrap_or(defaults.timeout);
     let retry = section.optional("retry", retry).unwrap_or_else(|| defaults.retry.clone());
@@ -69,6 +80,45 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
         receivers: defaults.receivers.clone(),
         keys: keys.unwrap_or_else(|| defaults.keys.clone()),
     })
+}
+
+/// Reads the address: a template, which may name secrets, or a secret as a whole.
+fn url(value: Value<'_>, hosts: &[AllowedHost], reading: &Reading<'_>) -> Option<UrlTemplate> {
+    let Reading { names, lookup, .. } = reading;
+    if value.is_table() {
+        let url = lookup.url(value, UNKNOWN_URL)?.text;
+        // What is wrong with it is not told in words that may hold it.
+        return UrlTemplate::secret(&url, if url == UNKNOWN_URL { &[] } else { hosts })
+            .map_err(|_| value.refuse(Fault::SecretUrl("an address to which this step may send")))
+            .ok();
+    }
+    let text = value.text()?;
+    if mask::has_secret(text) {
+        value.note_secret();
+        lookup.values().note_url(text);
+    }
+    let filled = lookup.filled(value, text, Standing::Url, &reading.saved())?;
+    let url = value.compiled_from(&filled, |text| UrlTemplate::compile_among(text, hosts, names))?;
+    Some(if matches!(filled, Cow::Owned(_)) { url.with_secret() } else { url })
+}
+
+/// Refuses a request that says twice who sends it: one of the two would be left out, and nobody be told.
+fn check_credentials(
+    section: &Section<'_>,
+    url: &UrlTemplate,
+    headers: &[(HeaderName, HeaderTemplate)],
+    reading: &Reading<'_>,
+) {
+    let receiver = reading.defaults.receivers.signing_in().find(|receiver| url.may_reach(receiver));
+    let table = receiver.map(|receiver| format!("`[delivery.receivers.\"{receiver}\"]`"));
+    let header = headers.iter().any(|(name, _)| *name == AUTHORIZATION).then_some("the header `authorization`");
+    let user = url.signs_in().then_some("the user of the URL");
+    let said = [table, user.map(str::to_owned)].into_iter().flatten().next();
+    if let (Some(first), Some(second)) = (said, header.or(user))
+        && first != second
+    {
+        section.refuse(Fault::TwoCredentials { first, second });
+    }
 }
 
 /// The keys that give a request a body.
@@ -143,26 +193,50 @@ pub(super) fn document(value: Value<'_>, names: &SavedNames) -> Option<JsonTempl
 }
 
 fn headers(value: Value<'_>, reading: &Reading<'_>) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
+    let mut given = BTreeSet::new();
     let headers = value.entries()?.map(|(name, value)| {
-        let template = header(value, reading);
+        let is_secret = redaction::is_secret(name.text);
+        let template = header(value, is_secret, reading);
+        let place = name;
         let name = header_name(name)?;
-        let is_secret = redaction::is_secret(name.as_str());
+        if !given.insert(name.to_string()) && !reading.is_checked_before() {
+            place.refuse(Fault::HeaderTwice(name.to_string()));
+        }
         template.map(|template| (name, if is_secret { template.hidden() } else { template }))
     });
     headers.collect::<Vec<_>>().into_iter().collect()
 }
 
-/// Reads a header's value: a template, or a secret that stands elsewhere.
-fn header(value: Value<'_>, reading: &Reading<'_>) -> Option<HeaderTemplate> {
-    if !value.is_table() {
-        return value.compiled(|text| HeaderTemplate::compile(text, &reading.names));
+/// Reads a header's value: a template, which may name secrets, or a secret that stands elsewhere.
+fn header(value: Value<'_>, is_secret: bool, reading: &Reading<'_>) -> Option<HeaderTemplate> {
+    let Reading { names, lookup, .. } = reading;
+    if value.is_table() {
+        let secret = lookup.line(value)?;
+        let header = HeaderTemplate::secret(secret.expose());
+        if header.is_err() {
+            value.refuse(Fault::HeaderSecret);
+        }
+        return header.ok();
     }
-    let secret = reading.lookup.secret(value)?;
-    let header = HeaderTemplate::secret(secret.expose());
-    if header.is_err() {
-        value.refuse(Fault::HeaderSecret);
+    let text = value.text()?;
+    if mask::has_secret(text) || (is_secret && has_literal(text)) {
+        value.note_secret();
+        if !text.contains("{{") {
+            lookup.values().note_header(text);
+        }
     }
-    header.ok()
+    let filled = lookup.filled(value, text, Standing::Header, &reading.saved())?;
+    let header = value.compiled_from(&filled, |text| HeaderTemplate::compile(text, names))?;
+    Some(if matches!(filled, Cow::Owned(_)) { header.hidden() } else { header })
+}
+
+/// Whether more than a scheme (`Bearer`) stands there beside what a template fills in.
+fn has_literal(text: &str) -> bool {
+    let mut pieces = text.split("{{");
+    let first = pieces.next().unwrap_or_default().trim();
+    let behind = pieces.any(|piece| piece.split_once("}}").is_none_or(|(_, rest)| !rest.trim().is_empty()));
+    let is_scheme = text.contains("{{") && !first.contains(char::is_whitespace) && first.len() <= LONGEST_SCHEME;
+    behind || !(first.is_empty() || is_scheme)
 }
 
 fn header_name(name: Name<'_>) -> Option<HeaderName> {

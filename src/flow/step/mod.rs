@@ -31,6 +31,7 @@ pub use wait::parse_wait;
 use super::action::Action;
 use super::context::Context;
 use super::definition::{Step, StepKind};
+use crate::delivery::mask::SecretValues;
 use crate::delivery::{Client, Priority, TryRecord, Verdict};
 use crate::esl::Nodes;
 use crate::id::RunId;
@@ -135,6 +136,22 @@ impl StepEnd {
         Self::untried(Outcome::Failed { reason: reason.to_string() })
     }
 
+    /// The same without secrets in what is recorded and told of it.
+    fn masked(mut self, secrets: &SecretValues) -> Self {
+        if let Some(record) = &mut self.attempted {
+            record.mask(secrets);
+        }
+        match &mut self.outcome {
+            Outcome::Retry { reason, .. }
+            | Outcome::PutOff { reason, .. }
+            | Outcome::Failed { reason }
+            | Outcome::Expired { reason }
+            | Outcome::Refused { reason } => secrets.mask_in_place(reason),
+            Outcome::Done(_) | Outcome::Wait { .. } | Outcome::Stop | Outcome::Cancelled => {}
+        }
+        self
+    }
+
     /// A step in which the program itself failed.
     fn panicked() -> Self {
         Self::failed("the program failed in this step, which is a bug of it")
@@ -167,7 +184,7 @@ impl Step {
             let polled = catch_unwind(AssertUnwindSafe(|| performed.as_mut().poll(context)));
             polled.unwrap_or_else(|_| Poll::Ready(StepEnd::panicked()))
         };
-        poll_fn(poll).await
+        poll_fn(poll).await.masked(&around.client.secrets())
     }
 
     async fn perform_by_kind(&self, around: Surroundings<'_>) -> StepEnd {

@@ -1,5 +1,6 @@
 //! URLs.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use minijinja::{Environment, Value};
@@ -11,6 +12,8 @@ use super::compiled::{Compiled, literal_prefix};
 use super::engine;
 use super::error::RenderError;
 use super::host::AllowedHost;
+use crate::delivery::mask::mask_urls;
+use crate::delivery::way;
 use crate::flow::names::SavedNames;
 
 /// The environment of all URLs.
@@ -24,10 +27,22 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 const MAX_BYTES: usize = 8 * 1024;
 
 /// An `http` or `https` URL, into whose path and query values can be inserted.
-#[derive(Debug)]
 pub struct UrlTemplate {
     template: Compiled,
     destination: Destination,
+    /// What of it may be shown.
+    privacy: Privacy,
+}
+
+/// What may be shown of a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Privacy {
+    /// What does not look like a secret.
+    Shown,
+    /// The same, of what is sent; a secret stands in it that is masked by its value.
+    Partly,
+    /// Where it leads to alone.
+    Secret,
 }
 
 /// Where requests go, whatever is inserted.
@@ -49,7 +64,26 @@ impl UrlTemplate {
     pub fn compile_among(source: &str, hosts: &[AllowedHost], names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
         let template = Compiled::new(&ENVIRONMENT, source, names)?;
         let destination = Destination::of(source, hosts).map_err(|error| vec![error])?;
-        Ok(Self { template, destination })
+        Ok(Self { template, destination, privacy: Privacy::Shown })
+    }
+
+    /// A URL that is a secret as a whole and taken as it is.
+    pub fn secret(url: &str, hosts: &[AllowedHost]) -> Result<Self, TemplateError> {
+        if literal_prefix(url).len() != url.len() {
+            return Err(TemplateError::CallDataInAuthority { range: 0..url.len() });
+        }
+        let (template, destination) = (Compiled::Literal(url.to_owned()), Destination::literal(url, hosts)?);
+        Ok(Self { template, destination, privacy: Privacy::Secret })
+    }
+
+    /// The same, in which a secret stands.
+    pub fn with_secret(self) -> Self {
+        Self { privacy: Privacy::Partly, ..self }
+    }
+
+    /// Whether it is a secret as a whole.
+    pub fn is_secret(&self) -> bool {
+        self.privacy == Privacy::Secret
     }
 
     /// The URL itself, where nothing is filled in.
@@ -57,6 +91,22 @@ impl UrlTemplate {
         match (&self.template, &self.destination) {
             (Compiled::Literal(_), Destination::Literal(url)) => Some(url),
             _ => None,
+        }
+    }
+
+    /// Whether it says itself who sends the request.
+    pub fn signs_in(&self) -> bool {
+        match &self.destination {
+            Destination::Literal(url) => !url.username().is_empty() || url.password().is_some(),
+            Destination::OneOf { .. } => false,
+        }
+    }
+
+    /// Whether it may lead to the receiver, which is named by scheme, host and port.
+    pub fn may_reach(&self, receiver: &str) -> bool {
+        match &self.destination {
+            Destination::Literal(url) => way::receiver(&url.origin()) == receiver,
+            Destination::OneOf { .. } => receiver.parse().is_ok_and(|url| self.destination.is_of(&url)),
         }
     }
 
@@ -75,6 +125,15 @@ impl UrlTemplate {
         }
         let url: Url = text.parse()?;
         if self.destination.is_of(&url) { Ok(url) } else { Err(RenderError::Authority) }
+    }
+}
+
+impl fmt::Debug for UrlTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.privacy {
+            Privacy::Shown => f.write_str(&mask_urls(&format!("{:?}", self.template))),
+            Privacy::Partly | Privacy::Secret => f.write_str("UrlTemplate(hidden)"),
+        }
     }
 }
 

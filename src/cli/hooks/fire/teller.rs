@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::printable::printable;
 use crate::delivery::TryRecord;
+use crate::delivery::mask::SecretValues;
 use crate::delivery::record::RequestRecord;
 use crate::flow::RenderedRequest;
 use crate::flow::definition::{Step, StepKind};
@@ -34,11 +35,18 @@ pub(super) struct Teller {
     dry_run: bool,
     began: Instant,
     steps: usize,
+    secrets: SecretValues,
 }
 
 impl Teller {
     pub(super) fn new(json: bool) -> Self {
-        Self { out: anstream::stdout(), json, dry_run: false, began: Instant::now(), steps: 0 }
+        let secrets = SecretValues::default();
+        Self { out: anstream::stdout(), json, dry_run: false, began: Instant::now(), steps: 0, secrets }
+    }
+
+    /// Masks these values in what steps are about to send.
+    pub(super) fn mask(&mut self, secrets: &SecretValues) {
+        self.secrets = secrets.clone();
     }
 
     /// Tells which flow is tried with which moment.
@@ -99,10 +107,10 @@ impl Teller {
                 }
             }
             Some(Intent::Parcel(Parcel { destination, line, body })) => {
-                writeln!(self.out, "   > {}: {}", printable(destination), printable(line))?;
+                writeln!(self.out, "   > {}: {}", printable(destination), printable(&self.secrets.mask(line)))?;
                 self.write_body('>', body)?;
             }
-            Some(Intent::Line(line)) => writeln!(self.out, "   {}", printable(line))?,
+            Some(Intent::Line(line)) => writeln!(self.out, "   {}", printable(&self.secrets.mask(line)))?,
             Some(Intent::Nothing) | None => {}
         }
         self.out.flush()
@@ -110,15 +118,16 @@ impl Teller {
 
     fn write_request(&mut self, request: &RenderedRequest) -> io::Result<()> {
         let RequestRecord { method, url, headers } = RequestRecord::of(request);
-        writeln!(self.out, "   > {} {}", printable(&method), printable(&url))?;
+        writeln!(self.out, "   > {} {}", printable(&method), printable(&self.secrets.mask(&url)))?;
         for (name, value) in headers {
-            writeln!(self.out, "   {DIM}> {}: {}{DIM:#}", printable(&name), printable(&value))?;
+            writeln!(self.out, "   {DIM}> {}: {}{DIM:#}", printable(&name), printable(&self.secrets.mask(&value)))?;
         }
         self.write_body('>', &String::from_utf8_lossy(&request.body))
     }
 
     /// Writes a body's beginning; JSON as people read it.
     fn write_body(&mut self, mark: char, body: &str) -> io::Result<()> {
+        let body = &*self.secrets.mask(body).into_owned();
         let pretty = serde_json::from_str::<Json>(body).ok().map(|json| format!("{json:#}"));
         let text = pretty.as_deref().unwrap_or(body);
         for line in text.lines().take(BODY_LINES) {
@@ -133,7 +142,7 @@ impl Teller {
     /// Tells what a step has come to, and how often the daemon would try it again.
     fn end_step(&mut self, step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize) -> io::Result<()> {
         if self.json {
-            return self.line(&told(step, intent, end, retries));
+            return self.line(&told(step, intent, end, retries, &self.secrets));
         }
         if let Some(attempted) = &end.attempted {
             self.write_answer(attempted)?;
@@ -231,17 +240,20 @@ impl Teller {
 }
 
 /// A step and what it has come to, as a JSON line.
-fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize) -> Json {
+fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize, secrets: &SecretValues) -> Json {
     let request = match intent {
         Some(Intent::Request(request)) => {
             let RequestRecord { method, url, headers } = RequestRecord::of(request);
             let body = String::from_utf8_lossy(&request.body);
-            Some(json!({ "method": method, "url": url, "headers": headers, "body": body }))
+            let url = secrets.mask(&url);
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (name, secrets.mask(value))).collect();
+            Some(json!({ "method": method, "url": url, "headers": headers, "body": secrets.mask(&body) }))
         }
         _ => None,
     };
     let parcel = match intent {
         Some(Intent::Parcel(Parcel { destination, line, body })) => {
+            let (line, body) = (secrets.mask(line), secrets.mask(body));
             Some(json!({ "destination": destination, "line": line, "body": body }))
         }
         _ => None,
