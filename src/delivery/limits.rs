@@ -26,6 +26,8 @@ pub struct Limits {
 struct Receiver {
     places: Gate,
     breaker: Mutex<Breaker>,
+    /// Until when it has asked that nothing be sent to it.
+    held_until: Mutex<Option<Instant>>,
 }
 
 /// The right to send one request.
@@ -41,13 +43,29 @@ pub struct Permit {
 
 /// Nothing is sent to the receiver now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{receiver} has not answered for a while, and is left alone")]
+#[error("{receiver} {reason}")]
 pub struct Held {
     /// The receiver.
     pub receiver: String,
+    /// Why not.
+    pub reason: HeldReason,
     /// For how long.
     pub pause: Duration,
 }
+
+/// Why nothing is sent to a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeldReason {
+    /// Its circuit breaker is open.
+    #[error("has not answered for a while, and is left alone")]
+    Breaker,
+    /// It has asked for it.
+    #[error("has asked with `Retry-After` to be sent nothing for a while")]
+    RetryAfter,
+}
+
+/// The longest that a receiver's `Retry-After` holds for all that goes to it: then it is asked again.
+const LONGEST_HOLD: Duration = Duration::from_hours(1);
 
 impl Default for Limits {
     /// 64 requests to one receiver are 640 a second at a tenth of a second each; 512 in all fit into the 1,024 open files
@@ -75,9 +93,13 @@ impl Limits {
         let receiver = self.receiver(&origin);
         let place = receiver.places.enter(priority).await;
         let total = self.total.enter(priority).await;
+        let held = |reason, pause| Held { receiver: origin.ascii_serialization(), reason, pause };
+        if let Some(pause) = receiver.held_for(Instant::now()).filter(|_| !is_asked) {
+            return Err(held(HeldReason::RetryAfter, pause));
+        }
         match receiver.breaker().ask(is_asked, Instant::now()) {
             Leave::Granted => {}
-            Leave::Held(pause) => return Err(Held { receiver: origin.ascii_serialization(), pause }),
+            Leave::Held(pause) => return Err(held(HeldReason::Breaker, pause)),
         }
         Ok(Permit { origin, receiver, _place: place, _total: total, _turn: turn })
     }
@@ -93,7 +115,10 @@ impl Limits {
     }
 
     fn receiver(&self, origin: &Origin) -> Arc<Receiver> {
-        let new = || Arc::new(Receiver { places: Gate::new(self.per_receiver), breaker: Mutex::default() });
+        let new = || {
+            let places = Gate::new(self.per_receiver);
+            Arc::new(Receiver { places, breaker: Mutex::default(), held_until: Mutex::default() })
+        };
         self.receivers.entry(origin.clone()).or_insert_with(new).clone()
     }
 }
@@ -103,9 +128,27 @@ impl Receiver {
         // Its methods leave it whole.
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// For how long it has asked that nothing be sent to it.
+    fn held_for(&self, now: Instant) -> Option<Duration> {
+        let until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    /// Sends nothing for so long; what was asked for before counts where it is longer.
+    fn hold(&self, pause: Duration, now: Instant) {
+        let mut until = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).max(Some(now + pause.min(LONGEST_HOLD)));
+    }
 }
 
 impl Permit {
+    /// Has nothing else sent to the receiver for so long, as it has asked.
+    pub(super) fn hold(&self, pause: Duration) {
+        self.receiver.hold(pause, Instant::now());
+        info!(receiver = self.origin.ascii_serialization(), ?pause, "the receiver asks to be sent nothing for a while");
+    }
+
     /// Takes note of how the request has ended. Says whether the receiver is left alone because of it.
     pub(super) fn note(&self, health: Health) -> bool {
         let change = self.receiver.breaker().note(health, Instant::now());
@@ -122,5 +165,35 @@ impl Permit {
             None => {}
         }
         matches!(change, Some(Change::Opened(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_receiver_asks_for_holds_for_all_but_those_whom_somebody_asked_for() {
+        let limits = Limits::default();
+        let origin = || url::Url::parse("https://crm.example/").expect("a URL").origin();
+        let permit = limits.permit(origin(), None, Priority::Normal, false).await.expect("nothing is held yet");
+        permit.hold(Duration::MAX);
+        permit.hold(Duration::from_secs(1));
+        let held = limits.permit(origin(), None, Priority::Normal, false).await.expect_err("is held");
+        assert_eq!(held.reason, HeldReason::RetryAfter);
+        assert!(held.pause <= LONGEST_HOLD && held.pause > LONGEST_HOLD / 2, "{:?}", held.pause);
+        assert!(limits.permit(origin(), None, Priority::Normal, true).await.is_ok());
+        let other = url::Url::parse("https://other.example/").expect("a URL").origin();
+        assert!(limits.permit(other, None, Priority::Normal, false).await.is_ok());
+    }
+
+    #[test]
+    fn a_hold_is_over_when_its_time_is() {
+        let limits = Limits::default();
+        let receiver = limits.receiver(&url::Url::parse("https://crm.example/").expect("a URL").origin());
+        let now = Instant::now();
+        receiver.hold(Duration::from_secs(5), now);
+        assert_eq!(receiver.held_for(now + Duration::from_secs(4)), Some(Duration::from_secs(1)));
+        assert_eq!(receiver.held_for(now + Duration::from_secs(5)), None);
     }
 }
