@@ -6,12 +6,15 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use url::{Origin, Url};
 
+use super::delivery::{status_rules, statuses};
 use super::fault::Fault;
 use super::secret::{Lookup, Secret};
 use super::section::Section;
 use super::value::{Name, Value};
-use crate::delivery::credentials::{Credentials, NotAHeader, TokenSource};
-use crate::delivery::way::{Way, WaySettings, Ways};
+use crate::delivery::connections::ConnectionSettings;
+use crate::delivery::credentials::{Credentials, NotAHeader};
+use crate::delivery::tls::{Fingerprint, TlsSettings};
+use crate::delivery::way::{self, Way, WaySettings, Ways};
 
 /// The most redirects that can be allowed: as many as browsers follow.
 const MOST_REDIRECTS: i64 = 20;
@@ -30,8 +33,9 @@ enum Known {
 pub(super) fn read_all(value: Value<'_>, lookup: &Lookup) -> Option<Ways> {
     let mut ways: BTreeMap<String, (Origin, Way)> = BTreeMap::new();
     for (name, value) in value.entries()? {
-        let way = value.section(|section| read(section, lookup));
-        if let (Some(origin), Some(way)) = (origin(name), way) {
+        let origin = origin(name);
+        let way = value.section(|section| read(section, origin.as_ref(), lookup));
+        if let (Some(origin), Some(way)) = (origin, way) {
             ways.insert(origin.ascii_serialization(), (origin, way));
         }
     }
@@ -48,7 +52,8 @@ fn origin(name: Name<'_>) -> Option<Origin> {
     bare.map(|url| url.origin())
 }
 
-fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Way> {
+/// Reads the way to a receiver, which is unknown where its name is wrong.
+fn read(section: &mut Section<'_>, receiver: Option<&Origin>, lookup: &Lookup) -> Option<Way> {
     let ca = section.optional("ca", |value| lookup.text_of(value)).flatten();
     let certificate = section.optional("certificate", |value| lookup.text_of(value)).flatten();
     let key = section.optional("key", |value| lookup.secret(value));
@@ -56,35 +61,52 @@ fn read(section: &mut Section<'_>, lookup: &Lookup) -> Option<Way> {
         section.refuse(Fault::CertificateWithoutKey);
     }
     let identity = certificate.zip(key).map(|(certificate, key)| format!("{certificate}\n{}", key.expose()));
-    let proxy = section.optional("proxy", |value| url(value, &["http", "https"]));
+    let pinned = section.optional("certificate_sha256", fingerprints).unwrap_or_default();
+    let proxy = section.optional("proxy", |value| url(value, &["http", "https", "socks5", "socks5h"]));
     let redirects = section.optional("redirects", |value| value.integer_within("`redirects`", 0, MOST_REDIRECTS));
     let connect = |value: Value<'_>| value.duration_within("a timeout", Duration::from_millis(1), LONGEST_CONNECT);
     let connect_timeout = section.optional("connect_timeout", connect);
     let concurrency = section.optional("concurrency", |value| value.integer_within("`concurrency`", 1, 10_000));
     let rate = section.optional("rate", |value| value.integer_within("`rate`", 1, 100_000));
+    let rules = status_rules(section);
+    let hold_on = section.optional("hold_on", statuses).unwrap_or_default();
     let known = known(section, lookup)?;
     let settings = WaySettings {
-        ca,
-        identity,
-        proxy,
+        connections: ConnectionSettings { tls: TlsSettings { ca, identity, pinned }, proxy, connect_timeout },
         redirects: redirects.and_then(|n| n.try_into().ok()).unwrap_or_default(),
-        connect_timeout,
         concurrency: concurrency.and_then(|n| n.try_into().ok()),
         rate: rate.and_then(|n| n.try_into().ok()),
+        rules: rules?,
+        hold_on,
     };
-    let fixed = match &known {
-        Known::Nobody | Known::OAuth2(..) => Ok(Credentials::None),
-        Known::Basic(user, password) => Credentials::basic(user, password),
-        Known::Bearer(token) => Credentials::bearer(token),
-    };
-    let fixed = fixed.map_err(|error: NotAHeader| section.refuse(Fault::Unusable(error.to_string()))).ok()?;
-    let way = Way::new(&settings, |http| match known {
-        Known::OAuth2(url, id, secret, scope) => {
-            Credentials::OAuth2(Box::new(TokenSource::new(http, url, id, secret, scope)))
+    let fixed = |made: Result<Credentials, NotAHeader>| made.map(way::Known::Fixed);
+    let known = match known {
+        Known::Nobody => Ok(way::Known::Fixed(Credentials::None)),
+        Known::Basic(user, password) => fixed(Credentials::basic(&user, &password)),
+        Known::Bearer(token) => fixed(Credentials::bearer(&token)),
+        Known::OAuth2(url, client_id, client_secret, scope) => {
+            Ok(way::Known::OAuth2 { url, client_id, client_secret, scope })
         }
-        Known::Nobody | Known::Basic(..) | Known::Bearer(_) => fixed,
-    });
-    way.map_err(|error| section.refuse(Fault::Way(crate::delivery::network::root_cause(&error)))).ok()
+    };
+    let known = known.map_err(|error| section.refuse(Fault::Unusable(error.to_string()))).ok()?;
+    let way = Way::new(receiver?, settings, known);
+    way.map_err(|error| section.refuse(Fault::Way(error.to_string()))).ok()
+}
+
+/// Reads the SHA-256 of one certificate, or of several while one takes the other's place.
+fn fingerprints(value: Value<'_>) -> Option<Vec<Fingerprint>> {
+    let fingerprint = |value: Value<'_>| {
+        let text = value.text()?;
+        let fingerprint = Fingerprint::parse(text);
+        if fingerprint.is_none() {
+            value.refuse(Fault::Fingerprint(text.to_owned()));
+        }
+        fingerprint
+    };
+    match value.is_list() {
+        true => value.list(|_, value| fingerprint(value)),
+        false => fingerprint(value).map(|fingerprint| vec![fingerprint]),
+    }
 }
 
 /// Reads who we say we are.

@@ -106,12 +106,14 @@ impl RequestRecord {
     }
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a header, a parameter or a field of this name holds a secret.
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET.iter().any(|part| name.contains(part))
 }
 
-fn mask_url(url: &url::Url) -> String {
+/// The address, its secrets masked.
+pub(super) fn mask_url(url: &url::Url) -> String {
     let mut masked = url.clone();
     if masked.password().is_some() {
         // A URL with a password has a host, so another can be set.

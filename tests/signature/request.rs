@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hookswitch::delivery::client::Attempted;
 use hookswitch::delivery::signature::SigningKeys;
+use hookswitch::delivery::statuses::StatusRules;
 use hookswitch::delivery::{Client, Limits, Priority, Verdict};
 use hookswitch::flow::RenderedRequest;
 use hookswitch::moment::{EventName, Format, Payload};
@@ -43,6 +44,7 @@ impl Request {
             },
             way: None,
             keys: &keys,
+            rules: &StatusRules::default(),
             timeout: Duration::from_secs(60),
             keep_answer: false,
         };
