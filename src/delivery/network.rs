@@ -136,6 +136,10 @@ pub(crate) fn failure(error: &reqwest::Error, proxy: Option<&Url>) -> String {
         None if says("tunnel error: unsuccessful") => {
             format!("the proxy {name} did not connect us to the receiver: it refused the tunnel (CONNECT)")
         }
+        // SOCKS keeps the cause to itself.
+        None if says("SOCKS error: failed to create underlying connection") => {
+            format!("the proxy {name} can't be reached")
+        }
         None if error.is_connect() => format!("the proxy {name}: {words}"),
         None => format!("{words} (by the proxy {name})"),
     }

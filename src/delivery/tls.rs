@@ -59,6 +59,11 @@ pub(super) enum CertificateProblem {
          certificate as the receiver's `ca`, with those between behind the server's own"
     )]
     UnknownAuthority,
+    #[error(
+        "its certificate is by an authority (issuer) that has the name of one that is known here, and another key: the \
+         receiver's `ca` may be an old one"
+    )]
+    OtherKey,
     #[error("its certificate is not among those of `certificate_sha256`: its SHA-256 is {0}")]
     NotPinned(Fingerprint),
     #[error("its certificate is of an old version, and only version 3 is read")]
@@ -206,6 +211,7 @@ fn problem(error: &rustls::Error, certificate: &CertificateDer<'_>) -> Option<Ce
                 CertificateProblem::UnknownAuthority
             })
         }
+        CertificateError::BadSignature => Some(CertificateProblem::OtherKey),
         CertificateError::Other(OtherError(inner)) => match inner.downcast_ref::<webpki::Error>()? {
             webpki::Error::CaUsedAsEndEntity => Some(CertificateProblem::Authority(fingerprint)),
             webpki::Error::UnsupportedCertVersion => Some(CertificateProblem::Version),
