@@ -79,7 +79,7 @@ pub enum StartError {
     },
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] crate::delivery::connections::ConnectionsError),
 }
 
 /// A daemon that runs.

@@ -34,6 +34,7 @@
 //! [`service`] what it says to systemd; [`failpoint`] is where tests end it.
 
 pub mod admin;
+mod charset;
 pub mod cli;
 pub mod config;
 mod crypto;

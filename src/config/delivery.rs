@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::document::Kind;
 use super::fault::Fault;
 use super::receivers;
 use super::secret::Lookup;
@@ -9,6 +10,7 @@ use super::section::Section;
 use super::value::Value;
 use crate::delivery::retry::RetrySchedule;
 use crate::delivery::signature::SigningKeys;
+use crate::delivery::statuses::{StatusRules, Statuses};
 use crate::delivery::way::Ways;
 
 /// How long one try may take: receivers that answer at all answer within it.
@@ -81,4 +83,33 @@ pub(super) fn retry(value: Value<'_>) -> Option<RetrySchedule> {
         return None;
     }
     Some(RetrySchedule { waits })
+}
+
+/// Reads what statuses mean.
+pub(super) fn status_rules(section: &mut Section<'_>) -> Option<StatusRules> {
+    let success = section.optional("success", statuses);
+    let retry = section.optional("retry_on", statuses);
+    let rules = StatusRules { success, retry };
+    if let Some(status) = rules.contradiction() {
+        section.refuse(Fault::StatusTwice(status));
+        return None;
+    }
+    Some(rules)
+}
+
+/// Reads a list of statuses.
+pub(super) fn statuses(value: Value<'_>) -> Option<Statuses> {
+    let ranges = value.list(|_, value| {
+        let text = match &value.node().kind {
+            Kind::Integer(status) => status.to_string(),
+            Kind::Text(text) => text.clone(),
+            _ => return value.wrong_type("a status"),
+        };
+        let range = Statuses::parse(&text);
+        if range.is_none() {
+            value.refuse(Fault::Status(text));
+        }
+        range
+    });
+    ranges.map(Statuses::new)
 }

@@ -209,6 +209,21 @@ pub enum Fault {
     /// A media type of a text into which nobody knows how to insert values.
     #[error("a `body` of the media type `{0}` can't be filled in safely")]
     MediaType(String),
+    /// A charset that a body can't be written in.
+    #[error("a body can't be written in the charset `{0}`")]
+    Charset(String),
+    /// A charset for a body that is always in UTF-8.
+    #[error("this body is always in UTF-8, so it can't be said to be in the charset `{0}`")]
+    OtherCharset(String),
+    /// What is no status of an answer.
+    #[error("`{0}` is not a status of an answer")]
+    Status(String),
+    /// A status that is said to be two things.
+    #[error("{0} is said to be a success, and to be tried again")]
+    StatusTwice(u16),
+    /// A text that is no SHA-256.
+    #[error("`{0}` is not the SHA-256 of a certificate")]
+    Fingerprint(String),
     /// A text that is no host.
     #[error("`{0}` is not a host")]
     Host(String),
@@ -383,6 +398,20 @@ impl Fault {
                 .into(),
             Self::PasswordInUrl => {
                 "take it out, and write `password = { env = \"NAME\" }` or `{ file = \"PATH\" }`".into()
+            }
+            Self::Charset(_) => {
+                "choose another one, such as `utf-8`, `iso-8859-1`, `windows-1252` or `us-ascii`; UTF-16 is only read"
+                    .into()
+            }
+            Self::OtherCharset(_) => {
+                "leave the charset out; a `body` can be in another one, by its `content_type`".into()
+            }
+            Self::Status(_) => {
+                "write a status, a class or a range from 200 to 599: `404`, `\"5xx\"`, `\"400-403\"`".into()
+            }
+            Self::StatusTwice(_) => "take it out of `success` or of `retry_on`".into(),
+            Self::Fingerprint(_) => {
+                "write 64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256 -in FILE` prints them".into()
             }
             Self::Receiver(_) => {
                 "write scheme and host, and a port where it is not the scheme's: `https://crm.example`".into()

@@ -1,7 +1,7 @@
 //! What to write instead of a word that is not known.
 
 /// How many known words a remedy names.
-const MAX_WORDS: usize = 12;
+const MAX_WORDS: usize = 16;
 
 /// A longer word is not compared: that costs the product of both lengths, and nobody mistypes that much.
 const MAX_WORD_BYTES: usize = 64;

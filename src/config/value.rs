@@ -135,6 +135,11 @@ impl<'a> Value<'a> {
         found
     }
 
+    /// Whether it is a list.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self.node.kind, Kind::List(_))
+    }
+
     /// A list; `None` if one of its elements cannot be read, but all of them are tried.
     pub(super) fn list<T>(self, mut read: impl FnMut(usize, Self) -> Option<T>) -> Option<Vec<T>> {
         let Kind::List(elements) = &self.node.kind else {
@@ -223,7 +228,7 @@ impl<'a> Value<'a> {
         None
     }
 
-    fn wrong_type<T>(self, expected: &'static str) -> Option<T> {
+    pub(super) fn wrong_type<T>(self, expected: &'static str) -> Option<T> {
         let found = match self.node.kind {
             Kind::Text(_) => "a text",
             Kind::Integer(_) => "an integer",

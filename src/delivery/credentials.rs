@@ -1,14 +1,16 @@
 //! Who we say we are to a receiver.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use url::Url;
 
-use super::network::{NetworkFailure, root_cause};
+use super::connections::Connections;
+use super::network;
 use crate::config::secret::Secret;
 
 /// How long before its end a token is renewed: so long a request may take to arrive.
@@ -17,7 +19,7 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// How long a token is used of which nobody says how long it holds.
 const UNKNOWN: Duration = Duration::from_secs(300);
 
-/// How long asking for a token may take.
+/// How long one request for a token may take, however long those wait who want it.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest answer with a token that is read.
@@ -32,19 +34,34 @@ pub enum Credentials {
     /// Always this header.
     Fixed(HeaderValue),
     /// The bearer of a token that is asked for first, and again when it ends.
-    OAuth2(Box<TokenSource>),
+    OAuth2(Arc<TokenSource>),
 }
 
 /// Where tokens come from: OAuth 2.0's client credentials grant.
 #[derive(Debug)]
 pub struct TokenSource {
-    http: reqwest::Client,
+    connections: Arc<Connections>,
     url: Url,
     client_id: String,
     client_secret: Secret,
     scope: Option<String>,
-    token: Mutex<Option<Token>>,
+    state: Mutex<TokenState>,
 }
+
+/// The token as it is known now.
+#[derive(Debug, Default)]
+enum TokenState {
+    /// There is none.
+    #[default]
+    None,
+    /// It was asked for, once for all who want it; the request goes on if they go away.
+    Requested(watch::Receiver<Option<TokenOutcome>>),
+    /// There is one.
+    Known(Token),
+}
+
+/// A token's header, or why there is none.
+type TokenOutcome = Result<HeaderValue, String>;
 
 #[derive(Clone, Debug)]
 struct Token {
@@ -93,43 +110,69 @@ impl Credentials {
         Ok(())
     }
 
-    /// Takes note of a token that was refused: the next request has another one. Says whether there can be one.
-    pub(super) async fn renew(&self) -> bool {
+    /// Takes note that the token in these headers was refused: the next request has another one. Says whether there can be
+    /// one.
+    pub(super) fn renew(&self, headers: &HeaderMap) -> bool {
         let Self::OAuth2(source) = self else { return false };
-        *source.token.lock().await = None;
+        let mut state = source.state();
+        if matches!(&*state, TokenState::Known(token) if headers.get(AUTHORIZATION) == Some(&token.header)) {
+            *state = TokenState::None;
+        }
         true
     }
 }
 
 impl TokenSource {
-    /// Tokens from this address, asked for over the receiver's own way.
-    pub fn new(
-        http: reqwest::Client,
+    /// Tokens from this address, asked for over these connections.
+    pub(super) fn new(
+        connections: Arc<Connections>,
         url: Url,
         client_id: String,
         client_secret: Secret,
         scope: Option<String>,
     ) -> Self {
-        Self { http, url, client_id, client_secret, scope, token: Mutex::default() }
+        Self { connections, url, client_id, client_secret, scope, state: Mutex::default() }
     }
 
-    /// The token that holds now; all who need a new one wait for the same.
-    async fn current(&self) -> Result<HeaderValue, String> {
-        let mut kept = self.token.lock().await;
-        if let Some(token) = kept.as_ref().filter(|token| token.until > Instant::now()) {
-            return Ok(token.header.clone());
-        }
+    /// The token that holds now; all who need a new one wait for the outcome of the same request.
+    async fn current(self: &Arc<Self>) -> TokenOutcome {
+        let mut requested = match &mut *self.state() {
+            TokenState::Known(token) if token.until > Instant::now() => return Ok(token.header.clone()),
+            TokenState::Requested(outcome) if outcome.has_changed().is_ok() => outcome.clone(),
+            state => {
+                let (sender, outcome) = watch::channel(None);
+                *state = TokenState::Requested(outcome.clone());
+                tokio::spawn(Arc::clone(self).request(sender));
+                outcome
+            }
+        };
+        let outcome = requested.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        outcome.ok().flatten().unwrap_or_else(|| Err("the request for an access token was given up".into()))
+    }
+
+    /// Asks for a token, and tells all who wait.
+    async fn request(self: Arc<Self>, sender: watch::Sender<Option<TokenOutcome>>) {
+        let asked = tokio::time::timeout(TIMEOUT, self.ask()).await;
+        let asked = asked.unwrap_or_else(|_| Err(format!("it took too long: no answer within {TIMEOUT:?}")));
         let host = self.url.host_str().unwrap_or_default();
-        let token = self.ask().await.map_err(|reason| format!("no access token from {host}: {reason}"))?;
-        Ok(kept.insert(token).header.clone())
+        let asked = asked.map_err(|reason| format!("no access token from {host}: {reason}"));
+        let outcome = asked.as_ref().map(|token| token.header.clone()).map_err(Clone::clone);
+        *self.state() = asked.map_or(TokenState::None, TokenState::Known);
+        // Those who have gone away need none.
+        let _ = sender.send(Some(outcome));
+    }
+
+    fn state(&self) -> MutexGuard<'_, TokenState> {
+        // It is replaced as a whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(&self) -> Result<Token, String> {
-        let network = |error: reqwest::Error| format!("{}: {}", NetworkFailure::of(&error), root_cause(&error));
+        let network = |error: reqwest::Error| network::failure(&error, self.connections.proxy());
         let scope = self.scope.iter().map(|scope| ("scope", scope.as_str()));
         let form: Vec<_> = [("grant_type", "client_credentials")].into_iter().chain(scope).collect();
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = self.http.post(self.url.clone()).timeout(TIMEOUT);
+        let request = self.connections.kept().post(self.url.clone());
         let request = request.basic_auth(&self.client_id, Some(self.client_secret.expose()));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         let mut response = request.header("accept", "application/json").body(body).send().await.map_err(network)?;

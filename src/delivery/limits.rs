@@ -41,6 +41,19 @@ struct Receiver {
     breaker: Mutex<Breaker>,
     /// Wakes those who wait for the outcome of a probe.
     probed: Notify,
+    /// Until when it has asked that nothing be sent to it.
+    held_until: Mutex<Option<Instant>>,
+}
+
+/// How a try has come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryKind {
+    /// It is the step's first: it waits while the receiver asks to be sent nothing.
+    First,
+    /// It is a retry, whose time the receiver's own answer to the run has set.
+    Retry,
+    /// Somebody has asked for it: it waits for nothing but the outcome of a probe that is under way.
+    Manual,
 }
 
 /// The right to send one request.
@@ -60,13 +73,29 @@ pub struct Permit {
 
 /// Nothing is sent to the receiver now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{receiver} has not answered for a while, and is left alone")]
+#[error("{receiver} {reason}")]
 pub struct Held {
     /// The receiver.
     pub receiver: String,
+    /// Why not.
+    pub reason: HeldReason,
     /// For how long.
     pub pause: Duration,
 }
+
+/// Why nothing is sent to a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeldReason {
+    /// Its circuit breaker is open.
+    #[error("has not answered for a while, and is left alone")]
+    Breaker,
+    /// It has asked for it.
+    #[error("has asked with `Retry-After` to be sent nothing for a while")]
+    RetryAfter,
+}
+
+/// The longest that a receiver's `Retry-After` holds for all that goes to it: then it is asked again.
+const LONGEST_HOLD: Duration = Duration::from_hours(1);
 
 impl Default for Limits {
     /// 64 requests to one receiver are 640 a second at a tenth of a second each; 512 in all fit into the 1,024 open files
@@ -90,16 +119,20 @@ impl Limits {
         origin: Origin,
         turn: Option<Place>,
         priority: Priority,
-        is_asked: bool,
+        kind: TryKind,
     ) -> Result<Permit, Held> {
         let receiver = self.receiver(&origin);
         loop {
             let place = receiver.places.enter(priority).await;
             let total = self.total.enter(priority).await;
+            let held = |reason, pause| Held { receiver: origin.ascii_serialization(), reason, pause };
+            if let Some(pause) = receiver.held_for(Instant::now()).filter(|_| kind == TryKind::First) {
+                return Err(held(HeldReason::RetryAfter, pause));
+            }
             let mut probed = std::pin::pin!(receiver.probed.notified());
             // From now on, so that no outcome comes between the question and the wait.
             probed.as_mut().enable();
-            let leave = receiver.breaker().ask(is_asked, Instant::now());
+            let leave = receiver.breaker().ask(kind == TryKind::Manual, Instant::now());
             match leave {
                 Leave::Granted | Leave::Probe => {
                     return Ok(Permit {
@@ -113,7 +146,7 @@ impl Limits {
                         _turn: turn,
                     });
                 }
-                Leave::Held(pause) => return Err(Held { receiver: origin.ascii_serialization(), pause }),
+                Leave::Held(pause) => return Err(held(HeldReason::Breaker, pause)),
                 Leave::Probing { until } => {
                     drop((place, total));
                     let _ = timeout_at(until.into(), probed).await;
@@ -137,8 +170,8 @@ impl Limits {
     /// commit that defers the run.
     pub(super) fn recheck(&self, receiver: &str) {
         let origin = Url::parse(receiver).map(|url| url.origin());
-        let is_open = |origin| self.receivers.get(&origin).is_some_and(|receiver| receiver.breaker().is_open());
-        if origin.is_ok_and(|origin| !is_open(origin)) {
+        let is_away = |receiver: &Receiver| receiver.breaker().is_open() || receiver.held_for(Instant::now()).is_some();
+        if origin.is_ok_and(|origin| !self.receivers.get(&origin).is_some_and(|receiver| is_away(&receiver))) {
             self.recoveries.add(receiver.to_owned());
         }
     }
@@ -159,6 +192,7 @@ impl Limits {
                 places: Gate::new(self.per_receiver),
                 breaker: Mutex::default(),
                 probed: Notify::new(),
+                held_until: Mutex::default(),
             })
         };
         self.receivers.entry(origin.clone()).or_insert_with(new).clone()
@@ -169,6 +203,18 @@ impl Receiver {
     fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
         // Its methods leave it whole.
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long it has asked that nothing be sent to it.
+    fn held_for(&self, now: Instant) -> Option<Duration> {
+        let until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    /// Sends nothing for so long; what was asked for before counts where it is longer.
+    fn hold(&self, pause: Duration, now: Instant) {
+        let mut until = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).max(Some(now + pause.min(LONGEST_HOLD)));
     }
 }
 
@@ -196,6 +242,12 @@ impl Drop for Permit {
 }
 
 impl Permit {
+    /// Has nothing else sent to the receiver for so long, as it has asked.
+    pub(super) fn hold(&self, pause: Duration) {
+        self.receiver.hold(pause, Instant::now());
+        info!(receiver = self.origin.ascii_serialization(), ?pause, "the receiver asks to be sent nothing for a while");
+    }
+
     /// Takes note of how the request has ended. Says whether the receiver is left alone because of it.
     pub(super) fn note(&self, health: Health) -> bool {
         let change = self.receiver.breaker().note(health, Instant::now());
@@ -217,5 +269,36 @@ impl Permit {
             None => {}
         }
         matches!(change, Some(Change::Opened(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_receiver_asks_for_holds_for_all_but_those_whom_somebody_asked_for() {
+        let limits = Limits::default();
+        let origin = || url::Url::parse("https://crm.example/").expect("a URL").origin();
+        let permit =
+            limits.permit(origin(), None, Priority::Normal, TryKind::First).await.expect("nothing is held yet");
+        permit.hold(Duration::MAX);
+        permit.hold(Duration::from_secs(1));
+        let held = limits.permit(origin(), None, Priority::Normal, TryKind::First).await.expect_err("is held");
+        assert_eq!(held.reason, HeldReason::RetryAfter);
+        assert!(held.pause <= LONGEST_HOLD && held.pause > LONGEST_HOLD / 2, "{:?}", held.pause);
+        assert!(limits.permit(origin(), None, Priority::Normal, TryKind::Manual).await.is_ok());
+        let other = url::Url::parse("https://other.example/").expect("a URL").origin();
+        assert!(limits.permit(other, None, Priority::Normal, TryKind::First).await.is_ok());
+    }
+
+    #[test]
+    fn a_hold_is_over_when_its_time_is() {
+        let limits = Limits::default();
+        let receiver = limits.receiver(&url::Url::parse("https://crm.example/").expect("a URL").origin());
+        let now = Instant::now();
+        receiver.hold(Duration::from_secs(5), now);
+        assert_eq!(receiver.held_for(now + Duration::from_secs(4)), Some(Duration::from_secs(1)));
+        assert_eq!(receiver.held_for(now + Duration::from_secs(5)), None);
     }
 }

@@ -4,11 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
-use standardwebhooks::Webhook;
 
 /// What a secret of both sides begins with; it may be left out.
 const PREFIX: &str = "whsec_";
@@ -30,7 +30,7 @@ pub struct SigningKeys {
 
 enum Key {
     /// Of both sides.
-    Shared(Webhook),
+    Shared(hmac::Key),
     /// Of ours alone.
     Private(Ed25519KeyPair),
 }
@@ -59,11 +59,11 @@ impl SigningKeys {
     }
 
     /// The value of the header `webhook-signature`: one signature for each key, so that a receiver who knows any of them
-    /// can check it. `None` if there are no keys, or if the body is not UTF-8, which Standard Webhooks does not sign.
+    /// can check it. `None` if there are no keys. What is signed are the bytes that are sent, in whatever charset.
     pub fn sign(&self, webhook_id: &str, timestamp: Timestamp, body: &[u8]) -> Option<String> {
-        let signatures: Option<Vec<String>> =
-            self.keys.iter().map(|key| key.sign(webhook_id, timestamp.as_second(), body)).collect();
-        signatures.filter(|signatures| !signatures.is_empty()).map(|signatures| signatures.join(" "))
+        let signed = [format!("{webhook_id}.{}.", timestamp.as_second()).as_bytes(), body].concat();
+        let signatures: Vec<_> = self.keys.iter().map(|key| key.sign(&signed)).collect();
+        (!signatures.is_empty()).then(|| signatures.join(" "))
     }
 
     /// Whether requests go unsigned.
@@ -79,14 +79,10 @@ impl fmt::Debug for SigningKeys {
 }
 
 impl Key {
-    fn sign(&self, webhook_id: &str, second: i64, body: &[u8]) -> Option<String> {
+    fn sign(&self, signed: &[u8]) -> String {
         match self {
-            Self::Shared(webhook) => webhook.sign(webhook_id, second, body).ok(),
-            Self::Private(pair) => {
-                let body = std::str::from_utf8(body).ok()?;
-                let signature = pair.sign(format!("{webhook_id}.{second}.{body}").as_bytes());
-                Some(format!("v1a,{}", BASE64_STANDARD.encode(signature)))
-            }
+            Self::Shared(key) => format!("v1,{}", BASE64_STANDARD.encode(hmac::sign(key, signed))),
+            Self::Private(pair) => format!("v1a,{}", BASE64_STANDARD.encode(pair.sign(signed))),
         }
     }
 }
@@ -110,10 +106,12 @@ fn parse_private(base64: &str) -> Result<Key, SecretError> {
 
 fn parse_shared(secret: &str) -> Result<Key, SecretError> {
     let base64 = secret.strip_prefix(PREFIX).unwrap_or(secret);
-    let key = Webhook::new(base64).map_err(|_| SecretError::NotBase64)?;
-    // Four base64 digits carry three bytes; the padding carries none.
-    let bytes = base64.trim_end_matches('=').len() * 3 / 4;
-    if bytes < MIN_SECRET_BYTES { Err(SecretError::TooShort { bytes }) } else { Ok(Key::Shared(key)) }
+    let key = BASE64_STANDARD.decode(base64).map_err(|_| SecretError::NotBase64)?;
+    let bytes = key.len();
+    if bytes < MIN_SECRET_BYTES {
+        return Err(SecretError::TooShort { bytes });
+    }
+    Ok(Key::Shared(hmac::Key::new(hmac::HMAC_SHA256, &key)))
 }
 
 #[cfg(test)]
@@ -135,6 +133,26 @@ mod tests {
         let keys = SigningKeys::from_secrets([NEW]).expect("a secret");
         let signature = keys.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at(1_614_265_330), br#"{"test": 2432232314}"#);
         assert_eq!(signature.as_deref(), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+    }
+
+    /// A library of Standard Webhooks takes what we sign; a body in another charset than UTF-8 is signed as well.
+    #[test]
+    fn a_signature_is_checked_by_a_library_and_is_over_the_bytes() {
+        let keys = SigningKeys::from_secrets([NEW]).expect("a secret");
+        let now = Timestamp::now();
+        let header = |name: &'static str, value: String| {
+            (reqwest::header::HeaderName::from_static(name), value.parse().expect("a value"))
+        };
+        let headers = reqwest::header::HeaderMap::from_iter([
+            header("webhook-id", "msg_1".into()),
+            header("webhook-timestamp", now.as_second().to_string()),
+            header("webhook-signature", keys.sign("msg_1", now, "{\"name\":\"Zoë\"}".as_bytes()).expect("signed")),
+        ]);
+        let webhook = standardwebhooks::Webhook::new(NEW).expect("a secret");
+        assert!(webhook.verify("{\"name\":\"Zoë\"}".as_bytes(), &headers).is_ok());
+        assert!(webhook.verify(b"{}", &headers).is_err());
+        let (latin, utf_8) = (keys.sign("msg_1", now, b"Zo\xeb"), keys.sign("msg_1", now, "Zo\u{eb}".as_bytes()));
+        assert!(latin.is_some() && latin != utf_8);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What a receiver's answer means for the run.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+
+use super::mask::mask_url;
+use super::statuses::Meaning;
 
 /// What a try has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,46 +29,65 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What the answer with this status means.
-    ///
-    /// A refusal is repeated only where its status says that time will help: 408 (the receiver waited too long for the
-    /// request), 425 (too early), 429 (too many), and the receiver's own faults, 5xx. 410 says that nobody wants it any
-    /// more.
-    pub fn of_answer(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Self {
-        let failed = |reason: String| Self::Failed { reason };
-        match status.as_u16() {
-            200..=299 => Self::Delivered,
-            300..=399 => failed(match headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
-                Some(to) => format!("{status}: redirects are not followed (to {to:.200})"),
+    /// What the answer with this status means, where statuses of its kind mean that.
+    pub fn of_answer(status: StatusCode, meaning: Meaning, headers: &HeaderMap, now: Timestamp) -> Self {
+        match meaning {
+            Meaning::Success => return Self::Delivered,
+            Meaning::Retry => return Self::Retry { reason: status.to_string(), after: retry_after(headers, now) },
+            Meaning::Failure => {}
+        }
+        let reason = match status.as_u16() {
+            200..=299 => format!("{status}: that is none of the statuses that count as success"),
+            300..=399 => match headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
+                Some(to) => format!("{status}: redirects are not followed (to {:.200})", masked(to)),
                 None => format!("{status}: redirects are not followed"),
-            }),
-            408 | 425 | 429 | 500..=599 => Self::Retry { reason: status.to_string(), after: retry_after(headers, now) },
-            410 => failed(format!("{status}: the receiver wants no more of these")),
-            _ => failed(status.to_string()),
+            },
+            410 => format!("{status}: the receiver wants no more of these"),
+            _ => status.to_string(),
+        };
+        Self::Failed { reason }
+    }
+
+    /// The same, with more said of the reason.
+    pub(super) fn with_note(self, note: &str) -> Self {
+        match self {
+            Self::Delivered => Self::Delivered,
+            Self::Retry { reason, after } => Self::Retry { reason: reason + note, after },
+            Self::Failed { reason } => Self::Failed { reason: reason + note },
         }
     }
 }
 
-/// How long the receiver asks to wait: a number of seconds, or a date. A date that has passed asks for no wait; what is
-/// neither asks for nothing.
+/// An address that a receiver has told, its secrets masked.
+pub(super) fn masked(location: &str) -> String {
+    match url::Url::parse(location) {
+        Ok(url) => mask_url(url.as_str()).into_owned(),
+        // What is relative has no user, and its query is left out.
+        Err(_) => location.split('?').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// How long the receiver asks to wait: a number of seconds, or a date in one of the three forms that HTTP has. A date that
+/// has passed asks for no wait; what is neither asks for nothing.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit are more than any cap.
         return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
     }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(date.duration_since(now).try_into().unwrap_or(Duration::ZERO))
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(SystemTime::from(now)).unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::statuses::StatusRules;
 
     fn after(value: &str) -> Option<Duration> {
         let now = "2026-11-23T08:00:00Z".parse().expect("a time");
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().expect("a header"))]);
-        match Verdict::of_answer(StatusCode::TOO_MANY_REQUESTS, &headers, now) {
+        match Verdict::of_answer(StatusCode::TOO_MANY_REQUESTS, Meaning::Retry, &headers, now) {
             Verdict::Retry { after, .. } => after,
             other => panic!("429 is retried, not {other:?}"),
         }
@@ -77,8 +99,33 @@ mod tests {
         assert_eq!(after("Mon, 23 Nov 2026 08:01:00 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(after("Mon, 23 Nov 2026 07:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(after("99999999999999999999999"), Some(Duration::MAX));
-        for nothing in ["", "-1", "soon", "Mon, 32 Nov 2026 08:01:00 GMT"] {
+        assert_eq!(after("Monday, 23-Nov-26 08:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(after("Mon Nov 23 08:01:00 2026"), Some(Duration::from_secs(60)));
+        assert_eq!(after("Thu Dec  3 08:00:00 2026"), Some(Duration::from_hours(10 * 24)));
+        for nothing in [
+            "",
+            "-1",
+            "+1",
+            "1 2",
+            "1.5",
+            "1e3",
+            "soon",
+            "Mon, 32 Nov 2026 08:01:00 GMT",
+            "Mon, 23 Nov 2026 08:01:00 +0200",
+            "2026-11-23T08:01:00Z",
+        ] {
             assert_eq!(after(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_location_is_told_without_its_secrets() {
+        let told = |location: &str| {
+            let headers = HeaderMap::from_iter([(LOCATION, location.parse().expect("a header"))]);
+            format!("{:?}", Verdict::of_answer(StatusCode::FOUND, Meaning::Failure, &headers, Timestamp::UNIX_EPOCH))
+        };
+        for location in ["https://me:geheim@a.example/x?token=geheim&n=1", "/x?token=geheim"] {
+            assert!(!told(location).contains("geheim") && told(location).contains("/x"), "{}", told(location));
         }
     }
 
@@ -86,7 +133,8 @@ mod tests {
     fn only_what_time_may_mend_is_repeated() {
         for code in 200..600_u16 {
             let status = StatusCode::from_u16(code).expect("a status");
-            let verdict = Verdict::of_answer(status, &HeaderMap::new(), Timestamp::UNIX_EPOCH);
+            let meaning = StatusRules::default().meaning(None, code);
+            let verdict = Verdict::of_answer(status, meaning, &HeaderMap::new(), Timestamp::UNIX_EPOCH);
             match code {
                 200..=299 => assert_eq!(verdict, Verdict::Delivered),
                 408 | 425 | 429 | 500.. => assert!(matches!(verdict, Verdict::Retry { .. }), "{code}"),

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Certificate, ClientBuilder, Identity, Proxy, StatusCode};
 use tokio::time::{Instant, sleep_until};
 use url::{Host, Origin, Url};
 
-use super::credentials::Credentials;
+use super::connections::{ConnectionSettings, Connections, ConnectionsError};
+use super::credentials::{Credentials, TokenSource};
 use super::gate::{Gate, Place};
 use super::priority::Priority;
-
-/// How long a connection may take to come about: a host that is there answers within a second or two, also from far.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use super::statuses::{StatusRules, Statuses};
+use super::tls::TlsSettings;
+use crate::config::secret::Secret;
 
 /// The ways to receivers that are not gone to like all others, by scheme, host and port.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +22,13 @@ pub struct Ways(Arc<BTreeMap<String, Way>>);
 /// The way to one receiver.
 #[derive(Debug)]
 pub struct Way {
-    pub(super) http: reqwest::Client,
+    pub(super) connections: Arc<Connections>,
+    /// To where it redirects: without what is meant for the receiver alone.
+    pub(super) elsewhere: Option<Arc<Connections>>,
+    pub(super) redirects: usize,
     pub(super) credentials: Credentials,
+    pub(super) rules: StatusRules,
+    pub(super) hold_on: Statuses,
     places: Option<Gate>,
     pace: Option<Pace>,
 }
@@ -32,20 +36,36 @@ pub struct Way {
 /// What is configured of a way.
 #[derive(Clone, Debug, Default)]
 pub struct WaySettings {
-    /// Certificates that count beside the system's, as PEM.
-    pub ca: Option<String>,
-    /// Our own certificate and its key, as PEM.
-    pub identity: Option<String>,
-    /// The proxy that everything goes by.
-    pub proxy: Option<Url>,
+    /// How it is connected to.
+    pub connections: ConnectionSettings,
     /// How many redirects are followed.
     pub redirects: usize,
-    /// How long a connection may take to come about.
-    pub connect_timeout: Option<Duration>,
     /// How many requests may be under way.
     pub concurrency: Option<usize>,
     /// How many requests a second may begin.
     pub rate: Option<u32>,
+    /// What its statuses mean.
+    pub rules: StatusRules,
+    /// With which statuses its `Retry-After` holds for all that goes to it.
+    pub hold_on: Statuses,
+}
+
+/// Who we say we are, as it is configured.
+#[derive(Debug)]
+pub enum Known {
+    /// Nobody, or always the same.
+    Fixed(Credentials),
+    /// The bearer of a token that is asked for first.
+    OAuth2 {
+        /// Where to ask.
+        url: Url,
+        /// Who asks.
+        client_id: String,
+        /// The client's secret.
+        client_secret: Secret,
+        /// What the token is for.
+        scope: Option<String>,
+    },
 }
 
 /// Requests at equal distances.
@@ -87,26 +107,35 @@ pub(crate) fn receiver(origin: &Origin) -> String {
 }
 
 impl Way {
-    /// A way as it is configured.
-    pub fn new(
-        settings: &WaySettings,
-        credentials: impl FnOnce(reqwest::Client) -> Credentials,
-    ) -> reqwest::Result<Self> {
-        let mut builder = builder(settings.connect_timeout);
-        if let Some(ca) = &settings.ca {
-            builder = builder.tls_certs_merge(Certificate::from_pem_bundle(ca.as_bytes())?);
-        }
-        if let Some(identity) = &settings.identity {
-            builder = builder.identity(Identity::from_pem(identity.as_bytes())?);
-        }
-        if let Some(proxy) = &settings.proxy {
-            builder = builder.proxy(Proxy::all(proxy.clone())?);
-        }
-        let http = builder.redirect(redirects(settings.redirects)).build()?;
+    /// A way as it is configured, to the receiver at that scheme, host and port.
+    pub fn new(receiver: &Origin, settings: WaySettings, known: Known) -> Result<Self, ConnectionsError> {
+        let new = |settings: ConnectionSettings| Connections::new(settings).map(Arc::new);
+        let connections = new(settings.connections.clone())?;
+        let foreign = || {
+            let tls = TlsSettings { ca: settings.connections.tls.ca.clone(), ..TlsSettings::default() };
+            new(ConnectionSettings { tls, ..settings.connections.clone() })
+        };
+        let elsewhere = if settings.redirects > 0 { Some(foreign()?) } else { None };
+        let credentials = match known {
+            Known::Fixed(credentials) => credentials,
+            Known::OAuth2 { url, client_id, client_secret, scope } => {
+                // The receiver's own certificate is not to be expected where tokens come from.
+                let is_pinned = !settings.connections.tls.pinned.is_empty();
+                let connections = match is_pinned && url.origin() != *receiver {
+                    true => new(settings.connections.without_pins())?,
+                    false => connections.clone(),
+                };
+                Credentials::OAuth2(Arc::new(TokenSource::new(connections, url, client_id, client_secret, scope)))
+            }
+        };
         let distance = |rate: u32| Duration::from_secs(1) / rate.max(1);
         Ok(Self {
-            credentials: credentials(http.clone()),
-            http,
+            connections,
+            elsewhere,
+            redirects: settings.redirects,
+            credentials,
+            rules: settings.rules,
+            hold_on: settings.hold_on,
             places: settings.concurrency.map(Gate::new),
             pace: settings.rate.map(|rate| Pace::new(distance(rate))),
         })
@@ -138,26 +167,6 @@ impl Pace {
         *next = Some(taken + self.distance);
         taken
     }
-}
-
-/// What every client is made with: no proxy but one that is configured, and no redirects.
-pub(super) fn builder(connect_timeout: Option<Duration>) -> ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(concat!("hookswitch/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(connect_timeout.unwrap_or(CONNECT_TIMEOUT))
-        .redirect(Policy::none())
-        .no_proxy()
-}
-
-/// Follows so many redirects of those that leave the request as it is: after others it would come as a GET without a body.
-fn redirects(most: usize) -> Policy {
-    let follow = move |attempt: Attempt<'_>| match attempt.status() {
-        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT if attempt.previous().len() <= most => {
-            attempt.follow()
-        }
-        _ => attempt.stop(),
-    };
-    if most == 0 { Policy::none() } else { Policy::custom(follow) }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::template::{
 use crate::delivery::destination::{Nats, Postgres, Rabbitmq, Smtp};
 use crate::delivery::retry::RetrySchedule;
 use crate::delivery::signature::SigningKeys;
+use crate::delivery::statuses::StatusRules;
 use crate::delivery::way::Ways;
 use crate::esl::command::Leg;
 use crate::moment::Format;
@@ -57,10 +58,12 @@ pub struct HttpStep {
     pub headers: Vec<(HeaderName, HeaderTemplate)>,
     /// The body.
     pub body: HttpBody,
-    /// How long one try may take, from connecting to the response's last byte.
+    /// How long one try may take, from asking for an access token to the response's last byte.
     pub timeout: Duration,
     /// When failed tries are repeated.
     pub retry: RetrySchedule,
+    /// What statuses mean.
+    pub rules: StatusRules,
     /// The ways to receivers that are not gone to like all others.
     pub receivers: Ways,
     /// The keys that sign the request; empty: unsigned.

@@ -6,7 +6,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::action::{HttpBody, HttpStep, LogStep};
 use super::context::Context;
-use super::template::RenderError;
+use super::template::{RenderError, other_charset};
 
 /// The longest body: receivers commonly refuse more.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -34,6 +34,7 @@ impl HttpStep {
         for (name, value) in &self.headers {
             headers.insert(name.clone(), value.render(context.fields())?);
         }
+        self.check_charset(&headers)?;
         Ok(RenderedRequest {
             method: self.method.clone(),
             // A webhook that has nothing to fill in needs no fields, so none are made for it.
@@ -42,6 +43,17 @@ impl HttpStep {
             headers,
             body: self.body.render(context)?,
         })
+    }
+}
+
+impl HttpStep {
+    /// Refuses a header that says another charset than the body is in. A text has one of its own.
+    fn check_charset(&self, headers: &HeaderMap) -> Result<(), RenderError> {
+        let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(other_charset);
+        match (&self.body, said) {
+            (HttpBody::Empty | HttpBody::Text(_), _) | (_, None) => Ok(()),
+            (HttpBody::Format(_) | HttpBody::Json(_) | HttpBody::Form(_), Some(_)) => Err(RenderError::OtherCharset),
+        }
     }
 }
 
@@ -63,7 +75,7 @@ impl HttpBody {
             Self::Format(format) => format.body(context.payload())?,
             Self::Json(document) => serde_json::to_vec(&document.render(context.fields())?)?,
             Self::Form(form) => form.render(context.fields())?.into_bytes(),
-            Self::Text(text) => text.render(context.fields())?.into_bytes(),
+            Self::Text(text) => text.encode(&text.render(context.fields())?)?,
         };
         if body.len() > MAX_BODY_BYTES { Err(RenderError::TooLong { limit: MAX_BODY_BYTES }) } else { Ok(body) }
     }
@@ -83,6 +95,7 @@ mod tests {
     use super::*;
     use crate::delivery::retry::RetrySchedule;
     use crate::delivery::signature::SigningKeys;
+    use crate::delivery::statuses::StatusRules;
     use crate::delivery::way::Ways;
     use crate::flow::SavedNames;
     use crate::flow::template::{HeaderTemplate, JsonTemplate, UrlTemplate};
@@ -103,6 +116,7 @@ mod tests {
             body,
             timeout: Duration::from_secs(5),
             retry: RetrySchedule { waits: Vec::new() },
+            rules: StatusRules::default(),
             receivers: Ways::default(),
             keys: SigningKeys::default(),
         }
@@ -119,6 +133,18 @@ mod tests {
             assert_eq!(request.headers["content-type"], format.content_type());
             assert_eq!(request.body, format.body(context().payload()).expect("formats"));
         }
+    }
+
+    #[test]
+    fn a_header_that_says_another_charset_than_the_body_is_in_is_refused() {
+        let with = |content_type: &str| {
+            let mut step = step(HttpBody::Format(Format::Standard));
+            let value = HeaderTemplate::compile(content_type, &SavedNames::none()).expect("compiles");
+            step.headers.push((CONTENT_TYPE, value));
+            step.render(&context())
+        };
+        assert!(matches!(with("application/json; charset=iso-8859-1"), Err(RenderError::OtherCharset)));
+        assert!(with("application/json; charset=UTF-8").is_ok() && with("application/vnd.ours+json").is_ok());
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Runner {
                 now: walk.now(),
                 meant_for: walk.meant_for(),
                 priority: self.flows.borrow().priority(&flow.name),
-                is_asked: walk.is_asked(),
+                kind: walk.try_kind(),
                 client: &self.client,
                 nodes: &self.nodes,
                 cancellations,

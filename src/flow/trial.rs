@@ -121,7 +121,7 @@ impl Trial<'_> {
             meant_for: walk.meant_for(),
             // Somebody waits for what it comes to.
             priority: Priority::High,
-            is_asked: walk.is_asked(),
+            kind: walk.try_kind(),
             client: self.client,
             nodes: self.nodes,
             cancellations: &cancellations,

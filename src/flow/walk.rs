@@ -11,7 +11,7 @@ use super::definition::{Definition, Flow, OnError, Step, StepKind};
 use super::flows::{Chosen, Flows, NoFlow};
 use super::names::ERROR;
 use super::step::{Done, Outcome, StepEnd};
-use crate::delivery::TryRecord;
+use crate::delivery::{TryKind, TryRecord};
 use crate::id::RunId;
 use crate::outbox::{JournalEntry, Progress, Report, Run};
 
@@ -106,9 +106,13 @@ impl Walk {
         &self.context
     }
 
-    /// Whether somebody has asked for the try at hand.
-    pub fn is_asked(&self) -> bool {
-        self.run.is_asked
+    /// How the try at hand has come about.
+    pub fn try_kind(&self) -> TryKind {
+        match self.run.step_tries {
+            _ if self.run.is_asked => TryKind::Manual,
+            0 => TryKind::First,
+            _ => TryKind::Retry,
+        }
     }
 
     /// The present, by the clock of the run's times.

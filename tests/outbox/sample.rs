@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch::delivery::signature::SigningKeys;
+use hookswitch::delivery::statuses::StatusRules;
 use hookswitch::delivery::way::Ways;
 use hookswitch::delivery::{Priority, RetrySchedule};
 use hookswitch::flow::action::{HttpBody, HttpStep, LogStep};
@@ -77,6 +78,7 @@ pub(crate) fn http(url: &str, waits: &[Duration]) -> Action {
         body: HttpBody::Format(Format::Standard),
         timeout: Duration::from_secs(20),
         retry: RetrySchedule { waits: waits.to_vec() },
+        rules: StatusRules::default(),
         receivers: Ways::default(),
         keys: SigningKeys::from_secrets([SECRET]).expect("a secret"),
     })

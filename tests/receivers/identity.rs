@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
 
 use crate::server::{Request, Server, Wire};
+use crate::stage::Stage;
 use crate::{assert_delivered, assert_failed, sent};
 
 async fn say(mut wire: Box<dyn Wire>, status: &'static str, body: String) {
@@ -97,4 +101,96 @@ async fn without_a_token_nothing_is_sent_and_the_reason_is_told() {
         assert_failed(&sent(&settings, &step(&receiver)).await, 3, reason);
     }
     assert!(receiver.requests().is_empty());
+}
+
+fn with_tokens(receiver: &Server, tokens: &Server) -> String {
+    format!(
+        "[delivery.receivers.'http://{}']\noauth2 = {{ token_url = '{}', client_id = 'us', client_secret = 'x' }}\n",
+        receiver.address,
+        tokens.url()
+    )
+}
+
+/// Does so many runs of one step at once. Gives their ends.
+async fn at_once(runs: u32, settings: &str, step: &str) -> Vec<hookswitch::outbox::deliveries::Story> {
+    let directory = TempDir::new().expect("a directory");
+    let stage = Stage::start(&directory, &format!("{settings}[flows.f]\nsteps = [{{ http = {{ {step} }} }}]"));
+    let mut fired = Vec::new();
+    for attempt in 0..runs {
+        fired.push(stage.fire("f", attempt, 0).await);
+    }
+    let mut stories = Vec::new();
+    for run in fired {
+        stories.push(stage.over(run).await);
+    }
+    stories
+}
+
+#[tokio::test]
+async fn a_token_that_never_comes_takes_each_try_its_own_time_and_no_more() {
+    let receiver = guarded(|_| true).await;
+    let tokens = Server::start(|_, wire| async move {
+        sleep(Duration::from_secs(120)).await;
+        drop(wire);
+    })
+    .await;
+    let step = format!("url = '{}', timeout = '1s', retry = ['10ms']", receiver.url());
+    let begun = Instant::now();
+    let stories = at_once(10, &with_tokens(&receiver, &tokens), &step).await;
+    for story in stories {
+        assert_failed(&story, 2, "it took too long: no access token within 1s");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "one behind the other it takes 20 s: {:?}", begun.elapsed());
+    assert!(receiver.requests().is_empty() && tokens.requests().len() <= 2);
+}
+
+#[tokio::test]
+async fn all_who_wait_for_a_token_share_what_comes_of_the_one_request() {
+    let receiver = guarded(|_| true).await;
+    for (status, body, is_given) in
+        [("200 OK", r#"{"access_token":"token","expires_in":3600}"#, true), ("500 Oh", "", false)]
+    {
+        let tokens = Server::start(move |_, wire| async move {
+            sleep(Duration::from_secs(2)).await;
+            say(wire, status, body.to_owned()).await;
+        })
+        .await;
+        let step = format!("url = '{}', timeout = '30s', retry = []", receiver.url());
+        for story in at_once(10, &with_tokens(&receiver, &tokens), &step).await {
+            match is_given {
+                true => assert_delivered(&story),
+                false => assert_failed(&story, 1, "no access token from 127.0.0.1: 500"),
+            }
+        }
+        assert_eq!(tokens.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_one_no_longer_waits_for_comes_for_the_next() {
+    let receiver = guarded(|value| value == "Bearer late").await;
+    let tokens = Server::start(|_, wire| async move {
+        sleep(Duration::from_millis(2_500)).await;
+        say(wire, "200 OK", r#"{"access_token":"late"}"#.to_owned()).await;
+    })
+    .await;
+    let step = format!("url = '{}', timeout = '1s', retry = ['2500ms']", receiver.url());
+    let stories = at_once(1, &with_tokens(&receiver, &tokens), &step).await;
+    assert_delivered(&stories[0]);
+    assert_eq!((stories[0].tries.len(), tokens.requests().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_request_is_signed_when_it_goes_out_and_not_when_its_token_is_asked_for() {
+    let receiver = guarded(|_| true).await;
+    let tokens = Server::start(|_, wire| async move {
+        sleep(Duration::from_millis(2_500)).await;
+        say(wire, "200 OK", r#"{"access_token":"late"}"#.to_owned()).await;
+    })
+    .await;
+    let begun = jiff::Timestamp::now().as_second();
+    let step = format!("url = '{}', timeout = '30s', retry = []", receiver.url());
+    assert_delivered(&at_once(1, &with_tokens(&receiver, &tokens), &step).await[0]);
+    let signed: i64 = receiver.requests()[0].header("webhook-timestamp").expect("a time").parse().expect("seconds");
+    assert!(signed >= begun + 2, "{begun} {signed}");
 }

@@ -1,13 +1,17 @@
 //! Receivers of every manner: rude ones, each of which ends as `docs/steps/http.md` says, and those that want to know who
 //! comes, and how.
 
+mod answers;
 mod behaviour;
+mod connections;
 mod identity;
+mod redirects;
 mod secrets;
 mod server;
 #[expect(dead_code, reason = "it can do more than is needed here")]
 #[path = "../flow/stage.rs"]
 mod stage;
+mod statuses;
 #[expect(dead_code, reason = "no step here gives commands")]
 #[path = "../flow/switchboard.rs"]
 mod switchboard;

@@ -10,7 +10,10 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -35,7 +38,13 @@ struct Card {
 
 impl Authority {
     fn new() -> Self {
+        Self::called("Ours")
+    }
+
+    fn called(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
@@ -115,6 +124,114 @@ async fn a_certificate_that_has_ended_or_is_anothers_is_refused() {
         assert_failed(&story, 2, "no secure connection (TLS)");
         assert_failed(&story, 2, reason);
     }
+}
+
+/// A certificate that has signed itself, marked as an authority's or not.
+fn self_signed(is_ca: IsCa) -> (Card, String) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.is_ca = is_ca;
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let digest = Sha256::digest(certificate.der());
+    let fingerprint = digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":");
+    (Card { certificate: certificate.pem(), key: key.serialize_pem() }, fingerprint)
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_counts_where_it_is_pinned_and_is_told_to_be_one_elsewhere() {
+    let marked = IsCa::Ca(BasicConstraints::Unconstrained);
+    for (is_ca, words) in [
+        (IsCa::ExplicitNoCa, "is self-signed"),
+        (IsCa::NoCa, "is self-signed"),
+        (marked, "is marked as an authority's (CA:TRUE)"),
+    ] {
+        let (card, fingerprint) = self_signed(is_ca);
+        let server = server(&card, None).await;
+        let (directory, step) = (TempDir::new().expect("a directory"), step(&server, "localhost"));
+        let told = sent_from(&directory, "", &step).await;
+        assert_failed(&told, 2, words);
+        assert_failed(&told, 2, &fingerprint.replace(':', "").to_lowercase());
+        let receiver = format!("[delivery.receivers.'https://localhost:{}']\n", server.address.port());
+        let pinned = format!("{receiver}certificate_sha256 = ['{fingerprint}', '{}']\n", "0".repeat(64));
+        assert_delivered(&sent_from(&TempDir::new().expect("a directory"), &pinned, &step).await);
+        let other = format!("{receiver}certificate_sha256 = '{}'\n", "0".repeat(64));
+        let refused = sent_from(&TempDir::new().expect("a directory"), &other, &step).await;
+        assert_failed(&refused, 2, "is not among those of `certificate_sha256`");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_self_signed_authority_that_is_named_as_ca_is_refused_in_words_that_help() {
+    let (card, _) = self_signed(IsCa::Ca(BasicConstraints::Unconstrained));
+    let server = server(&card, None).await;
+    let directory = TempDir::new().expect("a directory");
+    fs::write(directory.path().join("ca.pem"), &card.certificate).expect("is written");
+    let story = sent_from(&directory, &trusting(&server, "localhost"), &step(&server, "localhost")).await;
+    assert_failed(&story, 2, "is marked as an authority's (CA:TRUE)");
+    assert_failed(&story, 2, "certificate_sha256");
+}
+
+#[tokio::test]
+async fn another_authority_and_no_name_are_told() {
+    let (ours, stranger) = (Authority::new(), Authority::new());
+    let nameless = ours.issue("localhost", |params| params.subject_alt_names.clear());
+    // The authority was made anew under its old name.
+    let renewed = stranger.issue("localhost", |_| {});
+    let other = Authority::called("Stranger");
+    let foreign = other.issue("localhost", |_| {});
+    for (card, words) in [
+        (foreign, "by an authority (issuer) that is not known here"),
+        (renewed, "the name of one that is known here, and another key"),
+        (nameless, "not valid for any names"),
+    ] {
+        let server = server(&card, None).await;
+        let story = sent_from(&ours.directory(), &trusting(&server, "localhost"), &step(&server, "localhost")).await;
+        assert_failed(&story, 2, words);
+        assert!(server.requests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_ours_is_shown_to_nobody_to_whom_the_receiver_redirects() {
+    let authority = Authority::new();
+    let other = server(&authority.issue("localhost", |_| {}), Some(&authority)).await;
+    let to = format!("https://localhost:{}/", other.address.port());
+    let card = authority.issue("localhost", |_| {});
+    let first = Server::start_tls(settings(&card, Some(&authority)), move |_, mut wire| {
+        let answer = format!("HTTP/1.1 308 So\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+        async move {
+            let _ = wire.write_all(answer.as_bytes()).await;
+        }
+    })
+    .await;
+    let (directory, ours) = (authority.directory(), authority.issue("hookswitch", |_| {}));
+    fs::write(directory.path().join("ours.pem"), &ours.certificate).expect("is written");
+    fs::write(directory.path().join("ours.key"), &ours.key).expect("is written");
+    let with = format!(
+        "{}certificate = 'ours.pem'\nkey = {{ file = 'ours.key' }}\nredirects = 2\n",
+        trusting(&first, "localhost")
+    );
+    assert_failed(&sent_from(&directory, &with, &step(&first, "localhost")).await, 2, "");
+    assert_eq!((first.requests().len(), other.requests().len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_redirect_from_https_to_http_is_not_followed() {
+    let authority = Authority::new();
+    let plain = Server::start(|_, wire| welcome(wire)).await;
+    let to = plain.url();
+    let first = Server::start_tls(settings(&authority.issue("localhost", |_| {}), None), move |_, mut wire| {
+        let answer = format!("HTTP/1.1 307 So\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+        async move {
+            let _ = wire.write_all(answer.as_bytes()).await;
+        }
+    })
+    .await;
+    let with = format!("{}redirects = 2\n", trusting(&first, "localhost"));
+    let story = sent_from(&authority.directory(), &with, &step(&first, "localhost")).await;
+    assert_failed(&story, 1, "it leads from https to http");
+    assert!(plain.requests().is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use hookswitch::delivery::client::Attempted;
 use hookswitch::delivery::signature::SigningKeys;
-use hookswitch::delivery::{Client, Limits, Priority, Verdict};
+use hookswitch::delivery::statuses::StatusRules;
+use hookswitch::delivery::{Client, Limits, Priority, TryKind, Verdict};
 use hookswitch::flow::RenderedRequest;
 use hookswitch::moment::{EventName, Format, Payload};
 use jiff::{SignedDuration, Timestamp};
@@ -44,12 +45,15 @@ impl Request {
             },
             way: None,
             keys: &keys,
+            rules: &StatusRules::default(),
             timeout: Duration::from_secs(60),
             keep_answer: false,
         };
         let client = Client::new(Limits::default()).expect("a client");
-        let permit =
-            client.permit(&attempted.request, None, Priority::Normal, false).await.expect("nothing has failed yet");
+        let permit = client
+            .permit(&attempted.request, None, Priority::Normal, TryKind::First)
+            .await
+            .expect("nothing has failed yet");
         let verdict = client.send(permit, attempted).await.verdict;
         assert_eq!(verdict, Verdict::Delivered);
         Self::of(&server.received_requests().await.expect("kept")[0])

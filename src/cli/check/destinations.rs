@@ -14,7 +14,7 @@ pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result
         match destination.connect().await {
             Ok(said) => writeln!(out, "{}.", printable(&said.to_string()))?,
             Err(refusal) => {
-writeln!(out, "{}.", printable(&config.secrets().mask(&refusal.to_string())))?;
+                writeln!(out, "{}.", printable(&config.secrets().mask(&refusal.to_string())))?;
                 is_well = false;
             }
         }

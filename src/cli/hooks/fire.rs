@@ -102,7 +102,7 @@ pub enum FireError {
     Password(#[from] InvalidCommand),
     /// The HTTP client can't be made.
     #[error("the HTTP client cannot be made")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] crate::delivery::connections::ConnectionsError),
     /// The output can't be written.
     #[error("can't print: {0}")]
     Output(#[from] io::Error),

@@ -2,6 +2,7 @@
 
 use lettre::message::Mailbox;
 
+use super::http::media_type;
 use crate::config::delivery::{retry, timeout};
 use crate::config::fault::Fault;
 use crate::config::flow::Reading;
@@ -33,11 +34,11 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<E
     let subject = section.required("subject", |value| value.compiled(|text| TextTemplate::compile(text, names)));
     let media_type = match section.has("content_type") {
         true => section.optional("content_type", media_type),
-        false => MediaType::parse(PLAIN),
+        false => MediaType::parse(PLAIN).ok(),
     };
     let body = section.required("body", |value| {
         // Without its media type, the text is still read, so that its own faults are told as well.
-        let media_type = media_type.clone().or_else(|| MediaType::parse(PLAIN))?;
+        let media_type = media_type.clone().or_else(|| MediaType::parse(PLAIN).ok())?;
         value.compiled(|text| BodyTemplate::compile(media_type, text, names))
     });
     let timeout = section.optional("timeout", timeout).unwrap_or(defaults.timeout);
@@ -45,15 +46,6 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<E
     media_type?;
     let to = to.filter(|to| !to.is_empty());
     Some(EmailStep { server: server?, from: from?, to: to?, subject: subject?, body: body?, timeout, retry })
-}
-
-fn media_type(value: Value<'_>) -> Option<MediaType> {
-    let text = value.text()?;
-    let media_type = MediaType::parse(text);
-    if media_type.is_none() {
-        value.refuse(Fault::MediaType(text.to_owned()));
-    }
-    media_type
 }
 
 fn address(value: Value<'_>, reading: &Reading<'_>) -> Option<MailAddressTemplate> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 
-use crate::config::delivery::{retry, timeout};
+use crate::config::delivery::{retry, status_rules, timeout};
 use crate::config::document::Kind;
 use crate::config::fault::Fault;
 use crate::config::flow::Reading;
@@ -18,7 +18,8 @@ use crate::delivery::mask;
 use crate::flow::SavedNames;
 use crate::flow::action::{HttpBody, HttpStep};
 use crate::flow::template::{
-    AllowedHost, BodyTemplate, FormField, FormTemplate, HeaderTemplate, JsonTemplate, MediaType, UrlTemplate,
+    AllowedHost, BodyTemplate, FormField, FormTemplate, HeaderTemplate, JsonTemplate, MediaType, MediaTypeError,
+    UrlTemplate, other_charset,
 };
 use crate::moment::Format;
 
@@ -67,8 +68,13 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
     if let (Some(url), Some(headers), false) = (&url, &headers, reading.is_checked_before()) {
         check_credentials(section, url, headers, reading);
     }
+    let said = headers.iter().flatten().find(|(name, _)| *name == CONTENT_TYPE).and_then(|(_, value)| value.literal());
+    if let Some(charset) = said.and_then(other_charset) {
+        section.refuse(Fault::OtherCharset(charset));
+    }
     let timeout = section.optional("timeout", timeout).unwrap_or(defaults.timeout);
     let retry = section.optional("retry", retry).unwrap_or_else(|| defaults.retry.clone());
+    let rules = status_rules(section);
     let keys = section.optional("secrets", |value| lookup.signing_keys(value));
     Some(HttpStep {
         method: method.clone(),
@@ -77,6 +83,7 @@ pub(super) fn read(section: &mut Section<'_>, reading: &Reading<'_>) -> Option<H
         body: body?,
         timeout,
         retry,
+        rules: rules?,
         receivers: defaults.receivers.clone(),
         keys: keys.unwrap_or_else(|| defaults.keys.clone()),
     })
@@ -146,19 +153,22 @@ pub(super) fn body(section: &mut Section<'_>, method: &Method, names: &SavedName
 
 /// Reads a text and its media type, which says how values are inserted.
 fn text(section: &mut Section<'_>, names: &SavedNames) -> Option<BodyTemplate> {
-    let media_type = section.required("content_type", |value| {
-        let text = value.text()?;
-        let media_type = MediaType::parse(text);
-        if media_type.is_none() {
-            value.refuse(Fault::MediaType(text.to_owned()));
-        }
-        media_type
-    });
+    let media_type = section.required("content_type", media_type);
     // Without its media type, the text is still read, so that its own faults are told as well.
-    let media_or_plain = media_type.clone().or_else(|| MediaType::parse("text/plain"))?;
+    let media_or_plain = media_type.clone().or_else(|| MediaType::parse("text/plain").ok())?;
     let text =
         section.optional("body", |value| value.compiled(|text| BodyTemplate::compile(media_or_plain, text, names)));
     media_type.and(text)
+}
+
+/// Reads a media type of texts.
+pub(super) fn media_type(value: Value<'_>) -> Option<MediaType> {
+    let text = value.text()?;
+    let refused = |error| match error {
+        MediaTypeError::Unknown => value.refuse(Fault::MediaType(text.to_owned())),
+        MediaTypeError::Charset(charset) => value.refuse(Fault::Charset(charset)),
+    };
+    MediaType::parse(text).map_err(refused).ok()
 }
 
 fn form(value: Value<'_>, names: &SavedNames) -> Option<FormTemplate> {

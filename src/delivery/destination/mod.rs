@@ -5,7 +5,7 @@
 //! - [`postgres`], with [`parameter`] and [`row`]: what goes in and comes out; [`nats`], [`rabbitmq`], [`smtp`].
 //! - [`refusal`]: why one has not taken something.
 //!
-//! Each connects when the first step needs it, and anew when a connection is lost, so a server that is down when the daemon
+//! Each connects when the first step needs it, once for all who wait meanwhile (`shared`), and anew when a connection is lost, so a server that is down when the daemon
 //! starts keeps nobody waiting but its own steps. Whatever is begun ends with its step's timeout.
 
 pub mod door;
@@ -15,6 +15,7 @@ pub mod postgres;
 pub mod rabbitmq;
 pub mod refusal;
 pub mod row;
+mod shared;
 pub mod site;
 pub mod smtp;
 pub mod trust;

@@ -1,15 +1,17 @@
 //! A NATS server with JetStream.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::{self, context::PublishErrorKind};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap};
-use tokio::sync::Mutex;
 
+use super::PATIENCE;
 use super::door::Door;
 use super::refusal::Refusal;
+use super::shared::Shared;
 use super::site::Site;
 use super::trust::TrustError;
 
@@ -26,7 +28,8 @@ pub struct Nats {
     pub door: Door,
     address: String,
     options: ConnectOptions,
-    client: Mutex<Option<Client>>,
+    client: Arc<Mutex<Option<Client>>>,
+    connecting: Shared<Result<Client, Refusal>>,
 }
 
 /// Why there can be no such server.
@@ -72,7 +75,13 @@ impl Nats {
             options = options.credentials(&credentials).map_err(|_| NatsError::Credentials)?;
         }
         let address = format!("nats://{}:{}", site.host, site.port);
-        Ok(Self { door: Door::new(&site.name, site.concurrency), address, options, client: Mutex::default() })
+        Ok(Self {
+            door: Door::new(&site.name, site.concurrency),
+            address,
+            options,
+            client: Arc::default(),
+            connecting: Shared::default(),
+        })
     }
 
     /// Connects and signs in. Gives the server's version; one without JetStream stores nothing.
@@ -113,20 +122,38 @@ impl Nats {
     /// The connection, which is made now if there is none. The client makes a lost one anew by itself; meanwhile nothing is
     /// given to it, because it would keep that until then.
     async fn client(&self) -> Result<Client, Refusal> {
-        let mut kept = self.client.lock().await;
-        if let Some(client) = &*kept {
+        if let Some(client) = kept(&self.client).clone() {
             return match client.connection_state() {
-                State::Connected => Ok(client.clone()),
+                State::Connected => Ok(client),
                 State::Pending | State::Disconnected => Err(Refusal::MayPass("NATS is not connected".into())),
             };
         }
-        let connecting = self.options.clone().connect(&self.address).await;
-        let client = connecting.map_err(|error| match error.kind() {
-            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                Refusal::MayPass("NATS lets nobody in with this user and password".into())
-            }
-            _ => Refusal::may_pass(&error),
-        })?;
-        Ok(kept.insert(client).clone())
+        let connect = || connect(self.options.clone(), self.address.clone(), Arc::clone(&self.client));
+        let connected = self.connecting.join(connect).await;
+        connected.unwrap_or_else(|| Err(Refusal::MayPass("connecting to NATS was given up".into())))
     }
+}
+
+fn kept(client: &Mutex<Option<Client>>) -> MutexGuard<'_, Option<Client>> {
+    // It is replaced as a whole.
+    client.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn connect(
+    options: ConnectOptions,
+    address: String,
+    client: Arc<Mutex<Option<Client>>>,
+) -> Result<Client, Refusal> {
+    if let Some(client) = kept(&client).clone() {
+        return Ok(client);
+    }
+    let connecting = tokio::time::timeout(PATIENCE, options.connect(&address)).await;
+    let connecting = connecting.map_err(|_| Refusal::MayPass(format!("no answer within {PATIENCE:?}")))?;
+    let connected = connecting.map_err(|error| match error.kind() {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            Refusal::MayPass("NATS lets nobody in with this user and password".into())
+        }
+        _ => Refusal::may_pass(&error),
+    })?;
+    Ok(kept(&client).insert(connected).clone())
 }

@@ -1,13 +1,17 @@
 //! A RabbitMQ broker.
 
+use std::sync::Arc;
+
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Error, ErrorKind, runtime};
 use tokio::sync::Mutex;
 
+use super::PATIENCE;
 use super::door::Door;
 use super::refusal::Refusal;
+use super::shared::Shared;
 use super::site::Site;
 
 /// How many seconds may pass between signs of life; a broker that gave none for twice that time is not there.
@@ -29,7 +33,8 @@ pub struct Rabbitmq {
     pub door: Door,
     uri: AMQPUri,
     tls: OwnedTLSConfig,
-    connection: Mutex<Option<Connection>>,
+    connection: Arc<Mutex<Option<Arc<Connection>>>>,
+    connecting: Shared<Result<Arc<Connection>, Refusal>>,
     /// Channels that nobody uses. Each message has one for itself: the broker closes a channel on an error, and with it
     /// whatever else is under way there.
     idle: Mutex<Vec<Channel>>,
@@ -72,14 +77,15 @@ impl Rabbitmq {
             door: Door::new(&site.name, site.concurrency),
             uri,
             tls: OwnedTLSConfig { identity: None, cert_chain: ca },
-            connection: Mutex::default(),
+            connection: Arc::default(),
+            connecting: Shared::default(),
             idle: Mutex::default(),
         }
     }
 
     /// Connects and signs in.
     pub async fn connect(&self) -> Result<String, Refusal> {
-        let channel = self.open().await.map_err(|error| refusal(&error))?;
+        let channel = self.open().await?;
         // It is not needed any more, however that ends.
         let _ = channel.close(0, "".into()).await;
         Ok("RabbitMQ".into())
@@ -124,23 +130,47 @@ impl Rabbitmq {
             }
         }
         drop(idle);
-        let opening = self.open();
-        let channel = opening.await.map_err(|error| refusal(&error))?;
+        let channel = self.open().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(|error| refusal(&error))?;
         Ok(channel)
     }
 
     /// Opens a channel; the connection is made now if there is none.
-    async fn open(&self) -> Result<Channel, Error> {
-        let mut kept = self.connection.lock().await;
-        if let Some(connection) = kept.as_ref().filter(|connection| connection.status().connected()) {
-            return connection.create_channel().await;
-        }
-        let properties = ConnectionProperties::default().with_connection_name("hookswitch".into());
-        let (uri, tls) = (self.uri.clone(), self.tls.clone());
-        let connection = Connection::connect_uri_with_config(uri, properties, tls, runtime::default_runtime()?).await?;
-        kept.insert(connection).create_channel().await
+    async fn open(&self) -> Result<Channel, Refusal> {
+        let connect = || connect(self.uri.clone(), self.tls.clone(), Arc::clone(&self.connection));
+        let kept = connected(&*self.connection.lock().await);
+        let connection = match kept {
+            Some(connection) => connection,
+            None => {
+                let connected = self.connecting.join(connect).await;
+                connected.unwrap_or_else(|| Err(Refusal::MayPass("connecting to RabbitMQ was given up".into())))?
+            }
+        };
+        connection.create_channel().await.map_err(|error| refusal(&error))
     }
+}
+
+fn connected(connection: &Option<Arc<Connection>>) -> Option<Arc<Connection>> {
+    connection.clone().filter(|connection| connection.status().connected())
+}
+
+async fn connect(
+    uri: AMQPUri,
+    tls: OwnedTLSConfig,
+    kept: Arc<Mutex<Option<Arc<Connection>>>>,
+) -> Result<Arc<Connection>, Refusal> {
+    let found = connected(&*kept.lock().await);
+    if let Some(connection) = found {
+        return Ok(connection);
+    }
+    let properties = ConnectionProperties::default().with_connection_name("hookswitch".into());
+    let runtime = runtime::default_runtime().map_err(|error| refusal(&error))?;
+    let connecting = Connection::connect_uri_with_config(uri, properties, tls, runtime);
+    let connecting = tokio::time::timeout(PATIENCE, connecting).await;
+    let connecting = connecting.map_err(|_| Refusal::MayPass(format!("no answer within {PATIENCE:?}")))?;
+    let connection = Arc::new(connecting.map_err(|error| refusal(&error))?);
+    *kept.lock().await = Some(Arc::clone(&connection));
+    Ok(connection)
 }
 
 /// What went wrong: the message's fault, or something that may pass.

@@ -49,6 +49,8 @@ pub struct Mail {
     pub content_type: ContentType,
     /// The body.
     pub body: String,
+    /// The same, in the charset that the media type says.
+    pub encoded: Vec<u8>,
 }
 
 impl Smtp {
@@ -106,13 +108,18 @@ impl Mail {
         let named = |builder: MessageBuilder, to: &Address| builder.to(Mailbox::new(None, to.clone()));
         let name = format!("<{message_id}@{}>", self.from.email.domain());
         let builder = Message::builder().message_id(Some(name)).date(SystemTime::now()).from(self.from.clone());
-        self.to
+        let builder = self
+            .to
             .iter()
             .fold(builder, named)
             .subject(self.subject.clone())
             .header(self.content_type.clone())
-            .envelope(Envelope::new(Some(self.from.email.clone()), self.to.clone())?)
-            .body(self.body.clone())
+            .envelope(Envelope::new(Some(self.from.email.clone()), self.to.clone())?);
+        // What is a text stays readable in transit.
+        match self.encoded == self.body.as_bytes() {
+            true => builder.body(self.body.clone()),
+            false => builder.body(self.encoded.clone()),
+        }
     }
 }
 

@@ -31,12 +31,17 @@ impl EmailStep {
     fn render(&self, context: &Context) -> Result<Mail, RenderError> {
         let fields = context.fields();
         let content_type = self.body.content_type().to_str().unwrap_or_default();
+        let is_labelled = content_type.to_ascii_lowercase().contains("charset=");
+        // Without a charset, a mail is in ASCII.
+        let content_type = if is_labelled { content_type.to_owned() } else { format!("{content_type}; charset=utf-8") };
+        let body = self.body.render(fields)?;
         Ok(Mail {
             from: self.from.clone(),
             to: self.to.iter().map(|address| address.render(fields)).collect::<Result<_, _>>()?,
             subject: self.subject.render(fields)?,
-            content_type: ContentType::parse(content_type).unwrap_or(ContentType::TEXT_PLAIN),
-            body: self.body.render(fields)?,
+            content_type: ContentType::parse(&content_type).unwrap_or(ContentType::TEXT_PLAIN),
+            encoded: self.body.encode(&body)?,
+            body,
         })
     }
 

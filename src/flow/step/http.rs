@@ -16,7 +16,7 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
         Err(error) => return StepEnd::failed(error),
     };
     let way = step.receivers.to(&request.url.origin());
-    let permit = match around.client.permit(&request, way, around.priority, around.is_asked).await {
+    let permit = match around.client.permit(&request, way, around.priority, around.kind).await {
         Ok(permit) => permit,
         Err(held) => {
             let reason = held.to_string();
@@ -27,7 +27,7 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
         return StepEnd::untried(Outcome::Cancelled);
     }
     let webhook_id = webhook_id(around.run, path);
-    let Sent { record, verdict, answer } = around
+    let Sent { mut record, verdict, answer } = around
         .client
         .send(
             permit,
@@ -37,13 +37,21 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
                 request,
                 way,
                 keys: &step.keys,
+                rules: &step.rules,
                 timeout: step.timeout,
                 keep_answer: save.is_some(),
             },
         )
         .await;
     let outcome = match (verdict, answer) {
-        (Verdict::Delivered, Some(answer)) => Outcome::done(save, || result(&answer)),
+        (Verdict::Delivered, Some(answer)) => match result(&answer) {
+            Ok(result) => Outcome::done(save, || result),
+            Err(error) => {
+                let reason = error.to_string();
+                record.error = Some(reason.clone());
+                Outcome::Failed { reason }
+            }
+        },
         (verdict, _) => verdict.into(),
     };
     StepEnd { attempted: Some(record), outcome }
@@ -55,16 +63,22 @@ pub fn webhook_id(run: RunId, path: &str) -> String {
     format!("whr_{run}_{}", path.chars().map(in_a_header).collect::<String>())
 }
 
-/// The answer, as later steps see it. One that is too long comes without its body.
-fn result(answer: &Answer) -> Json {
-    let text = || Json::String(String::from_utf8_lossy(&answer.body).into_owned());
-    let body = serde_json::from_slice(&answer.body).ok().filter(|_| !answer.truncated).unwrap_or_else(text);
-    let with = |body: Json, truncated: bool| {
-        let headers = headers(&answer.headers);
-        json!({ "status": answer.status, "headers": headers, "body": body, "truncated": truncated })
-    };
-    let whole = with(body, answer.truncated);
-    if whole.to_string().len() <= MAX_RESULT_BYTES / 2 { whole } else { with(Json::Null, true) }
+/// An answer that is too long to be saved, as JSON and with its headers.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is longer than can be saved: {0} of at most {MOST} bytes as JSON, its headers included")]
+struct TooLong(usize);
+
+/// The longest answer, as JSON: its name has to fit beside it.
+const MOST: usize = MAX_RESULT_BYTES - 256;
+
+/// The answer, as later steps see it.
+fn result(answer: &Answer) -> Result<Json, TooLong> {
+    // One whose charset is unknown is no success.
+    let body = answer.value().unwrap_or_default();
+    let headers = headers(&answer.headers);
+    let result = json!({ "status": answer.status, "headers": headers, "body": body, "truncated": answer.truncated });
+    let length = result.to_string().len();
+    if length <= MOST { Ok(result) } else { Err(TooLong(length)) }
 }
 
 /// The headers in lower case, several of one name joined; what is a secret between two programs is left out.
@@ -91,17 +105,11 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_json_is_a_value_and_a_cut_one_is_text() {
-        let answer = |body: &str, truncated| Answer {
-            status: 200,
-            headers: HeaderMap::new(),
-            body: body.as_bytes().to_vec(),
-            truncated,
-        };
-        assert_eq!(result(&answer(r#"{"vip":true}"#, false))["body"]["vip"], true);
-        assert_eq!(result(&answer("12", true))["body"], "12");
-        assert_eq!(result(&answer("no json", false))["body"], "no json");
-        let long = result(&answer(&"\u{1}".repeat(20_000), false));
-        assert_eq!((&long["body"], &long["truncated"]), (&Json::Null, &Json::Bool(true)));
+    fn an_answer_is_saved_whole_or_not_at_all() {
+        let answer =
+            |body: &str| Answer { status: 200, headers: HeaderMap::new(), body: body.into(), truncated: false };
+        assert_eq!(result(&answer(r#"{"vip":true}"#)).expect("fits")["body"]["vip"], true);
+        assert_eq!(result(&answer(&"x".repeat(60_000))).expect("fits")["body"].as_str().map(str::len), Some(60_000));
+        assert!(result(&answer(&"\u{1}".repeat(20_000))).is_err(), "escaped, it is six times as long");
     }
 }

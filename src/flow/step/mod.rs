@@ -32,7 +32,7 @@ use super::action::Action;
 use super::context::Context;
 use super::definition::{Step, StepKind};
 use crate::delivery::mask::SecretValues;
-use crate::delivery::{Client, Priority, TryRecord, Verdict};
+use crate::delivery::{Client, Priority, TryKind, TryRecord, Verdict};
 use crate::esl::Nodes;
 use crate::id::RunId;
 use crate::outbox::Cancellations;
@@ -50,8 +50,8 @@ pub struct Surroundings<'a> {
     pub meant_for: Timestamp,
     /// Whose turn it is before the same receiver or destination.
     pub priority: Priority,
-    /// Whether somebody waits for what the step comes to.
-    pub is_asked: bool,
+    /// How the try has come about.
+    pub kind: TryKind,
     /// What sends requests.
     pub client: &'a Client,
     /// Where commands are given.

@@ -10,6 +10,7 @@ use super::compiled::Compiled;
 use super::engine;
 use super::error::RenderError;
 use super::text::on_one_line;
+use crate::charset::{Charset, Missing};
 use crate::flow::names::SavedNames;
 
 /// The environments of all plain texts, and of all texts with markup.
@@ -24,6 +25,16 @@ const MAX_BYTES: usize = 1024 * 1024;
 pub struct MediaType {
     value: HeaderValue,
     syntax: Syntax,
+    charset: Charset,
+}
+
+/// Why a text can't be of a media type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaTypeError {
+    /// It is none, or it is not known how values are inserted into such a text.
+    Unknown,
+    /// It names a charset that texts can't be written in.
+    Charset(String),
 }
 
 /// How a text is read.
@@ -43,17 +54,25 @@ pub struct BodyTemplate {
 }
 
 impl MediaType {
-    /// Reads a media type, with parameters if it has any; none where it is not known how values are inserted into such a
-    /// text.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads a media type, with parameters if it has any.
+    pub fn parse(text: &str) -> Result<Self, MediaTypeError> {
         let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let syntax = match essence.as_str() {
             "text/plain" => Syntax::Plain,
             "text/html" | "text/xml" | "application/xml" => Syntax::Markup,
             other if other.starts_with("application/") && other.ends_with("+xml") => Syntax::Markup,
-            _ => return None,
+            _ => return Err(MediaTypeError::Unknown),
         };
-        Some(Self { value: HeaderValue::from_str(text).ok()?, syntax })
+        let value = HeaderValue::from_str(text).map_err(|_| MediaTypeError::Unknown)?;
+        let parameters: mime::Mime = text.trim().parse().map_err(|_| MediaTypeError::Unknown)?;
+        let charset = match parameters.get_param(mime::CHARSET) {
+            None => Charset::default(),
+            Some(label) => {
+                let known = Charset::for_writing(label.as_str());
+                known.ok_or_else(|| MediaTypeError::Charset(label.as_str().to_owned()))?
+            }
+        };
+        Ok(Self { value, syntax, charset })
     }
 }
 
@@ -72,10 +91,28 @@ impl BodyTemplate {
         self.text.render(fields, MAX_BYTES)
     }
 
+    /// The filled-in text in the charset that its media type says. Of a character that the charset does not have, markup has
+    /// a reference.
+    pub fn encode(&self, text: &str) -> Result<Vec<u8>, RenderError> {
+        let missing = match self.media_type.syntax {
+            Syntax::Plain => Missing::Error,
+            Syntax::Markup => Missing::Reference,
+        };
+        self.media_type.charset.encode(text, missing).map_err(|_| RenderError::Charset)
+    }
+
     /// The text's media type.
     pub fn content_type(&self) -> &HeaderValue {
         &self.media_type.value
     }
+}
+
+/// The charset that a media type says, where it is another one than UTF-8 and no part of it.
+pub fn other_charset(media_type: &str) -> Option<String> {
+    let media_type: mime::Mime = media_type.trim().parse().ok()?;
+    let label = media_type.get_param(mime::CHARSET)?.as_str();
+    let is_utf_8 = Charset::for_writing(label).is_some_and(|charset| charset == Charset::default());
+    (!is_utf_8).then(|| label.to_owned())
 }
 
 /// Escapes what would be markup, and what an attribute's value would lose; characters that XML cannot have are replaced.
@@ -133,7 +170,25 @@ mod tests {
         for unknown in
             ["application/json", "application/x-www-form-urlencoded", "text/csv", "text", "", "text/plain;\n"]
         {
-            assert!(MediaType::parse(unknown).is_none(), "{unknown}");
+            assert_eq!(MediaType::parse(unknown).err(), Some(MediaTypeError::Unknown), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_in_the_charset_that_its_media_type_says() {
+        let bytes = |media_type: &str, source: &str| {
+            let media_type = MediaType::parse(media_type).expect("a known media type");
+            let body = BodyTemplate::compile(media_type, source, &SavedNames::none()).expect("compiles");
+            body.encode(&body.render(&minijinja::context! { member_name => "Zoë €" }).expect("renders"))
+        };
+        let source = "<n>{{ member_name }}</n>";
+        assert_eq!(bytes("text/xml", source).expect("renders"), "<n>Zoë €</n>".as_bytes());
+        assert_eq!(bytes("text/xml; charset=ISO-8859-1", source).expect("renders"), b"<n>Zo\xeb &#8364;</n>");
+        assert_eq!(bytes("text/plain; charset=\"windows-1252\"", source).expect("renders"), b"<n>Zo\xeb \x80</n>");
+        assert!(matches!(bytes("text/plain; charset=iso-8859-1", source), Err(RenderError::Charset)));
+        for charset in ["utf-16", "ours", "gb2312"] {
+            let refused = MediaType::parse(&format!("text/plain; charset=\"{charset}\"")).err();
+            assert_eq!(refused, Some(MediaTypeError::Charset(charset.to_owned())), "{charset}");
         }
     }
 

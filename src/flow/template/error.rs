@@ -16,6 +16,12 @@ pub enum RenderError {
         /// The most bytes.
         limit: usize,
     },
+    /// A character is not in the charset that the text is sent in.
+    #[error("a character is not in the charset that `content_type` says")]
+    Charset,
+    /// The media type says another charset than the body is in.
+    #[error("the header `content-type` says another charset than the body is in, which is UTF-8")]
+    OtherCharset,
     /// The filled-in text is no URL.
     #[error("the filled-in text is not a URL")]
     Url(#[from] url::ParseError),

@@ -44,6 +44,14 @@ impl HeaderTemplate {
         Self { is_secret: true, ..self }
     }
 
+    /// The value, where there is nothing to fill in.
+    pub fn literal(&self) -> Option<&str> {
+        match &self.value {
+            Compiled::Literal(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Fills in the value.
     pub fn render(&self, fields: &Value) -> Result<HeaderValue, RenderError> {
         let mut value = HeaderValue::from_bytes(self.value.render(fields, MAX_BYTES)?.as_bytes())?;

@@ -34,7 +34,7 @@ pub mod subject;
 pub mod text;
 pub mod url;
 
-pub use body::{BodyTemplate, MediaType};
+pub use body::{BodyTemplate, MediaType, MediaTypeError, other_charset};
 pub use check::TemplateError;
 pub use command::{CommandTemplate, FileTemplate};
 pub use error::RenderError;
