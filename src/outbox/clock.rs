@@ -150,6 +150,77 @@ mod tests {
         assert_eq!(rounded.step_since(earlier), 0, "both are rounded");
     }
 
+    /// A file with an open run whose times are a minute ahead of the reading, one that somebody has asked for, and one that
+    /// is over.
+    fn with_runs(reading: Reading) -> (tempfile::TempDir, Connection) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let connection = crate::outbox::file::connect(&directory.path().join("outbox.db")).expect("a database");
+        let sql = "INSERT INTO variables (id, json) VALUES (1, '{}'); \
+                   INSERT INTO moment (id, hash, attempt, queue, event, committed_at_ms, payload, variables) \
+                   VALUES (1, x'00', x'00', 'q', 'joined', 0, '{}', 1)";
+        connection.execute_batch(sql).expect("stores");
+        connection.execute("UPDATE moment SET committed_at_ms = ?1", [reading.wall_ms]).expect("stores");
+        let sql = "INSERT INTO run (hash, moment, attempt, hook, flow, ordered, state, created_at_ms, due_at_ms, \
+                   expires_at_ms, resumed_at_ms, asked, ended_at_ms) \
+                   VALUES (?1, 1, x'00', 'h', 'f', 1, ?2, ?3, ?3 + 60000, ?3 + 90000, ?3 + 60000, ?4, ?5)";
+        for (number, state, asked, ended) in
+            [(1_u8, "pending", 0, None), (2, "pending", 1, None), (3, "failed", 0, Some(5))]
+        {
+            connection.execute(sql, params![[number], state, reading.wall_ms, asked, ended]).expect("stores");
+        }
+        (directory, connection)
+    }
+
+    /// How far ahead of the wall clock each run is due, expires and was to be resumed.
+    fn ahead(connection: &Connection, wall_ms: i64) -> Vec<[i64; 3]> {
+        let sql = "SELECT due_at_ms - ?1, expires_at_ms - ?1, resumed_at_ms - ?1 FROM run ORDER BY id";
+        let mut statement = connection.prepare(sql).expect("prepares");
+        let rows = statement.query_map([wall_ms], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?])).expect("reads");
+        rows.collect::<rusqlite::Result<_>>().expect("reads")
+    }
+
+    const STEPS: [i64; 6] = [300_000, -300_000, 7_200_000, -7_200_000, 259_200_000, -259_200_000];
+    const START: Reading = Reading { wall_ms: 1_800_000_000_000, elapsed_ms: 50_000 };
+
+    #[test]
+    fn a_clock_that_is_set_while_the_daemon_runs_moves_what_is_open_by_as_much() {
+        for step_ms in STEPS {
+            let (_directory, connection) = with_runs(START);
+            let now = Reading { wall_ms: START.wall_ms + 10_000 + step_ms, elapsed_ms: START.elapsed_ms + 10_000 };
+            assert_eq!(follow(&connection, START, now).expect("follows"), step_ms);
+            let found = ahead(&connection, now.wall_ms);
+            assert_eq!(found[0], [50_000, 80_000, 50_000], "by {step_ms}");
+            assert_eq!(found[1][0], 0, "what is asked for is due at once");
+            assert_eq!(found[2][0], 50_000 - step_ms, "what is over stays");
+            assert_eq!(follow(&connection, now, now).expect("follows"), 0, "once");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_while_no_daemon_runs_is_noticed_by_the_time_since_the_machines_start() {
+        for step_ms in STEPS {
+            let (_directory, connection) = with_runs(START);
+            store(&connection, START).expect("stores");
+            let now = Reading { wall_ms: START.wall_ms + 10_000 + step_ms, elapsed_ms: START.elapsed_ms + 10_000 };
+            assert_eq!(resume(&connection, now).expect("resumes"), step_ms);
+            assert_eq!(ahead(&connection, now.wall_ms)[0], [50_000, 80_000, 50_000], "by {step_ms}");
+            assert_eq!(resume(&connection, now).expect("resumes"), 0, "once");
+        }
+    }
+
+    #[test]
+    fn after_another_start_of_the_machine_a_clock_that_went_back_moves_what_is_open_and_one_ahead_makes_it_due() {
+        for step_ms in STEPS {
+            let (_directory, connection) = with_runs(START);
+            store(&connection, START).expect("stores");
+            connection.execute("UPDATE clock SET boot = 'another'", []).expect("stores");
+            let now = Reading { wall_ms: START.wall_ms + step_ms, elapsed_ms: 100 };
+            assert_eq!(resume(&connection, now).expect("resumes"), step_ms.min(0));
+            let due = ahead(&connection, now.wall_ms)[0][0];
+            assert_eq!(due, if step_ms < 0 { 60_000 } else { 60_000 - step_ms }, "by {step_ms}");
+        }
+    }
+
     #[test]
     fn two_readings_of_an_undisturbed_clock_have_no_step_between_them() {
         let earlier = Reading::now();

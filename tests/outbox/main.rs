@@ -6,6 +6,7 @@ mod chronicle;
 mod crash;
 mod deliveries;
 mod delivery;
+mod displaced;
 mod intervention;
 mod migration;
 mod model;

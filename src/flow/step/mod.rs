@@ -152,9 +152,10 @@ impl StepEnd {
         self
     }
 
-    /// A step in which the program itself failed.
+    /// A step in which the program itself failed: that is a failed try.
     fn panicked() -> Self {
-        Self::failed("the program failed in this step, which is a bug of it")
+        let reason = "the program failed in this step, which is a bug of it".to_owned();
+        Self::untried(Outcome::Retry { reason, after: None })
     }
 }
 
