@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +17,6 @@ use tracing::{info, warn};
 
 use super::post::{Happening, Post};
 use super::surroundings::Surroundings;
-use crate::esl::exit::Exit;
 use crate::esl::feed::EventItem;
 use crate::esl::link::{Intake, NodeAddress};
 use crate::id::{AttemptHash, NodeName};
@@ -193,7 +192,7 @@ impl Follower {
                 begin_survey(post, lifecycle, tap, Post::begin_survey);
             }
             EventItem::Lost(exit) => {
-                let fell_silent = matches!(exit, Exit::HeartbeatMissed(_));
+                let fell_silent = exit.hides_events();
                 let heard_until = post.lost(fell_silent);
                 if !fell_silent {
                     // So long everything was still there.
@@ -235,7 +234,7 @@ impl Follower {
     /// Lets the lifecycle know how late it is on a node.
     fn advance(&mut self, place: usize) -> Effects {
         let post = &self.posts[place];
-        let (now, mut effects) = (post.clock.read(Instant::now()), Effects::default());
+        let (now, mut effects) = (post.shown(), Effects::default());
         self.tap.mark(&post.name, || Mark::Clock { now });
         self.lifecycle.on(&post.name).advance(now, &mut effects);
         effects
@@ -269,7 +268,7 @@ impl Follower {
         let lifecycle = lifecycle.on(&post.name);
         let differences = lifecycle.reconcile(&snapshot, &open, &mut effects);
         post.note_survey(differences);
-        post.clock.set(lifecycle.now(), Instant::now());
+        post.set_clock(lifecycle.now());
         info!(
             node = %post.name,
             channels = snapshot.channels.len(),
