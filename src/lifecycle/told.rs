@@ -49,6 +49,9 @@ pub struct Told {
     /// When it was last heard of, since the daemon's start.
     #[serde(skip)]
     heard_at: Option<Timestamp>,
+    /// How long nobody could be heard since.
+    #[serde(skip)]
+    unheard: SignedDuration,
 }
 
 /// Something that was accepted.
@@ -210,7 +213,12 @@ impl Lifecycle {
         attempt.introduce(opening, word.data);
         let opening = Accepted { id: None, content, at: joined_at, sequence: 1 };
         let answer = opening.acknowledge(hash, false);
-        attempt.told = Some(Box::new(Told { opening, signals: Vec::new(), heard_at: Some(word.now) }));
+        attempt.told = Some(Box::new(Told {
+            opening,
+            signals: Vec::new(),
+            heard_at: Some(word.now),
+            unheard: SignedDuration::ZERO,
+        }));
         self.attempts.insert(attempt);
         self.with_attempt(hash, joined_at, word.source, effects, |attempt, occasion| {
             attempt.join(occasion, false, false);
@@ -270,6 +278,15 @@ impl Lifecycle {
         }
     }
 
+    /// For that long nobody could be heard: times to live are longer by it.
+    pub fn extend_times_to_live(&mut self, span: SignedDuration) {
+        for (_, held) in self.attempts.all_mut() {
+            if let Some(told) = held.attempt.told.as_deref_mut() {
+                told.unheard = told.unheard.saturating_add(span);
+            }
+        }
+    }
+
     /// What was accepted of an attempt, be it over.
     fn told(&self, hash: AttemptHash) -> Option<&Told> {
         let held = self.attempts.held(hash).and_then(|held| held.attempt.told.as_deref());
@@ -281,12 +298,17 @@ impl Lifecycle {
     fn keep_alive(&mut self, hash: AttemptHash, now: Timestamp) {
         let held = self.attempts.held_mut(hash);
         if let Some(told) = held.and_then(|held| held.attempt.told.as_mut()) {
-            told.heard_at = told.heard_at.max(Some(now));
+            told.hear(now);
         }
     }
 }
 
 impl Told {
+    fn hear(&mut self, now: Timestamp) {
+        self.heard_at = self.heard_at.max(Some(now));
+        self.unheard = SignedDuration::ZERO;
+    }
+
     fn find(&self, id: &SignalId) -> Option<&Accepted> {
         self.signals.iter().find(|accepted| accepted.id.as_ref() == Some(id))
     }
@@ -309,7 +331,7 @@ impl Attempt {
         // Conclusions are drawn after this; leaving is the only one that has a number.
         let sequence = self.sequence + u32::from(matches!(signal.signal, Step::Leaving { .. }));
         if let Some(told) = &mut self.told {
-            told.heard_at = Some(occasion.now);
+            told.hear(occasion.now);
             told.signals.push(Accepted { id: Some(signal.id.clone()), content, at: occasion.at, sequence });
         }
         self.dirty = true;
@@ -323,8 +345,9 @@ impl Attempt {
         }
         let ttl = self.settings.ttl.unwrap_or(TIME_TO_LIVE);
         // After a restart of the daemon, nobody could be heard before.
-        let heard_at = *self.told.as_mut()?.heard_at.get_or_insert(now);
-        let due = heard_at + ttl;
+        let told = self.told.as_mut()?;
+        let heard_at = *told.heard_at.get_or_insert(now);
+        let due = (heard_at + ttl).saturating_add(told.unheard).unwrap_or(Timestamp::MAX);
         if now < due {
             return Some(due);
         }

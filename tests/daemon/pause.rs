@@ -40,3 +40,28 @@ async fn what_came_during_a_pause_is_read_and_nobody_is_lost() {
     switch.stall();
     daemon.says("nothing was heard for 1 s");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_could_not_be_heard_over_http_during_a_pause_is_not_lost() {
+    let (switch, place) = (Switch::start("core-1").await, Nodes::new());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let chat = "[queues.chat]\nsource = \"api\"\nttl = \"5s\"";
+    place.write(&[&switch.as_node("fs1", &format!("{chat}\n[http]\nlisten = \"127.0.0.1:{port}\"\n"))]);
+    let mut daemon = place.run();
+    daemon.says("compared with");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let attempt = format!("http://127.0.0.1:{port}/api/queues/chat/attempts/c1");
+    let opened = client.put(&attempt).json(&serde_json::json!({})).send().await.expect("answers");
+    assert_eq!(opened.status(), 201);
+    daemon.signal(Signal::STOP);
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    daemon.signal(Signal::CONT);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let leaving = serde_json::json!({ "id": "1", "signal": { "leaving": {} } });
+    let left = client.post(format!("{attempt}/signals")).json(&leaving).send().await.expect("answers");
+    assert_eq!(left.status(), 200, "{}", left.text().await.expect("a text"));
+    // Who says nothing is lost all the same.
+    client.put(attempt.replace("c1", "c2")).json(&serde_json::json!({})).send().await.expect("answers");
+    let tale = Tale::until(&mut daemon, |tale| tale.ends().len() == 2);
+    assert_eq!(tale.ends(), ["- abandoned hangup", "- cancel lost"]);
+}
