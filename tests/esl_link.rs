@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hookswitch::esl::command::{Password, Subscription};
+use hookswitch::esl::feed::EVENT_BYTES;
 use hookswitch::esl::link::{ConnectionState, Intake, connect, connect_with};
 use hookswitch::esl::{Command, CommandError, EventItem, Exit, Link, NodeAddress};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -356,6 +357,35 @@ async fn a_flood_with_nobody_reading_never_blocks_freeswitch_and_ends_in_a_dirty
     events.send(event("HEARTBEAT")).await;
     let EventItem::Event(heard) = next(&mut link).await else { panic!("events flow again") };
     assert_eq!(heard.header("Event-Name").as_deref(), Some("HEARTBEAT"));
+}
+
+#[tokio::test]
+async fn long_events_that_nobody_reads_are_bounded_by_their_bytes() {
+    let (listener, node) = listener().await;
+    let mut link = connect(node);
+    let (mut events, _commands) = soon(both(&listener)).await;
+    let long = event(&format!("CUSTOM\nvariable_x: {}", "x".repeat(900_000)));
+    let sent = 2 * EVENT_BYTES as u64 / long.len() as u64;
+    soon(async {
+        for _ in 0..sent {
+            events.send(&long).await;
+        }
+        while link.tally.events.load(Ordering::Relaxed) < sent {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(matches!(next(&mut link).await, EventItem::Connected));
+    let mut received = 0;
+    let dropped = loop {
+        match next(&mut link).await {
+            EventItem::Event(event) => received += event.size(),
+            EventItem::Dirty { dropped } => break dropped,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(received <= EVENT_BYTES && received > EVENT_BYTES - long.len(), "{received}");
+    assert_eq!(dropped, sent - (received / (long.len() - 1_000)) as u64);
 }
 
 #[tokio::test]

@@ -81,9 +81,11 @@ pub enum FrameError {
 }
 
 /// The decoder of frames.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameCodec {
     state: State,
+    /// The longest reply that is kept.
+    max_reply: u64,
     /// How many bytes were taken.
     taken: u64,
     /// How many bytes came before the frame whose body is in hand.
@@ -157,7 +159,18 @@ impl Default for State {
     }
 }
 
+impl Default for FrameCodec {
+    fn default() -> Self {
+        Self { state: State::default(), max_reply: MAX_REPLY, taken: 0, frame_at: 0 }
+    }
+}
+
 impl FrameCodec {
+    /// A decoder for a connection on which nothing is asked that has a long answer.
+    pub fn of_short_replies() -> Self {
+        Self { max_reply: MAX_EVENT, ..Self::default() }
+    }
+
     /// How many bytes came before the frame in hand: the offset of an error.
     pub fn frame_offset(&self) -> u64 {
         match self.state {
@@ -226,7 +239,7 @@ impl FrameCodec {
         let head = bytes.split_to(end).freeze();
         self.taken += end as u64;
         self.take(bytes, 1);
-        if length <= cap(kind) && kind != FrameKind::Other {
+        if length <= self.cap(kind) && kind != FrameKind::Other {
             self.state = State::Body { kind, head, length: length as usize, end: EventEnd::default() };
             return Ok(None);
         }
@@ -253,6 +266,19 @@ impl FrameCodec {
         self.state = State::WrongLength { length: length as u64 };
         self.taken += end as u64;
         Some(Frame { kind, head, body: bytes.split_to(end).freeze() })
+    }
+
+    /// The longest body that is kept.
+    fn cap(&self, kind: FrameKind) -> u64 {
+        match kind {
+            FrameKind::CommandReply | FrameKind::ApiResponse => self.max_reply,
+            // A mark can hold a reply.
+            FrameKind::Mark => self.max_reply,
+            FrameKind::EventPlain | FrameKind::EventJson => MAX_EVENT,
+            // Lines of text: an event's cap is generous, and one bound less to explain.
+            FrameKind::AuthRequest | FrameKind::LogData | FrameKind::DisconnectNotice => MAX_EVENT,
+            FrameKind::RudeRejection | FrameKind::Other => MAX_EVENT,
+        }
     }
 
     fn take(&mut self, bytes: &mut BytesMut, count: usize) {
@@ -301,17 +327,4 @@ fn head_end(bytes: &[u8], line: &mut usize, scanned: &mut usize) -> Result<Optio
     }
     *scanned = bytes.len();
     if bytes.len() > MAX_HEAD { Err(FrameError::HeadTooLong) } else { Ok(None) }
-}
-
-/// The longest body that is kept.
-fn cap(kind: FrameKind) -> u64 {
-    match kind {
-        FrameKind::CommandReply | FrameKind::ApiResponse => MAX_REPLY,
-        // A mark can hold a reply.
-        FrameKind::Mark => MAX_REPLY,
-        FrameKind::EventPlain | FrameKind::EventJson => MAX_EVENT,
-        // Lines of text: an event's cap is generous, and one bound less to explain.
-        FrameKind::AuthRequest | FrameKind::LogData | FrameKind::DisconnectNotice => MAX_EVENT,
-        FrameKind::RudeRejection | FrameKind::Other => MAX_EVENT,
-    }
 }

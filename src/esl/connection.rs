@@ -30,6 +30,7 @@ pub(super) async fn follow_events(
 ) -> Exit {
     let follow = async {
         let mut wire = Wire::dial(node, clock).await?;
+        wire.codec = FrameCodec::of_short_replies();
         let mut session: Session<Infallible> = Session::new(Purpose::Events, node, clock.now());
         loop {
             let now = clock.now();

@@ -163,8 +163,8 @@ pub struct Tally {
     pub desyncs: AtomicU64,
     /// Connections that became ready.
     pub connections: AtomicU64,
-    /// How long after it happened the latest event was taken in, in microseconds, by two machines' clocks.
-    pub lag_micros: AtomicU64,
+    /// How long after it happened the latest event was taken in, in microseconds, and one more; 0 while that is not known.
+    lag: AtomicU64,
     /// Attempts that surveys found gone, whose end was not heard.
     pub found_gone: AtomicU64,
     /// Attempts that surveys found, whose beginning was not heard.
@@ -178,6 +178,18 @@ impl Tally {
     pub fn surveyed_at(&self) -> Option<Timestamp> {
         let millis = Some(self.surveyed_at_ms.load(Ordering::Relaxed)).filter(|millis| *millis > 0);
         millis.and_then(|millis| Timestamp::from_millisecond(millis).ok())
+    }
+
+    /// How long after it happened the latest event was taken in, by two machines' clocks; none before a connection's first
+    /// event.
+    pub fn lag(&self) -> Option<Duration> {
+        self.lag.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_micros)
+    }
+
+    /// Notes how long after it happened the latest event was taken in.
+    pub fn set_lag(&self, lag: Option<Duration>) {
+        let micros = lag.map(|lag| u64::try_from(lag.as_micros()).unwrap_or(u64::MAX).saturating_add(1));
+        self.lag.store(micros.unwrap_or(0), Ordering::Relaxed);
     }
 
     pub(super) fn add(counter: &AtomicU64, count: u64) {

@@ -6,12 +6,14 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::anomaly::Anomaly;
 use super::attempt::{Attempt, Loss};
+use super::attempts::LIVE_BYTES;
 use super::following::Disorder;
 use super::input::Input;
 use super::machine::{Effects, Lifecycle};
@@ -126,6 +128,12 @@ pub enum Refusal {
     /// There are too many attempts.
     #[error("too many attempts live")]
     TooManyAttempts,
+    /// The live attempts have too many bytes.
+    #[error("the live attempts have {} MiB of variables, names and signals; nothing more is taken until some have left", LIVE_BYTES / 1024 / 1024)]
+    TooManyBytes,
+    /// No attempt can have happened then.
+    #[error("{0} is before the year {EARLIEST_YEAR}")]
+    LongAgo(Timestamp),
 }
 
 /// Something that is told, on its way.
@@ -208,6 +216,9 @@ impl Lifecycle {
         if !self.has_room() {
             return Err(Refusal::TooManyAttempts);
         }
+        if !self.attempts.have_bytes() {
+            return Err(Refusal::TooManyBytes);
+        }
         let settings = self.world.config.queue(&key.queue).settings.clone();
         let mut attempt = Attempt::begin(key, self.here.name.clone(), QueueSource::Api, settings, joined_at);
         attempt.introduce(opening, word.data);
@@ -248,6 +259,9 @@ impl Lifecycle {
         attempt.may_follow(&signal.signal).map_err(Refusal::Order)?;
         if told.signals.len() >= SIGNALS_LIMIT {
             return Err(Refusal::TooManySignals);
+        }
+        if !self.attempts.have_bytes() && !matches!(signal.signal, Step::Leaving { .. }) {
+            return Err(Refusal::TooManyBytes);
         }
         let at = moment_of(signal.at, word.now, told.latest().at)?;
         if let Step::Offering { agent } = &signal.signal {
@@ -304,6 +318,12 @@ impl Lifecycle {
 }
 
 impl Told {
+    /// About how many bytes it has.
+    pub(super) fn bytes(&self) -> usize {
+        let ids: usize = self.signals.iter().filter_map(|signal| signal.id.as_ref()).map(|id| id.as_str().len()).sum();
+        ids + self.signals.len() * size_of::<Accepted>()
+    }
+
     fn hear(&mut self, now: Timestamp) {
         self.heard_at = self.heard_at.max(Some(now));
         self.unheard = SignedDuration::ZERO;
@@ -362,9 +382,15 @@ impl Attempt {
     }
 }
 
+/// The first year in which anything can have happened: a time before it is a mistake, as that of a clock that was never set.
+const EARLIEST_YEAR: i16 = 2000;
+
 /// When something happened: as it says itself, if that can be, else now.
 fn moment_of(said: Option<Timestamp>, now: Timestamp, former: Timestamp) -> Result<Timestamp, Refusal> {
     let Some(at) = said else { return Ok(now.max(former)) };
+    if at.to_zoned(TimeZone::UTC).year() < EARLIEST_YEAR {
+        return Err(Refusal::LongAgo(at));
+    }
     if at > now.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX) {
         return Err(Refusal::InFuture { at, now });
     }
