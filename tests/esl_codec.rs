@@ -2,7 +2,9 @@
 
 use bytes::BytesMut;
 use hookswitch::esl::Event;
-use hookswitch::esl::codec::{Decoded, FrameCodec, FrameError, MAX_EVENT, MAX_HEAD, MAX_REPLY, MAX_SKIPPED, make_room};
+use hookswitch::esl::codec::{
+    Decoded, FrameCodec, FrameError, MAX_BLANK_LINES, MAX_EVENT, MAX_HEAD, MAX_REPLY, MAX_SKIPPED, make_room,
+};
 use hookswitch::esl::frame::{FrameKind, MalformedHead};
 use proptest::prelude::*;
 use tokio_util::codec::Decoder;
@@ -210,4 +212,64 @@ fn the_end_within_a_frame_is_told_with_the_place_where_it_begins() {
     let mut buffer = BytesMut::from(&whole[..]);
     assert!(matches!(codec.decode_eof(&mut buffer), Ok(Some(Decoded::Frame(_)))));
     assert!(matches!(codec.decode_eof(&mut buffer), Err(FrameError::Truncated)));
+}
+
+fn heartbeat() -> String {
+    framed("Event-Name: HEARTBEAT\nEvent-Info: System%20Ready\n\n", 0)
+}
+
+/// An event in a frame whose length is wrong by that much.
+fn framed(event: &str, wrong_by: i64) -> String {
+    let length = event.len() as i64 + wrong_by;
+    format!("Content-Length: {length}\nContent-Type: text/event-plain\n\n{event}")
+}
+
+#[test]
+fn a_length_that_is_too_long_is_noticed_as_soon_as_the_next_frame_begins_and_costs_no_event() {
+    let with_body = "Event-Name: CUSTOM\nContent-Length: 14\n\nsome\n\nown body";
+    for event in ["Event-Name: HEARTBEAT\n\n", "Event-Name: CUSTOM\nB: Content-Length%3A\n\n", with_body] {
+        for wrong_by in [1, 8, 9, 100, 1_000, 500_000] {
+            let bytes = framed(event, wrong_by) + &heartbeat().repeat(3);
+            let (frames, end, _) = outcome(bytes.as_bytes(), &[]);
+            assert!(
+                matches!(&frames[..], [Decoded::Frame(frame)] if frame.body == event.as_bytes()),
+                "{wrong_by}: {frames:?}"
+            );
+            let length = event.len() as u64 + wrong_by as u64;
+            assert_eq!(end, FrameError::WrongLength(length).to_string());
+            let every: Vec<usize> = (0..bytes.len()).collect();
+            assert_eq!(outcome(bytes.as_bytes(), &every), outcome(bytes.as_bytes(), &[]));
+        }
+    }
+}
+
+#[test]
+fn a_length_that_is_too_short_is_an_error_before_any_other_event_is_read() {
+    let event = "Event-Name: CUSTOM\nCC-Queue: support%40default\nCC-Action: members-count\n\n";
+    for wrong_by in 3..event.len() as i64 {
+        let bytes = framed(event, -wrong_by) + &heartbeat();
+        let (frames, end, _) = outcome(bytes.as_bytes(), &[]);
+        assert_eq!(frames.len(), 1, "{wrong_by}");
+        assert_eq!(end, MalformedHead::NoContentType.to_string(), "{wrong_by}");
+    }
+}
+
+#[test]
+fn what_an_event_has_of_its_own_is_no_wrong_length() {
+    let look_alike = "Content-Length: 5\nContent-Type: text/event-plain\n\n";
+    let body = format!("Event-Name: A\nContent-Length: {}\n\n{look_alike}", look_alike.len());
+    // A header of that name which somebody set, where there is no body; and a name with newlines in it.
+    for event in [&body[..], "Event-Name: A\nContent-Length: 7\n\n", "Event-Name: A\nvariable_x\n\ny: 1\nB: 2\n\n"] {
+        let (frames, end, _) = outcome((framed(event, 0) + &heartbeat()).as_bytes(), &[]);
+        assert_eq!((frames.len(), end.as_str()), (2, "whole"), "{event}");
+    }
+}
+
+#[test]
+fn blank_lines_between_frames_are_bounded() {
+    let few = "\n".repeat(MAX_BLANK_LINES) + &heartbeat();
+    assert_eq!(outcome(few.repeat(3).as_bytes(), &[]).0.len(), 3);
+    let many = "\n".repeat(MAX_BLANK_LINES + 1);
+    let (frames, end, _) = outcome((heartbeat() + &many).as_bytes(), &[]);
+    assert_eq!((frames.len(), end), (1, FrameError::TooManyBlankLines.to_string()));
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hookswitch::esl::command::{Password, Subscription};
+use hookswitch::esl::feed::EVENT_BYTES;
 use hookswitch::esl::link::{ConnectionState, Intake, connect, connect_with};
 use hookswitch::esl::{Command, CommandError, EventItem, Exit, Link, NodeAddress};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -359,6 +360,35 @@ async fn a_flood_with_nobody_reading_never_blocks_freeswitch_and_ends_in_a_dirty
 }
 
 #[tokio::test]
+async fn long_events_that_nobody_reads_are_bounded_by_their_bytes() {
+    let (listener, node) = listener().await;
+    let mut link = connect(node);
+    let (mut events, _commands) = soon(both(&listener)).await;
+    let long = event(&format!("CUSTOM\nvariable_x: {}", "x".repeat(900_000)));
+    let sent = 2 * EVENT_BYTES as u64 / long.len() as u64;
+    soon(async {
+        for _ in 0..sent {
+            events.send(&long).await;
+        }
+        while link.tally.events.load(Ordering::Relaxed) < sent {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(matches!(next(&mut link).await, EventItem::Connected));
+    let mut received = 0;
+    let dropped = loop {
+        match next(&mut link).await {
+            EventItem::Event(event) => received += event.size(),
+            EventItem::Dirty { dropped } => break dropped,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(received <= EVENT_BYTES && received > EVENT_BYTES - long.len(), "{received}");
+    assert_eq!(dropped, sent - (received / (long.len() - 1_000)) as u64);
+}
+
+#[tokio::test]
 async fn marks_owed_to_a_full_stream_arrive_in_their_order() {
     let (listener, node) = listener().await;
     let mut link = connect_with(node, Intake { capacity: 2, ..Intake::default() });
@@ -377,5 +407,76 @@ async fn marks_owed_to_a_full_stream_arrive_in_their_order() {
     assert!(matches!(next(&mut link).await, EventItem::Event(_)));
     assert!(matches!(next(&mut link).await, EventItem::Dirty { dropped: 4 }));
     assert!(matches!(next(&mut link).await, EventItem::Lost(_)));
+    assert!(matches!(next(&mut link).await, EventItem::Connected));
+}
+
+/// How a connection ends on which this comes again and again, after its first event.
+async fn ended_by(bytes: impl AsRef<[u8]>, silence: Duration) -> (Exit, u64) {
+    let (listener, mut node) = listener().await;
+    node.silence_timeout = silence;
+    let mut link = connect(node);
+    let (mut events, _commands) = soon(both(&listener)).await;
+    events.send(event("CHANNEL_CREATE")).await;
+    assert!(matches!(next(&mut link).await, EventItem::Connected));
+    assert!(matches!(next(&mut link).await, EventItem::Event(_)));
+    let flood = async {
+        while events.stream.get_mut().write_all(bytes.as_ref()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        std::future::pending().await
+    };
+    let lost = async {
+        loop {
+            if let EventItem::Lost(exit) = next(&mut link).await {
+                break exit;
+            }
+        }
+    };
+    let exit = tokio::select! {
+        exit = lost => exit,
+        () = flood => unreachable!("a flood has no end"),
+    };
+    (exit, link.tally.desyncs.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn bytes_that_bring_no_events_are_no_life_sign() {
+    let long = Duration::from_secs(3_600);
+    let frame = event("HEARTBEAT");
+    let longer = frame.replacen("Content-Length: ", "Content-Length: 9", 1);
+    let (exit, desyncs) = soon(ended_by(longer, long)).await;
+    assert!(matches!(exit, Exit::Protocol(_)) && desyncs == 1, "{exit}, {desyncs}");
+    let (exit, desyncs) = soon(ended_by("\n".repeat(1_000), long)).await;
+    assert!(matches!(exit, Exit::Protocol(_)) && desyncs == 1, "{exit}, {desyncs}");
+    let (exit, desyncs) = soon(ended_by("Content-Type: text/unheard-of\n\n".repeat(50), long)).await;
+    assert!(matches!(exit, Exit::UselessFrames) && desyncs == 1, "{exit}, {desyncs}");
+    // Frames that are no events and whose length is wrong, or that are passed over, or never whole.
+    let short = Duration::from_secs(1);
+    for head in [
+        "Content-Length: 900000\nContent-Type: log/data\n\n",
+        "Content-Length: 900000000\nContent-Type: text/event-plain\n\n",
+        "Content-Length: 900000\nContent-Type: text/event-json\n\n",
+        "Content-Type: text/event-plain\nContent-Length: 900000\n\nEvent-Name: HEARTBEAT\n",
+    ] {
+        let (exit, desyncs) = soon(ended_by(head.to_owned() + &frame, short)).await;
+        assert!(exit.is_desync() && exit.hides_events() && desyncs == 1, "{head}: {exit}, {desyncs}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_length_hides_no_event_that_came_before_the_connection_was_made_anew() {
+    let (listener, node) = listener().await;
+    let mut link = connect(node);
+    let (mut events, _commands) = soon(both(&listener)).await;
+    let longer = event("CHANNEL_ANSWER").replacen("Content-Length: ", "Content-Length: 90", 1);
+    events.send(event("CHANNEL_CREATE") + &longer + &event("HEARTBEAT")).await;
+    assert!(matches!(next(&mut link).await, EventItem::Connected));
+    for name in ["CHANNEL_CREATE", "CHANNEL_ANSWER"] {
+        let EventItem::Event(heard) = next(&mut link).await else { panic!("{name} was sent") };
+        assert_eq!(heard.header("Event-Name").as_deref(), Some(name));
+    }
+    assert!(matches!(next(&mut link).await, EventItem::Lost(Exit::Protocol(_))));
+    let mut again = soon(Peer::accept_signed_in(&listener)).await;
+    soon(again.subscribe()).await;
     assert!(matches!(next(&mut link).await, EventItem::Connected));
 }

@@ -140,11 +140,11 @@ impl From<TellError> for Problem {
         };
         match refusal {
             Refusal::Queue(_) | Refusal::Attempt { .. } => Self::not_found(detail),
-            Refusal::TooManyAttempts => Self::unavailable(detail),
+            Refusal::TooManyAttempts | Refusal::TooManyBytes => Self::unavailable(detail),
             Refusal::OtherContent(_) => conflict("urn:hookswitch:other-content", "Told before with another content"),
             Refusal::HasLeft => conflict("urn:hookswitch:has-left", "The attempt has left"),
             Refusal::Order(_) => conflict("urn:hookswitch:wrong-order", "This can't follow what was told before"),
-            Refusal::TooEarly { .. } | Refusal::InFuture { .. } => {
+            Refusal::TooEarly { .. } | Refusal::InFuture { .. } | Refusal::LongAgo(_) => {
                 conflict("urn:hookswitch:wrong-time", "This can't have happened then")
             }
             Refusal::TooManySignals => conflict("urn:hookswitch:too-many-signals", "Too many signals"),

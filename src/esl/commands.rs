@@ -11,7 +11,11 @@ use tokio_util::sync::DropGuard;
 use super::command::Command;
 use super::exit::Exit;
 use super::link::{ConnectionState, LinkState};
+use super::running_clock::RunningClock;
 use super::session::{MAX_PENDING, Refusal};
+
+/// How long after a command's time the connection may take to tell that it has passed.
+const JUDGEMENT: Duration = Duration::from_secs(2);
 
 /// Gives commands to one FreeSWITCH; several tasks may do so at once. The connection is closed when the last clone is
 /// dropped.
@@ -19,6 +23,7 @@ use super::session::{MAX_PENDING, Refusal};
 pub struct Commands {
     requests: mpsc::Sender<Request>,
     state: watch::Receiver<LinkState>,
+    clock: Arc<RunningClock>,
     _alive: Arc<DropGuard>,
 }
 
@@ -53,10 +58,14 @@ impl CommandError {
 }
 
 impl Commands {
-    pub(super) fn new(state: watch::Receiver<LinkState>, alive: DropGuard) -> (Self, mpsc::Receiver<Request>) {
+    pub(super) fn new(
+        state: watch::Receiver<LinkState>,
+        clock: Arc<RunningClock>,
+        alive: DropGuard,
+    ) -> (Self, mpsc::Receiver<Request>) {
         // As many wait here as wait for FreeSWITCH: who comes later waits for a place, within his own time limit.
         let (requests, receiver) = mpsc::channel(MAX_PENDING);
-        (Self { requests, state, _alive: Arc::new(alive) }, receiver)
+        (Self { requests, state, clock, _alive: Arc::new(alive) }, receiver)
     }
 
     /// Gives a command and waits [`Command::USUAL_TIMEOUT`] for its answer.
@@ -69,17 +78,23 @@ impl Commands {
     ///
     /// If the future is dropped the command may still be run, and its answer goes to nobody.
     pub async fn api_within(&self, command: Command, limit: Duration) -> Result<Bytes, CommandError> {
-        let deadline = tokio::time::Instant::now() + limit;
+        let deadline = self.clock.now() + limit;
         let sent = Arc::new(AtomicBool::new(false));
         let (reply, answer) = oneshot::channel();
-        let waiter = Waiter { reply, sent: Arc::clone(&sent), deadline: deadline.into_std() };
+        let waiter = Waiter { reply, sent: Arc::clone(&sent), deadline };
         let asked = async {
             self.requests.send(Request { command, waiter }).await.map_err(|_| CommandError::ShutDown)?;
             answer.await.unwrap_or(Err(CommandError::ShutDown))
         };
-        tokio::time::timeout_at(deadline, asked).await.unwrap_or_else(|_| {
-            Err(if sent.load(Ordering::Acquire) { CommandError::TimedOut } else { self.not_connected() })
-        })
+        tokio::pin!(asked);
+        if let Ok(answer) = self.clock.timeout_at(deadline, &mut asked).await {
+            return answer;
+        }
+        if !sent.load(Ordering::Acquire) {
+            return Err(self.not_connected());
+        }
+        // The connection knows better: it reads first what has come.
+        self.clock.timeout(JUDGEMENT, asked).await.unwrap_or(Err(CommandError::TimedOut))
     }
 
     fn not_connected(&self) -> CommandError {

@@ -3,30 +3,40 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
-
-use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use std::time::{Duration, Instant};
 
 use super::codec::{Decoded, FrameCodec, make_room};
 use super::commands::{Request, Waiter};
 use super::exit::Exit;
 use super::feed::{EventItem, Feed};
 use super::link::{NodeAddress, Tally};
+use super::running_clock::RunningClock;
 use super::session::{Anomaly, Purpose, Session, Step};
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// How long it is waited at least for what waits in the socket.
+const LEAST_STEP: Duration = Duration::from_millis(5);
 
 /// Follows the events until the connection ends; `ready` is called once it is subscribed.
-pub(super) async fn follow_events(node: &NodeAddress, feed: &mut Feed, tally: &Tally, mut ready: impl FnMut()) -> Exit {
+pub(super) async fn follow_events(
+    node: &NodeAddress,
+    feed: &mut Feed,
+    tally: &Tally,
+    clock: &RunningClock,
+    mut ready: impl FnMut(),
+) -> Exit {
     let follow = async {
-        let mut wire = Wire::dial(node).await?;
-        let mut session: Session<Infallible> = Session::new(Purpose::Events, node, now());
+        let mut wire = Wire::dial(node, clock).await?;
+        wire.codec = FrameCodec::of_short_replies();
+        let mut session: Session<Infallible> = Session::new(Purpose::Events, node, clock.now());
         loop {
+            let now = clock.now();
             while let Some(decoded) = wire.next_frame()? {
                 feed.give_aside(&decoded);
-                match session.receive(decoded, &mut wire.outbound)? {
+                match session.receive(decoded, now, &mut wire.outbound)? {
                     Step::SignIn => {}
                     Step::Ready => {
                         ready();
@@ -37,12 +47,13 @@ pub(super) async fn follow_events(node: &NodeAddress, feed: &mut Feed, tally: &T
                     Step::Anomaly(anomaly) => count(&anomaly, tally),
                 }
             }
-            // In this order: a debt is paid in a flood too, and what has come is read before its lateness is judged.
+            wire.judge(&mut session, clock)?;
+            // In this order: a debt is paid in a flood too.
             tokio::select! {
                 biased;
                 () = feed.settle(), if feed.owes() => {}
-                turn = wire.turn() => note(turn?, &mut session),
-                () = until(session.next_deadline()) => session.handle_timeout(now())?,
+                turn = wire.turn() => note(turn?, &mut session, clock),
+                () = step_towards(session.next_deadline(), clock) => {}
             }
         }
     };
@@ -54,14 +65,16 @@ pub(super) async fn carry_commands(
     node: &NodeAddress,
     requests: &mut mpsc::Receiver<Request>,
     tally: &Tally,
+    clock: &RunningClock,
     mut ready: impl FnMut(),
 ) -> Exit {
-    let mut session: Session<Waiter> = Session::new(Purpose::Commands, node, now());
+    let mut session: Session<Waiter> = Session::new(Purpose::Commands, node, clock.now());
     let carry = async {
-        let mut wire = Wire::dial(node).await?;
+        let mut wire = Wire::dial(node, clock).await?;
         loop {
+            let now = clock.now();
             while let Some(decoded) = wire.next_frame()? {
-                match session.receive(decoded, &mut wire.outbound)? {
+                match session.receive(decoded, now, &mut wire.outbound)? {
                     Step::SignIn => {}
                     Step::Ready => ready(),
                     Step::Event(_) => Tally::add(&tally.unasked, 1),
@@ -69,19 +82,19 @@ pub(super) async fn carry_commands(
                     Step::Anomaly(anomaly) => count(&anomaly, tally),
                 }
             }
-            // In this order: an answer that has come is read before its lateness is judged.
+            wire.judge(&mut session, clock)?;
             tokio::select! {
                 biased;
-                turn = wire.turn() => note(turn?, &mut session),
+                turn = wire.turn() => note(turn?, &mut session, clock),
                 Some(request) = requests.recv(), if session.has_room() => {
-                    submit(request, &mut session, &mut wire.outbound);
+                    submit(request, &mut session, clock.now(), &mut wire.outbound);
                 }
-                () = until(session.next_deadline()) => session.handle_timeout(now())?,
+                () = step_towards(session.next_deadline(), clock) => {}
             }
         }
     };
     let exit = reason(carry.await);
-    session.into_waiters().for_each(|waiter| waiter.give_up(now(), &exit));
+    session.into_waiters().for_each(|waiter| waiter.give_up(clock.now(), &exit));
     exit
 }
 
@@ -91,6 +104,10 @@ struct Wire {
     codec: FrameCodec,
     inbound: BytesMut,
     outbound: BytesMut,
+    /// How many of the bytes are still to be read that waited in the socket when a deadline was found to have passed.
+    unread: Option<u64>,
+    /// The clock's pauses that the session knows of.
+    pauses: u64,
 }
 
 /// What became of one turn at the socket.
@@ -100,9 +117,34 @@ enum Turn {
 }
 
 impl Wire {
-    async fn dial(node: &NodeAddress) -> Result<Self, Exit> {
+    async fn dial(node: &NodeAddress, clock: &RunningClock) -> Result<Self, Exit> {
         let limit = node.connect_timeout;
-        timeout(limit, connect(&node.address)).await.map_err(|_| Exit::ConnectTimeout(limit))?
+        let connected = clock.timeout(limit, connect(&node.address)).await;
+        let mut wire = connected.map_err(|_| Exit::ConnectTimeout(limit))??;
+        wire.pauses = clock.pauses();
+        Ok(wire)
+    }
+
+    /// Ends the connection if a deadline has passed, and nothing that came before it was found is left to be read.
+    ///
+    /// The runtime can't be asked: after a pause it says for a moment that there is nothing to read, because timers go first.
+    fn judge<W>(&mut self, session: &mut Session<W>, clock: &RunningClock) -> Result<(), Exit> {
+        let (now, pauses) = (clock.now(), clock.pauses());
+        if std::mem::replace(&mut self.pauses, pauses) != pauses {
+            tracing::debug!("this process was paused; FreeSWITCH's silence is measured anew");
+            session.resume(now);
+        }
+        if session.next_deadline().is_none_or(|deadline| now < deadline) {
+            self.unread = None;
+            return Ok(());
+        }
+        let stream = &self.stream;
+        let unread = self.unread.get_or_insert_with(|| rustix::io::ioctl_fionread(stream).unwrap_or(0));
+        if *unread > 0 {
+            return Ok(());
+        }
+        self.unread = None;
+        session.handle_timeout(now)
     }
 
     fn next_frame(&mut self) -> Result<Option<Decoded>, Exit> {
@@ -111,7 +153,7 @@ impl Wire {
 
     /// Waits until bytes came or went. Nothing is lost if the future is dropped.
     async fn turn(&mut self) -> Result<Turn, Exit> {
-        let Self { stream, codec, inbound, outbound } = self;
+        let Self { stream, codec, inbound, outbound, unread, .. } = self;
         let (mut reader, mut writer) = stream.split();
         make_room(inbound);
         tokio::select! {
@@ -120,7 +162,10 @@ impl Wire {
                     codec.finish(inbound)?;
                     Err(Exit::lost(io::ErrorKind::UnexpectedEof.into()))
                 }
-                _ => Ok(Turn::Read),
+                count => {
+                    *unread = unread.map(|left| left.saturating_sub(count as u64));
+                    Ok(Turn::Read)
+                }
             },
             wrote = writer.write_buf(outbound), if !outbound.is_empty() => match wrote.map_err(Exit::lost)? {
                 0 => Err(Exit::lost(io::ErrorKind::WriteZero.into())),
@@ -139,21 +184,28 @@ async fn connect(address: &str) -> Result<Wire, Exit> {
     })?;
     // Commands are short and wanted at once. A socket that refuses the option works all the same.
     let _ = stream.set_nodelay(true);
-    Ok(Wire { stream, codec: FrameCodec::default(), inbound: BytesMut::new(), outbound: BytesMut::new() })
+    Ok(Wire {
+        stream,
+        codec: FrameCodec::default(),
+        inbound: BytesMut::new(),
+        outbound: BytesMut::new(),
+        unread: None,
+        pauses: 0,
+    })
 }
 
-fn submit(request: Request, session: &mut Session<Waiter>, outbound: &mut BytesMut) {
+fn submit(request: Request, session: &mut Session<Waiter>, now: Instant, outbound: &mut BytesMut) {
     let Request { command, waiter } = request;
-    if waiter.is_waiting(now()) {
+    if waiter.is_waiting(now) {
         waiter.mark_sent();
         let deadline = waiter.deadline;
         session.submit(&command, waiter, deadline, outbound);
     }
 }
 
-fn note<W>(turn: Turn, session: &mut Session<W>) {
+fn note<W>(turn: Turn, session: &mut Session<W>, clock: &RunningClock) {
     match turn {
-        Turn::Read => session.heard(now()),
+        Turn::Read => session.note_bytes(clock.now()),
         Turn::Wrote => {}
     }
 }
@@ -161,7 +213,7 @@ fn note<W>(turn: Turn, session: &mut Session<W>) {
 fn count(anomaly: &Anomaly, tally: &Tally) {
     let counter = match anomaly {
         Anomaly::Skipped(_) => &tally.skipped,
-        Anomaly::MalformedEvent(_) => &tally.malformed,
+        Anomaly::MalformedEvent(_) | Anomaly::CutEvent | Anomaly::NamelessEvent => &tally.malformed,
         Anomaly::Unasked(_) => &tally.unasked,
     };
     Tally::add(counter, 1);
@@ -175,14 +227,10 @@ fn reason(ended: Result<Infallible, Exit>) -> Exit {
     }
 }
 
-async fn until(deadline: Option<Instant>) {
+async fn step_towards(deadline: Option<Instant>, clock: &RunningClock) {
     match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        // Where a deadline is over, what waits in the socket is about to be read.
+        Some(deadline) => clock.step_towards(deadline.max(clock.now() + LEAST_STEP)).await,
         None => std::future::pending().await,
     }
-}
-
-/// The time of tokio's clock, which tests can hold still.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -87,6 +87,14 @@ impl Event {
         }
     }
 
+    /// About how many bytes it has.
+    pub fn size(&self) -> usize {
+        match &self.form {
+            Form::Plain(headers) => headers.text().len(),
+            Form::Json(_) => self.headers().map(|(name, value)| name.len() + value.len()).sum(),
+        }
+    }
+
     /// The event's own body: what follows its headers, as long as its inner `Content-Length` says (at most what came).
     pub fn body(&self) -> Option<&[u8]> {
         match &self.form {

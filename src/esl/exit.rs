@@ -45,6 +45,13 @@ pub enum Exit {
     /// Nothing at all came for this long, not even a heartbeat.
     #[error("nothing was heard for {} s", .0.as_secs())]
     HeartbeatMissed(Duration),
+    /// Bytes came, but no event was complete for this long, not even a heartbeat: a length was wrong, and they are taken for
+    /// the body of something else.
+    #[error("bytes came, but no event for {} s", .0.as_secs())]
+    EventsMissed(Duration),
+    /// Far more frames came than FreeSWITCH ever sends unasked, and no event or reply among them.
+    #[error("only frames came that nobody asked for")]
+    UselessFrames,
     /// A command got no answer in time; a late one must not be taken for the next one's.
     #[error("FreeSWITCH did not answer `{0}` in time")]
     CommandTimeout(String),
@@ -76,6 +83,9 @@ impl Exit {
             Self::Protocol(_) => "check that `address` is FreeSWITCH's Event Socket; if it is, please report this",
             Self::UnexpectedReply => "it is connected anew; if this comes back, please report it",
             Self::HeartbeatMissed(_) => "FreeSWITCH hangs or the network swallows packets; it is tried again",
+            Self::EventsMissed(_) | Self::UselessFrames => {
+                "what comes makes no sense; it is connected anew, and if this comes back, please report it"
+            }
             Self::CommandTimeout(_) => "FreeSWITCH is overloaded or the command has no answer; it is connected anew",
             Self::Stopped => "nothing to do",
         }
@@ -84,6 +94,16 @@ impl Exit {
     /// Whether a person must change something before a new try can succeed.
     pub const fn needs_a_person(&self) -> bool {
         matches!(self, Self::AclRefused | Self::WrongPassword | Self::SubscriptionRefused(_))
+    }
+
+    /// Whether events may have gone unheard for a while before the connection ended.
+    pub const fn hides_events(&self) -> bool {
+        matches!(self, Self::HeartbeatMissed(_)) || self.is_desync()
+    }
+
+    /// Whether what came made no sense, or was taken for something else than it was.
+    pub const fn is_desync(&self) -> bool {
+        matches!(self, Self::Protocol(_) | Self::EventsMissed(_) | Self::UselessFrames)
     }
 
     pub(super) fn lost(error: io::Error) -> Self {
@@ -96,9 +116,11 @@ impl From<FrameError> for Exit {
         match error {
             FrameError::Io(error) => Self::lost(error),
             FrameError::Truncated => Self::lost(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
-            FrameError::HeadTooLong | FrameError::MalformedHead(_) | FrameError::LengthUnbelievable(_) => {
-                Self::Protocol(Arc::new(error))
-            }
+            FrameError::HeadTooLong
+            | FrameError::MalformedHead(_)
+            | FrameError::LengthUnbelievable(_)
+            | FrameError::WrongLength(_)
+            | FrameError::TooManyBlankLines => Self::Protocol(Arc::new(error)),
         }
     }
 }

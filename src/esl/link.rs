@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -26,6 +26,7 @@ use super::connection::{carry_commands, follow_events};
 use super::exit::Exit;
 use super::feed::{EVENT_CAPACITY, EventItem, EventStream, Feed};
 use super::nodes::LinkView;
+use super::running_clock::RunningClock;
 use super::session::Purpose;
 use crate::id::NodeName;
 
@@ -60,6 +61,8 @@ pub struct Link {
     pub state: watch::Receiver<LinkState>,
     /// What was counted since the start.
     pub tally: Arc<Tally>,
+    /// By which its time limits are measured.
+    pub clock: Arc<RunningClock>,
     /// Its tasks.
     pub tasks: LinkTasks,
 }
@@ -156,10 +159,12 @@ pub struct Tally {
     pub malformed: AtomicU64,
     /// Frames of a kind that was not asked for.
     pub unasked: AtomicU64,
+    /// Connections that ended because what came made no sense, or was taken for something else than it was.
+    pub desyncs: AtomicU64,
     /// Connections that became ready.
     pub connections: AtomicU64,
-    /// How long after it happened the latest event was taken in, in microseconds, by two machines' clocks.
-    pub lag_micros: AtomicU64,
+    /// How long after it happened the latest event was taken in, in microseconds, and one more; 0 while that is not known.
+    lag: AtomicU64,
     /// Attempts that surveys found gone, whose end was not heard.
     pub found_gone: AtomicU64,
     /// Attempts that surveys found, whose beginning was not heard.
@@ -173,6 +178,18 @@ impl Tally {
     pub fn surveyed_at(&self) -> Option<Timestamp> {
         let millis = Some(self.surveyed_at_ms.load(Ordering::Relaxed)).filter(|millis| *millis > 0);
         millis.and_then(|millis| Timestamp::from_millisecond(millis).ok())
+    }
+
+    /// How long after it happened the latest event was taken in, by two machines' clocks; none before a connection's first
+    /// event.
+    pub fn lag(&self) -> Option<Duration> {
+        self.lag.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_micros)
+    }
+
+    /// Notes how long after it happened the latest event was taken in.
+    pub fn set_lag(&self, lag: Option<Duration>) {
+        let micros = lag.map(|lag| u64::try_from(lag.as_micros()).unwrap_or(u64::MAX).saturating_add(1));
+        self.lag.store(micros.unwrap_or(0), Ordering::Relaxed);
     }
 
     pub(super) fn add(counter: &AtomicU64, count: u64) {
@@ -204,17 +221,18 @@ pub fn connect(node: NodeAddress) -> Link {
 pub fn connect_with(node: NodeAddress, intake: Intake) -> Link {
     let stop = CancellationToken::new();
     let (stop_events, stop_commands) = (stop.child_token(), stop.child_token());
-    let tally = Arc::new(Tally::default());
+    let (tally, clock) = (Arc::new(Tally::default()), Arc::new(RunningClock::default()));
     let (sender, state) = watch::channel(LinkState::default());
     let sender = Arc::new(sender);
     let alive = stop_events.clone().drop_guard();
     let (feed, events) = Feed::new(node.name.clone(), intake, Arc::clone(&tally), alive);
-    let (commands, requests) = Commands::new(state.clone(), stop_commands.clone().drop_guard());
+    let (commands, requests) = Commands::new(state.clone(), Arc::clone(&clock), stop_commands.clone().drop_guard());
     let keeper = |purpose, stop| Keeper {
         node: node.clone(),
         purpose,
         state: Arc::clone(&sender),
         tally: Arc::clone(&tally),
+        clock: Arc::clone(&clock),
         stop,
         backoff: Backoff::default(),
         ready_since: None,
@@ -223,20 +241,21 @@ pub fn connect_with(node: NodeAddress, intake: Intake) -> Link {
         tokio::spawn(keep_events(keeper(Purpose::Events, stop_events), feed)),
         tokio::spawn(keep_commands(keeper(Purpose::Commands, stop_commands), requests)),
     ];
-    Link { events, commands, state, tally, tasks: LinkTasks { stop, tasks } }
+    Link { events, commands, state, tally, clock, tasks: LinkTasks { stop, tasks } }
 }
 
 /// Connects to a FreeSWITCH for commands alone, for whoever has a few and follows nothing.
 pub fn connect_for_commands(node: NodeAddress) -> (LinkView, LinkTasks) {
     let stop = CancellationToken::new();
     let (sender, state) = watch::channel(LinkState::default());
-    let tally = Arc::new(Tally::default());
-    let (commands, requests) = Commands::new(state.clone(), stop.child_token().drop_guard());
+    let (tally, clock) = (Arc::new(Tally::default()), Arc::new(RunningClock::default()));
+    let (commands, requests) = Commands::new(state.clone(), Arc::clone(&clock), stop.child_token().drop_guard());
     let keeper = Keeper {
         node,
         purpose: Purpose::Commands,
         state: Arc::new(sender),
         tally: Arc::clone(&tally),
+        clock,
         stop: stop.clone(),
         backoff: Backoff::default(),
         ready_since: None,
@@ -249,18 +268,18 @@ pub fn connect_for_commands(node: NodeAddress) -> (LinkView, LinkTasks) {
 
 async fn keep_events(mut keeper: Keeper, mut feed: Feed) {
     let (node, tally, stop) = (keeper.node.clone(), Arc::clone(&keeper.tally), keeper.stop.clone());
+    let clock = Arc::clone(&keeper.clock);
     let keep = async {
         loop {
             keeper.connecting();
-            let exit = follow_events(&node, &mut feed, &tally, || keeper.ready()).await;
+            let exit = follow_events(&node, &mut feed, &tally, &clock, || keeper.ready()).await;
             if keeper.ready_since.is_some() {
                 feed.give(EventItem::Lost(exit.clone()));
             }
-            let wait = sleep(keeper.failed(exit));
-            tokio::pin!(wait);
-            while !wait.is_elapsed() {
+            let until = clock.now() + keeper.failed(exit);
+            while clock.now() < until {
                 tokio::select! {
-                    () = &mut wait => {}
+                    () = clock.step_towards(until) => {}
                     () = feed.settle(), if feed.owes() => {}
                 }
             }
@@ -272,14 +291,15 @@ async fn keep_events(mut keeper: Keeper, mut feed: Feed) {
 
 async fn keep_commands(mut keeper: Keeper, mut requests: mpsc::Receiver<Request>) {
     let (node, tally, stop) = (keeper.node.clone(), Arc::clone(&keeper.tally), keeper.stop.clone());
+    let clock = Arc::clone(&keeper.clock);
     let keep = async {
         let mut state = keeper.state.subscribe();
         loop {
             keeper.connecting();
-            let exit = carry_commands(&node, &mut requests, &tally, || keeper.ready()).await;
+            let exit = carry_commands(&node, &mut requests, &tally, &clock, || keeper.ready()).await;
             let has_events = state.borrow().events.is_ready();
             tokio::select! {
-                () = sleep(keeper.failed(exit)) => {}
+                () = clock.sleep(keeper.failed(exit)) => {}
                 // FreeSWITCH is back, and who follows its events is going to ask what happened meanwhile.
                 () = events_are_back(&mut state, has_events) => {}
             }
@@ -304,6 +324,7 @@ struct Keeper {
     purpose: Purpose,
     state: Arc<watch::Sender<LinkState>>,
     tally: Arc<Tally>,
+    clock: Arc<RunningClock>,
     stop: CancellationToken,
     backoff: Backoff,
     ready_since: Option<Instant>,
@@ -326,6 +347,9 @@ impl Keeper {
     fn failed(&mut self, exit: Exit) -> Duration {
         if self.ready_since.is_some_and(|since| since.elapsed() >= HELD) {
             self.backoff.reset();
+        }
+        if exit.is_desync() && self.ready_since.is_some() {
+            Tally::add(&self.tally.desyncs, 1);
         }
         let retry_in = match exit.needs_a_person() {
             true => self.backoff.longest(),

@@ -13,6 +13,7 @@
 //! - [`exit`]: every way in which a connection ends, and what to do about it.
 //! - [`backoff`]: how long to wait before the next connection. No clock, no randomness.
 //! - [`link`]: both connections to one FreeSWITCH, kept up; [`feed`] and [`commands`] are what it hands out.
+//! - [`running_clock`]: the clock by which all time limits of a link are measured.
 //! - [`nodes`]: the commands connections of all nodes.
 //! - [`recording`]: what a client got, byte for byte, read again.
 //!
@@ -33,6 +34,7 @@ pub mod link;
 pub mod nodes;
 mod plain;
 pub mod recording;
+pub mod running_clock;
 pub mod session;
 
 pub use command::Command;

@@ -16,6 +16,10 @@ use super::link::NodeAddress;
 /// there instead of here.
 pub const MAX_PENDING: usize = 64;
 
+/// How many frames may come without an event or a reply among them. FreeSWITCH sends next to none that were not asked for;
+/// an endless flood of them would cost a core and bring nothing.
+pub const MAX_USELESS_FRAMES: u32 = 1_000;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -35,7 +39,12 @@ pub struct Session<W> {
     sign_in_limit: Duration,
     silence_limit: Duration,
     began: Instant,
+    /// When the last event was complete.
     last_heard: Instant,
+    /// When bytes last came.
+    last_bytes: Instant,
+    /// How many frames came since the last event or reply that were neither.
+    useless_frames: u32,
     pending: VecDeque<Pending<W>>,
 }
 
@@ -90,6 +99,10 @@ pub enum Anomaly {
     Skipped(Skipped),
     /// An event that could not be read.
     MalformedEvent(MalformedEvent),
+    /// An event that ends within a line.
+    CutEvent,
+    /// An event that does not say what it is.
+    NamelessEvent,
     /// A frame of a kind that was not asked for.
     Unasked(FrameKind),
 }
@@ -106,17 +119,41 @@ impl<W> Session<W> {
             silence_limit: node.silence_timeout,
             began: now,
             last_heard: now,
+            last_bytes: now,
+            useless_frames: 0,
             pending: VecDeque::new(),
         }
     }
 
-    /// Takes note that bytes came.
-    pub fn heard(&mut self, now: Instant) {
-        self.last_heard = now;
+    /// Takes note that bytes came. They break no silence: a length that is wrong makes events the body of something else.
+    pub fn note_bytes(&mut self, now: Instant) {
+        self.last_bytes = now;
+    }
+
+    /// The process was paused: nothing could be heard, and FreeSWITCH is given its whole time once more.
+    pub fn resume(&mut self, now: Instant) {
+        (self.began, self.last_heard, self.last_bytes) = (now, now, now);
     }
 
     /// Takes one frame; what is to be sent is added to `wire`.
-    pub fn receive(&mut self, decoded: Decoded, wire: &mut BytesMut) -> Result<Step<W>, Exit> {
+    pub fn receive(&mut self, decoded: Decoded, now: Instant, wire: &mut BytesMut) -> Result<Step<W>, Exit> {
+        let step = self.take_frame(decoded, wire)?;
+        match step {
+            Step::Anomaly(_) => self.useless_frames += 1,
+            Step::SignIn | Step::Ready | Step::Reply(..) => self.useless_frames = 0,
+            Step::Event(_) => (self.last_heard, self.useless_frames) = (now, 0),
+        }
+        // The time for subscribing is not FreeSWITCH's silence.
+        if matches!(step, Step::Ready) {
+            self.last_heard = now;
+        }
+        if self.useless_frames > MAX_USELESS_FRAMES {
+            return Err(Exit::UselessFrames);
+        }
+        Ok(step)
+    }
+
+    fn take_frame(&mut self, decoded: Decoded, wire: &mut BytesMut) -> Result<Step<W>, Exit> {
         let frame = match decoded {
             Decoded::Frame(frame) => frame,
             Decoded::Skipped(skipped) if skipped.kind.is_reply() => {
@@ -131,9 +168,11 @@ impl<W> Session<W> {
             {
                 Ok(Step::Anomaly(Anomaly::Unasked(kind)))
             }
-            FrameKind::EventPlain => Ok(Step::Event(Event::from_plain(frame.body))),
+            // A line that is cut belongs to a frame whose length was too short.
+            FrameKind::EventPlain if !frame.body.ends_with(b"\n") => Ok(Step::Anomaly(Anomaly::CutEvent)),
+            FrameKind::EventPlain => Ok(named(Event::from_plain(frame.body))),
             FrameKind::EventJson => Ok(match Event::from_json(&frame.body) {
-                Ok(event) => Step::Event(event),
+                Ok(event) => named(event),
                 Err(error) => Step::Anomaly(Anomaly::MalformedEvent(error)),
             }),
             FrameKind::CommandReply | FrameKind::ApiResponse => self.reply(&frame, wire),
@@ -180,6 +219,7 @@ impl<W> Session<W> {
         }
         match self.pending.iter().find(|pending| pending.deadline <= now) {
             Some(pending) => Err(Exit::CommandTimeout(pending.name.clone())),
+            None if self.last_bytes > self.last_heard => Err(Exit::EventsMissed(self.silence_limit)),
             None => Err(Exit::HeartbeatMissed(self.silence_limit)),
         }
     }
@@ -219,6 +259,12 @@ impl<W> Session<W> {
     }
 }
 
+/// An event that says what it is.
+fn named<W>(event: Event) -> Step<W> {
+    let has_name = event.header("Event-Name").is_some();
+    if has_name { Step::Event(event) } else { Step::Anomaly(Anomaly::NamelessEvent) }
+}
+
 /// The text of a reply: the body of an `api/response`, the `Reply-Text` of a `command/reply`. The latter also answers an
 /// `api` command that the user may not give.
 fn result(frame: &Frame) -> Result<Bytes, Refusal> {
@@ -243,10 +289,13 @@ mod tests {
     use super::*;
     use crate::esl::codec::FrameCodec;
 
+    const HEARTBEAT: &str = "Content-Type: text/event-plain\nContent-Length: 23\n\nEvent-Name: HEARTBEAT\n\n";
+
     struct Talk {
         session: Session<u32>,
         wire: BytesMut,
         start: Instant,
+        now: Instant,
     }
 
     impl Talk {
@@ -260,7 +309,7 @@ mod tests {
                 silence_timeout: Duration::from_secs(60),
                 subscription: Subscription::default(),
             };
-            Self { session: Session::new(purpose, &node, start), wire: BytesMut::new(), start }
+            Self { session: Session::new(purpose, &node, start), wire: BytesMut::new(), start, now: start }
         }
 
         fn ready(purpose: Purpose) -> Self {
@@ -277,7 +326,7 @@ mod tests {
 
         fn hears(&mut self, frame: &str) -> Result<Step<u32>, Exit> {
             let decoded = FrameCodec::default().next_frame(&mut BytesMut::from(frame.as_bytes()));
-            self.session.receive(decoded.expect("is a frame").expect("is whole"), &mut self.wire)
+            self.session.receive(decoded.expect("is a frame").expect("is whole"), self.now, &mut self.wire)
         }
 
         fn asks(&mut self, waiter: u32, seconds: u64) {
@@ -329,13 +378,43 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_the_events_connection_and_any_byte_breaks_it() {
+    fn silence_ends_the_events_connection_and_only_an_event_breaks_it() {
         let mut talk = Talk::ready(Purpose::Events);
         assert!(talk.after(59).is_ok());
         assert!(matches!(talk.after(60), Err(Exit::HeartbeatMissed(_))));
-        talk.session.heard(talk.start + Duration::from_secs(50));
+        talk.now = talk.start + Duration::from_secs(50);
+        talk.hears(HEARTBEAT).expect("is an event");
         assert!(talk.after(109).is_ok());
-        assert!(talk.after(110).is_err());
+        assert!(matches!(talk.after(110), Err(Exit::HeartbeatMissed(_))));
+        talk.now = talk.start + Duration::from_secs(100);
+        talk.session.note_bytes(talk.now);
+        talk.hears("Content-Type: log/data\n\n").expect("is passed over");
+        talk.hears("Content-Type: text/event-plain\nContent-Length: 6\n\nA: 1\n\n").expect("is passed over");
+        assert!(matches!(talk.after(110), Err(Exit::EventsMissed(_))));
+    }
+
+    #[test]
+    fn after_a_pause_freeswitch_has_its_whole_time_once_more() {
+        let mut talk = Talk::ready(Purpose::Events);
+        talk.session.resume(talk.start + Duration::from_secs(59));
+        assert!(talk.after(118).is_ok());
+        assert!(matches!(talk.after(119), Err(Exit::HeartbeatMissed(_))));
+    }
+
+    #[test]
+    fn a_flood_of_frames_that_are_no_events_ends_the_connection() {
+        let junk = "Content-Type: text/unheard-of\n\n";
+        for purpose in [Purpose::Events, Purpose::Commands] {
+            let mut talk = Talk::ready(purpose);
+            for _ in 0..MAX_USELESS_FRAMES {
+                talk.hears(junk).expect("is passed over");
+            }
+            assert!(matches!(talk.hears(junk), Err(Exit::UselessFrames)));
+        }
+        let mut talk = Talk::ready(Purpose::Events);
+        for count in 0..=2 * MAX_USELESS_FRAMES {
+            talk.hears(if count % 10 == 0 { HEARTBEAT } else { junk }).expect("is an event or passed over");
+        }
     }
 
     #[test]
@@ -357,7 +436,7 @@ mod tests {
 
     #[test]
     fn events_where_none_were_asked_for_are_counted() {
-        let event = "Content-Type: text/event-plain\nContent-Length: 6\n\nA: 1\n\n";
+        let event = HEARTBEAT;
         let unasked = |step| matches!(step, Ok(Step::Anomaly(Anomaly::Unasked(FrameKind::EventPlain))));
         assert!(unasked(Talk::ready(Purpose::Commands).hears(event)));
         assert!(unasked(Talk::new(Purpose::Events).hears(event)));

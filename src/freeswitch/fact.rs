@@ -9,8 +9,9 @@ use super::header as h;
 use crate::esl::Event;
 use crate::signal::event::{self as signal, ToldByEvent};
 
-/// The year 9000: an event that claims to be later is without a time, so that any wait can be added to any time.
-const LATEST_SECOND: i64 = 221_845_392_000;
+/// The year 2100: an event that claims to be later is without a time. It would set the clock of its node, and nothing that
+/// happens after it could be true.
+const LATEST_SECOND: i64 = 4_102_444_800;
 
 /// What every event says of itself.
 #[derive(Clone, Debug)]
@@ -174,7 +175,7 @@ impl<'e> Stamp<'e> {
             sequence: event.header(h::EVENT_SEQUENCE).and_then(|text| text.parse().ok()),
             at: at
                 .and_then(|micros| Timestamp::from_microsecond(micros).ok())
-                .filter(|at| at.as_second() < LATEST_SECOND),
+                .filter(|at| (1..LATEST_SECOND).contains(&at.as_second())),
         }
     }
 }

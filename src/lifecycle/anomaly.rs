@@ -22,6 +22,8 @@ pub enum Anomaly {
     UnknownAttempt,
     /// An attempt was refused because too many are live.
     TooManyAttempts,
+    /// An attempt's variables were not kept because the live attempts have too many bytes.
+    TooManyBytes,
     /// A channel was not kept because too many are live.
     TooManyChannels,
     /// An agent was not followed because too many are.
@@ -48,6 +50,7 @@ impl Anomaly {
             Self::AfterOffer => "event after an offer",
             Self::UnknownAttempt => "event of an unknown attempt",
             Self::TooManyAttempts => "too many live attempts",
+            Self::TooManyBytes => "too many bytes of live attempts",
             Self::TooManyChannels => "too many live channels",
             Self::TooManyAgents => "too many agents",
             Self::RefusedSignal => "refused signal",

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::bridge::Bridge;
-use super::leg::{LegEnd, UnclaimedLeg};
+use super::leg::{Leg, LegEnd, UnclaimedLeg};
 use super::memory::Abandoned;
 use super::offer::Offer;
 use super::told::Told;
@@ -205,6 +205,25 @@ impl Attempt {
     /// Its name in the outbox.
     pub fn hash(&self) -> AttemptHash {
         self.key.hash()
+    }
+
+    /// About how many bytes it has of what callers and tellers determine.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.member.name, &self.member.number, &self.call.destination, &self.call.transferred_to];
+        // The page's view of live attempts has them once more.
+        let texts: usize = texts.into_iter().flatten().map(|text| 2 * text.len()).sum();
+        let legs: usize = self.offers.iter().map(|offer| offer.legs.len()).sum();
+        let offers = self.offers.len() * size_of::<Offer>() + legs * size_of::<Leg>();
+        let unclaimed = self.unclaimed_legs.len() * size_of::<UnclaimedLeg>();
+        let told = self.told.as_ref().map_or(0, |told| told.bytes());
+        self.call.variables.as_json().len() + texts + offers + unclaimed + told
+    }
+
+    /// Keeps only the variables that the queue has; says whether there were others.
+    pub fn leave_out_variables(&mut self) -> bool {
+        let Some(left) = variables::without_own(&self.call.variables, &self.settings) else { return false };
+        self.call.variables = left;
+        true
     }
 
     /// Takes what the member's channel data say now, as far as they belong to this stay: a member who is in the next

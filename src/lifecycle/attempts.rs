@@ -13,6 +13,10 @@ use crate::id::{AgentName, AttemptHash, ChannelUuid};
 /// so many calls.
 const ATTEMPTS_LIMIT: usize = 200_000;
 
+/// The most bytes that the live attempts have together of what callers and tellers determine: variables, names, offers, signals.
+/// A member's variables are one or two kilobytes, so that this is tens of thousands of members.
+pub const LIVE_BYTES: usize = 64 * 1024 * 1024;
+
 /// The attempts of a cluster: the live ones, and those that have left and whose agent still wraps up.
 #[derive(Debug, Default)]
 pub struct Attempts {
@@ -22,6 +26,8 @@ pub struct Attempts {
     /// The live ones.
     by_session: HashMap<ChannelUuid, Vec<AttemptHash>>,
     by_agent: HashMap<AgentName, Vec<AttemptHash>>,
+    /// How many bytes they have, each as much as its `bytes` says.
+    bytes: usize,
 }
 
 /// An attempt that is held.
@@ -33,6 +39,8 @@ pub struct Held {
     pub deadline: Option<Timestamp>,
     /// Since when it counts as waiting, where the queue's number is followed.
     pub counted: Option<Timestamp>,
+    /// How many bytes it had when it was weighed last.
+    bytes: usize,
 }
 
 impl Attempts {
@@ -44,6 +52,19 @@ impl Attempts {
     /// Whether another one can be taken.
     pub fn have_room(&self) -> bool {
         self.live.len() < ATTEMPTS_LIMIT
+    }
+
+    /// Whether they may have more bytes.
+    pub fn have_bytes(&self) -> bool {
+        self.bytes < LIVE_BYTES
+    }
+
+    /// Counts anew how many bytes an attempt has: says whether it has more than before, and they are too many.
+    pub fn weigh(&mut self, hash: AttemptHash) -> bool {
+        let Some(held) = self.live.get_mut(&hash).or_else(|| self.wrapping.get_mut(&hash)) else { return false };
+        let former = std::mem::replace(&mut held.bytes, held.attempt.bytes());
+        self.bytes = self.bytes - former + held.bytes;
+        held.bytes > former && self.bytes > LIVE_BYTES
     }
 
     /// A live attempt: one that has not left.
@@ -158,7 +179,10 @@ impl Attempts {
                 self.by_session.entry(session.clone()).or_default().push(hash);
             }
         }
-        self.live.insert(hash, Held { attempt: Box::new(attempt), deadline: None, counted: None });
+        let bytes = attempt.bytes();
+        self.bytes += bytes;
+        let former = self.live.insert(hash, Held { attempt: Box::new(attempt), deadline: None, counted: None, bytes });
+        self.bytes -= former.map_or(0, |former| former.bytes);
         hash
     }
 
@@ -172,6 +196,7 @@ impl Attempts {
     /// Takes an attempt out.
     pub fn remove(&mut self, hash: AttemptHash) -> Option<Held> {
         let held = self.live.remove(&hash).or_else(|| self.wrapping.remove(&hash))?;
+        self.bytes -= held.bytes;
         held.attempt.sessions().for_each(|session| remove_from(&mut self.by_session, session, hash));
         for offer in &held.attempt.offers {
             remove_from(&mut self.by_agent, &offer.agent, hash);

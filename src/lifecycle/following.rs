@@ -45,10 +45,10 @@ impl Attempt {
             self.absorb(data);
         }
         self.call.created_at.get_or_insert(self.joined_at);
-        self.call.destination.clone_from(&opening.destination);
+        self.call.destination = variables::cut(opening.destination.clone());
         self.member = Member {
-            name: opening.member_name.clone(),
-            number: opening.member_number.clone(),
+            name: variables::cut(opening.member_name.clone()),
+            number: variables::cut(opening.member_number.clone()),
             id: opening.member_id.or(self.member.id),
             attempt_seq: 1,
             ..Member::default()

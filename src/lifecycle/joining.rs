@@ -9,6 +9,7 @@ use super::attempt::{Attempt, Call, Loss, Member};
 use super::input::Input;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
+use super::variables;
 use crate::config::queue::QueueSource;
 use crate::esl::Event;
 use crate::freeswitch::channel::ChannelData;
@@ -154,6 +155,9 @@ impl Lifecycle {
         {
             channel.latest_attempt_id = Some(attempt.attempt_id);
         }
+        if !self.attempts.have_bytes() && attempt.leave_out_variables() {
+            self.anomalies.count(Anomaly::TooManyBytes);
+        }
         let hash = self.attempts.insert(attempt);
         self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
             attempt.join(occasion, resumed, synthetic);
@@ -194,8 +198,8 @@ impl Lifecycle {
         Some(Attempt {
             attempt_id: dialers.unwrap_or(begun.attempt_id),
             member: Member {
-                name: newcomer.name.clone(),
-                number: newcomer.number.clone(),
+                name: variables::cut(newcomer.name.clone()),
+                number: variables::cut(newcomer.number.clone()),
                 id: None,
                 attempt_seq: integer(h::CC_ATTEMPT_SEQ)
                     .unwrap_or_else(|| before.as_ref().map_or(1, |b| b.attempts + 1)),
@@ -203,9 +207,11 @@ impl Lifecycle {
                 previous_attempt_id: before.map(|before| before.attempt_id).or(on_channel),
             },
             call: Call {
-                destination: channel
-                    .and_then(|channel| channel.destination.as_deref().map(str::to_owned))
-                    .or_else(|| destination(*data).filter(|_| newcomer.source != QueueSource::Channel)),
+                destination: variables::cut(
+                    channel
+                        .and_then(|channel| channel.destination.as_deref().map(str::to_owned))
+                        .or_else(|| destination(*data).filter(|_| newcomer.source != QueueSource::Channel)),
+                ),
                 variables: Variables::from_object(&begun.settings.variables),
                 ..Call::default()
             },

@@ -77,6 +77,11 @@ impl TryFrom<Value> for Kept {
 }
 
 impl Departed {
+    /// About how many bytes it has beyond what each has.
+    pub fn bytes(&self) -> usize {
+        self.told.as_ref().map_or(0, |told| told.bytes())
+    }
+
     /// What is kept of an attempt that has just left; none where neither the member nor the channel can come back.
     pub fn of(attempt: &Attempt, left_at: Timestamp) -> Option<Self> {
         let may_resume = attempt.source == QueueSource::Callcenter && attempt.result().0 != CcResult::Success;

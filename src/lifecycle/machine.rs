@@ -296,8 +296,20 @@ impl Lifecycle {
             effects.changed.insert(hash);
         }
         count(&self.world, &mut self.queues, hash, held, at, source);
-        if held.attempt.left {
+        let has_left = held.attempt.left;
+        self.weigh(hash);
+        if has_left {
             effects.changed.extend(self.part_with(hash));
+        }
+    }
+
+    /// Counts how many bytes an attempt has, and leaves its variables out where that is too many: it goes on without them.
+    pub(super) fn weigh(&mut self, hash: AttemptHash) {
+        if self.attempts.weigh(hash)
+            && self.attempts.held_mut(hash).is_some_and(|held| held.attempt.leave_out_variables())
+        {
+            self.anomalies.count(Anomaly::TooManyBytes);
+            self.attempts.weigh(hash);
         }
     }
 

@@ -18,6 +18,9 @@ const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 /// The most of each that are remembered (about 200 bytes each); the oldest are forgotten first.
 const MEMORY_LIMIT: usize = 16_384;
 
+/// The most bytes that signals of told attempts that are over have together; the oldest attempts are forgotten first.
+const MEMORY_BYTES: usize = 16 * 1024 * 1024;
+
 /// The UUIDs of one stay, which a later one can share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stay {
@@ -73,10 +76,10 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Self {
-            settled: Remembered::new(MEMORY),
-            abandoned: Remembered::new(MEMORY),
-            departed: Remembered::new(MEMORY),
-            hung_up: Remembered::new(MEMORY),
+            settled: Remembered::new(MEMORY, |_| 0),
+            abandoned: Remembered::new(MEMORY, |_| 0),
+            departed: Remembered::new(MEMORY, Departed::bytes),
+            hung_up: Remembered::new(MEMORY, |_| 0),
         }
     }
 }
@@ -134,30 +137,38 @@ struct Remembered<K, V> {
     span: SignedDuration,
     values: HashMap<K, (Timestamp, V)>,
     order: VecDeque<(Timestamp, K)>,
+    /// How many bytes a value has beyond what each has, and how many all have.
+    bytes_of: fn(&V) -> usize,
+    bytes: usize,
 }
 
 impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
-    fn new(span: SignedDuration) -> Self {
-        Self { span, values: HashMap::new(), order: VecDeque::new() }
+    fn new(span: SignedDuration, bytes_of: fn(&V) -> usize) -> Self {
+        Self { span, values: HashMap::new(), order: VecDeque::new(), bytes_of, bytes: 0 }
     }
 
     /// Remembers a value; gives the keys of those that are forgotten for it.
     fn insert(&mut self, now: Timestamp, key: K, value: V) -> Vec<K> {
         let mut forgotten = Vec::new();
-        self.values.insert(key.clone(), (now, value));
+        self.bytes += (self.bytes_of)(&value);
+        if let Some((_, former)) = self.values.insert(key.clone(), (now, value)) {
+            self.bytes -= (self.bytes_of)(&former);
+        }
         self.order.push_back((now, key));
-        while self
-            .order
-            .front()
-            .is_some_and(|(at, _)| self.order.len() > MEMORY_LIMIT || now.duration_since(*at) > self.span)
-        {
+        while self.order.front().is_some_and(|(at, _)| self.is_too_much() || now.duration_since(*at) > self.span) {
             let Some((at, key)) = self.order.pop_front() else { break };
-            if self.values.get(&key).is_some_and(|(written, _)| *written == at) {
-                self.values.remove(&key);
+            if self.values.get(&key).is_some_and(|(written, _)| *written == at)
+                && let Some((_, value)) = self.values.remove(&key)
+            {
+                self.bytes -= (self.bytes_of)(&value);
                 forgotten.push(key);
             }
         }
         forgotten
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.order.len() > MEMORY_LIMIT || self.bytes > MEMORY_BYTES
     }
 
     fn get(&self, key: &K) -> Option<&V> {
@@ -175,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_old_or_too_much_is_forgotten() {
-        let mut memory: Remembered<i64, i64> = Remembered::new(SignedDuration::from_secs(10));
+        let mut memory: Remembered<i64, i64> = Remembered::new(SignedDuration::from_secs(10), |_| 0);
         memory.insert(at(0), 1, 1);
         memory.insert(at(5), 1, 2);
         assert!(memory.insert(at(11), 2, 0).is_empty());
@@ -186,5 +197,14 @@ mod tests {
             memory.insert(at(16), key, 0);
         }
         assert!(memory.values.len() <= MEMORY_LIMIT && memory.order.len() <= MEMORY_LIMIT);
+    }
+    #[test]
+    fn what_has_too_many_bytes_together_is_forgotten() {
+        let mut memory: Remembered<i64, usize> = Remembered::new(SignedDuration::from_secs(10), |bytes| *bytes);
+        assert!(memory.insert(at(0), 1, MEMORY_BYTES).is_empty());
+        assert!(memory.insert(at(0), 1, MEMORY_BYTES / 2).is_empty(), "the former value counts no more");
+        assert!(memory.insert(at(1), 2, MEMORY_BYTES / 2).is_empty());
+        assert_eq!(memory.insert(at(2), 3, 1), [1]);
+        assert_eq!(memory.bytes, MEMORY_BYTES / 2 + 1);
     }
 }

@@ -6,12 +6,14 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::anomaly::Anomaly;
 use super::attempt::{Attempt, Loss};
+use super::attempts::LIVE_BYTES;
 use super::following::Disorder;
 use super::input::Input;
 use super::machine::{Effects, Lifecycle};
@@ -49,6 +51,9 @@ pub struct Told {
     /// When it was last heard of, since the daemon's start.
     #[serde(skip)]
     heard_at: Option<Timestamp>,
+    /// How long nobody could be heard since.
+    #[serde(skip)]
+    unheard: SignedDuration,
 }
 
 /// Something that was accepted.
@@ -123,6 +128,12 @@ pub enum Refusal {
     /// There are too many attempts.
     #[error("too many attempts live")]
     TooManyAttempts,
+    /// The live attempts have too many bytes.
+    #[error("the live attempts have {} MiB of variables, names and signals; nothing more is taken until some have left", LIVE_BYTES / 1024 / 1024)]
+    TooManyBytes,
+    /// No attempt can have happened then.
+    #[error("{0} is before the year {EARLIEST_YEAR}")]
+    LongAgo(Timestamp),
 }
 
 /// Something that is told, on its way.
@@ -205,12 +216,20 @@ impl Lifecycle {
         if !self.has_room() {
             return Err(Refusal::TooManyAttempts);
         }
+        if !self.attempts.have_bytes() {
+            return Err(Refusal::TooManyBytes);
+        }
         let settings = self.world.config.queue(&key.queue).settings.clone();
         let mut attempt = Attempt::begin(key, self.here.name.clone(), QueueSource::Api, settings, joined_at);
         attempt.introduce(opening, word.data);
         let opening = Accepted { id: None, content, at: joined_at, sequence: 1 };
         let answer = opening.acknowledge(hash, false);
-        attempt.told = Some(Box::new(Told { opening, signals: Vec::new(), heard_at: Some(word.now) }));
+        attempt.told = Some(Box::new(Told {
+            opening,
+            signals: Vec::new(),
+            heard_at: Some(word.now),
+            unheard: SignedDuration::ZERO,
+        }));
         self.attempts.insert(attempt);
         self.with_attempt(hash, joined_at, word.source, effects, |attempt, occasion| {
             attempt.join(occasion, false, false);
@@ -241,6 +260,9 @@ impl Lifecycle {
         if told.signals.len() >= SIGNALS_LIMIT {
             return Err(Refusal::TooManySignals);
         }
+        if !self.attempts.have_bytes() && !matches!(signal.signal, Step::Leaving { .. }) {
+            return Err(Refusal::TooManyBytes);
+        }
         let at = moment_of(signal.at, word.now, told.latest().at)?;
         if let Step::Offering { agent } = &signal.signal {
             self.note_told_offer(agent, hash, at, word.source, effects);
@@ -270,6 +292,15 @@ impl Lifecycle {
         }
     }
 
+    /// For that long nobody could be heard: times to live are longer by it.
+    pub fn extend_times_to_live(&mut self, span: SignedDuration) {
+        for (_, held) in self.attempts.all_mut() {
+            if let Some(told) = held.attempt.told.as_deref_mut() {
+                told.unheard = told.unheard.saturating_add(span);
+            }
+        }
+    }
+
     /// What was accepted of an attempt, be it over.
     fn told(&self, hash: AttemptHash) -> Option<&Told> {
         let held = self.attempts.held(hash).and_then(|held| held.attempt.told.as_deref());
@@ -281,12 +312,23 @@ impl Lifecycle {
     fn keep_alive(&mut self, hash: AttemptHash, now: Timestamp) {
         let held = self.attempts.held_mut(hash);
         if let Some(told) = held.and_then(|held| held.attempt.told.as_mut()) {
-            told.heard_at = told.heard_at.max(Some(now));
+            told.hear(now);
         }
     }
 }
 
 impl Told {
+    /// About how many bytes it has.
+    pub(super) fn bytes(&self) -> usize {
+        let ids: usize = self.signals.iter().filter_map(|signal| signal.id.as_ref()).map(|id| id.as_str().len()).sum();
+        ids + self.signals.len() * size_of::<Accepted>()
+    }
+
+    fn hear(&mut self, now: Timestamp) {
+        self.heard_at = self.heard_at.max(Some(now));
+        self.unheard = SignedDuration::ZERO;
+    }
+
     fn find(&self, id: &SignalId) -> Option<&Accepted> {
         self.signals.iter().find(|accepted| accepted.id.as_ref() == Some(id))
     }
@@ -309,7 +351,7 @@ impl Attempt {
         // Conclusions are drawn after this; leaving is the only one that has a number.
         let sequence = self.sequence + u32::from(matches!(signal.signal, Step::Leaving { .. }));
         if let Some(told) = &mut self.told {
-            told.heard_at = Some(occasion.now);
+            told.hear(occasion.now);
             told.signals.push(Accepted { id: Some(signal.id.clone()), content, at: occasion.at, sequence });
         }
         self.dirty = true;
@@ -323,8 +365,9 @@ impl Attempt {
         }
         let ttl = self.settings.ttl.unwrap_or(TIME_TO_LIVE);
         // After a restart of the daemon, nobody could be heard before.
-        let heard_at = *self.told.as_mut()?.heard_at.get_or_insert(now);
-        let due = heard_at + ttl;
+        let told = self.told.as_mut()?;
+        let heard_at = *told.heard_at.get_or_insert(now);
+        let due = (heard_at + ttl).saturating_add(told.unheard).unwrap_or(Timestamp::MAX);
         if now < due {
             return Some(due);
         }
@@ -339,9 +382,15 @@ impl Attempt {
     }
 }
 
+/// The first year in which anything can have happened: a time before it is a mistake, as that of a clock that was never set.
+const EARLIEST_YEAR: i16 = 2000;
+
 /// When something happened: as it says itself, if that can be, else now.
 fn moment_of(said: Option<Timestamp>, now: Timestamp, former: Timestamp) -> Result<Timestamp, Refusal> {
     let Some(at) = said else { return Ok(now.max(former)) };
+    if at.to_zoned(TimeZone::UTC).year() < EARLIEST_YEAR {
+        return Err(Refusal::LongAgo(at));
+    }
     if at > now.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX) {
         return Err(Refusal::InFuture { at, now });
     }

@@ -65,6 +65,30 @@ pub fn of_teller(given: &Map<String, Value>, settings: &QueueSettings) -> Variab
     Variables::from_object(&object)
 }
 
+/// The queue's configured variables alone, with the mark of how many were left out; none if there are no others.
+pub fn without_own(variables: &Variables, settings: &QueueSettings) -> Option<Variables> {
+    let all: Map<String, Value> = serde_json::from_str(variables.as_json()).unwrap_or_default();
+    let own =
+        all.iter().filter(|(name, value)| *name != CUT_MARK && settings.variables.get(*name) != Some(*value)).count();
+    let mut object = settings.variables.clone();
+    let before = all.get(CUT_MARK).and_then(Value::as_u64).unwrap_or(0);
+    object.insert(CUT_MARK.to_owned(), (before + own as u64).into());
+    (own > 0).then(|| Variables::from_object(&object))
+}
+
+/// The most characters of a name or a number that a payload carries.
+const TEXT_LIMIT: usize = 1_024;
+
+/// A name or a number, cut where it is too long to be one.
+pub fn cut(text: Option<String>) -> Option<String> {
+    let mut text = text?;
+    if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
+        text.truncate(end);
+        text.shrink_to_fit();
+    }
+    Some(text)
+}
+
 /// What an answering machine detector found: mod_amd's variable, or mod_avmd's beep.
 pub fn amd_result(data: ChannelData<'_>) -> Option<AmdResult> {
     if let Some(result) = data.header(h::AMD_RESULT) {

@@ -1,6 +1,8 @@
 //! A node's clock: its latest event's time, plus what has passed since that came.
 //!
-//! Times of events and times of waiting are thus measured alike, and neither by this machine's calendar.
+//! Times of events and times of waiting are thus measured alike, and neither by this machine's calendar. What has passed is
+//! measured by the link's [`RunningClock`](crate::esl::running_clock::RunningClock): what waits in the socket after a pause of
+//! this process is older than the time that a system's clock would show then.
 
 use std::time::{Duration, Instant};
 

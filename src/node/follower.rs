@@ -6,20 +6,19 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::post::{Happening, Post};
 use super::surroundings::Surroundings;
-use crate::esl::exit::Exit;
 use crate::esl::feed::EventItem;
 use crate::esl::link::{Intake, NodeAddress};
+use crate::freeswitch::fact::Stamp;
 use crate::id::{AttemptHash, NodeName};
 use crate::lifecycle::kept::Kept;
 use crate::lifecycle::survey::Known;
@@ -29,6 +28,12 @@ use crate::recording::{Mark, Tap};
 
 /// How long the task sleeps where nothing is to be decided; whatever comes wakes it.
 const IDLE: Duration = Duration::from_secs(3_600);
+
+/// The most by which an event can be late; an older one has the time of a clock that was never set.
+const BELIEVABLE_LAG: SignedDuration = SignedDuration::from_hours(24 * 365);
+
+/// The most by which a node's clock can be ahead of ours.
+const BELIEVABLE_LEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a follower is told to do.
 #[derive(Debug)]
@@ -156,13 +161,15 @@ impl Follower {
     async fn take(&mut self, place: usize, items: &mut Vec<EventItem>) -> Result<(), Closed> {
         let Self { posts, tap, .. } = self;
         tap.mark(&posts[place].name, || Mark::Arrived { at: Timestamp::now() });
+        let latest = latest_time(items);
         for item in items.drain(..) {
             let effects = self.take_item(place, item);
             self.commit(effects).await?;
         }
         let post = &mut self.posts[place];
-        let lag = Timestamp::now().as_microsecond() - self.lifecycle.on(&post.name).now().as_microsecond();
-        post.link.tally.lag_micros.store(lag.try_into().unwrap_or(0), Ordering::Relaxed);
+        if let Some(latest) = latest {
+            post.link.tally.set_lag(latest.and_then(|at| lag(at, Timestamp::now())));
+        }
         if post.is_between_surveys() && self.lifecycle.take_stale_roster() {
             post.survey_soon();
         }
@@ -193,7 +200,7 @@ impl Follower {
                 begin_survey(post, lifecycle, tap, Post::begin_survey);
             }
             EventItem::Lost(exit) => {
-                let fell_silent = matches!(exit, Exit::HeartbeatMissed(_));
+                let fell_silent = exit.hides_events();
                 let heard_until = post.lost(fell_silent);
                 if !fell_silent {
                     // So long everything was still there.
@@ -235,7 +242,7 @@ impl Follower {
     /// Lets the lifecycle know how late it is on a node.
     fn advance(&mut self, place: usize) -> Effects {
         let post = &self.posts[place];
-        let (now, mut effects) = (post.clock.read(Instant::now()), Effects::default());
+        let (now, mut effects) = (post.shown(), Effects::default());
         self.tap.mark(&post.name, || Mark::Clock { now });
         self.lifecycle.on(&post.name).advance(now, &mut effects);
         effects
@@ -269,7 +276,7 @@ impl Follower {
         let lifecycle = lifecycle.on(&post.name);
         let differences = lifecycle.reconcile(&snapshot, &open, &mut effects);
         post.note_survey(differences);
-        post.clock.set(lifecycle.now(), Instant::now());
+        post.set_clock(lifecycle.now());
         info!(
             node = %post.name,
             channels = snapshot.channels.len(),
@@ -307,6 +314,22 @@ fn begin_survey(
     begin(post, lifecycle.open_attempts(), lifecycle.known());
 }
 
+/// When the latest of these events happened; that it is not known, where the connection has ended or begun since, or none
+/// came; nothing where it is still the one before these.
+fn latest_time(items: &[EventItem]) -> Option<Option<Timestamp>> {
+    items.iter().rev().find_map(|item| match item {
+        EventItem::Event(event) => Stamp::read(event).at.map(Some),
+        EventItem::Connected | EventItem::Lost(_) => Some(None),
+        EventItem::Dirty { .. } | EventItem::Aside(_) => None,
+    })
+}
+
+/// How long ago something happened, by two machines' clocks, which can disagree; none if that can't be.
+fn lag(at: Timestamp, now: Timestamp) -> Option<Duration> {
+    let lag = now.duration_since(at);
+    (-BELIEVABLE_LEAD..=BELIEVABLE_LAG).contains(&lag).then(|| Duration::try_from(lag).unwrap_or_default())
+}
+
 /// What happens next at any of the posts, and at which.
 async fn happening(posts: &mut [Post], items: &mut Vec<EventItem>) -> (usize, Happening) {
     poll_fn(|cx| {
@@ -317,4 +340,36 @@ async fn happening(posts: &mut [Post], items: &mut Vec<EventItem>) -> (usize, Ha
         ready.map_or(Poll::Pending, Poll::Ready)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::esl::{Event, Exit};
+
+    fn event(at: &str) -> EventItem {
+        EventItem::Event(Event::from_plain(
+            format!("Event-Name: X\nEvent-Date-Timestamp: {at}\n\n").into_bytes().into(),
+        ))
+    }
+
+    #[test]
+    fn a_lag_is_that_of_the_latest_event_of_this_connection() {
+        let time = |micros| Timestamp::from_microsecond(micros).expect("in range");
+        assert_eq!(latest_time(&[]), None);
+        assert_eq!(latest_time(&[EventItem::Dirty { dropped: 1 }]), None);
+        assert_eq!(latest_time(&[event("7000000"), event("9000000")]), Some(Some(time(9_000_000))));
+        for nonsense in ["-9000000", "0", "", "x", "9223372036854775807", "99999999999999999"] {
+            assert_eq!(latest_time(&[event(nonsense)]), None, "{nonsense}");
+            assert_eq!(latest_time(&[event("7000000"), event(nonsense)]), Some(Some(time(7_000_000))));
+        }
+        assert_eq!(latest_time(&[event("7000000"), EventItem::Lost(Exit::Refused)]), Some(None));
+        assert_eq!(latest_time(&[event("7000000"), EventItem::Connected]), Some(None));
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
+        let after = |span| lag(now - span, now);
+        assert_eq!(after(SignedDuration::from_secs(3)), Some(Duration::from_secs(3)));
+        assert_eq!(after(-SignedDuration::from_secs(3)), Some(Duration::ZERO));
+        assert_eq!(after(-SignedDuration::from_hours(25)), None);
+        assert_eq!(lag(Timestamp::UNIX_EPOCH, now), None);
+    }
 }

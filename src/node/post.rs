@@ -47,8 +47,8 @@ pub struct Post {
     pub name: NodeName,
     /// The connections to it.
     pub link: Link,
-    /// Its clock.
-    pub clock: NodeClock,
+    /// Its clock, which goes on by the link's: while this process is paused, time stands still.
+    clock: NodeClock,
     /// What its clock showed when something was last heard of it.
     heard_at: Timestamp,
     survey: Option<Survey>,
@@ -87,8 +87,9 @@ pub enum Happening {
 impl Post {
     /// Connects to a node whose clock was last known to show that.
     pub fn connect(address: NodeAddress, shown: Timestamp, intake: Intake) -> Self {
-        let (name, clock) = (address.name.clone(), NodeClock::new(shown, Instant::now()));
-        Self { name, link: link::connect_with(address, intake), clock, heard_at: shown, survey: None, routine_at: None }
+        let (name, link) = (address.name.clone(), link::connect_with(address, intake));
+        let clock = NodeClock::new(shown, link.clock.now());
+        Self { name, link, clock, heard_at: shown, survey: None, routine_at: None }
     }
 
     /// What happens next: the end of a survey, or items, which are put into the empty `items`.
@@ -109,9 +110,19 @@ impl Post {
 
     /// An event has come, which moved the node's time on to `shown`.
     pub fn heard(&mut self, shown: Timestamp) {
-        let now = Instant::now();
+        let now = self.link.clock.now();
         self.clock.set(shown, now);
         self.heard_at = self.clock.read(now);
+    }
+
+    /// What the node's clock shows now.
+    pub fn shown(&self) -> Timestamp {
+        self.clock.read(self.link.clock.now())
+    }
+
+    /// The node's clock showed that just now.
+    pub fn set_clock(&mut self, shown: Timestamp) {
+        self.clock.set(shown, self.link.clock.now());
     }
 
     /// A survey is done, and has found attempts that were not as they were known.
@@ -128,7 +139,7 @@ impl Post {
     pub fn lost(&mut self, fell_silent: bool) -> Timestamp {
         self.survey = None;
         self.routine_at = None;
-        if fell_silent { self.heard_at } else { self.clock.read(Instant::now()) }
+        if fell_silent { self.heard_at } else { self.shown() }
     }
 
     /// Begins a survey, unless one was begun a moment ago: that one is replaced.
@@ -167,9 +178,8 @@ impl Post {
 
     /// How long it is until the node is to be surveyed again, or its clock shows that time; none if there is nothing to wait for.
     pub fn until_due(&self, deadline: Option<Timestamp>) -> Option<Duration> {
-        let now = Instant::now();
-        let deadline = deadline.map(|at| self.clock.until(at, now));
-        let routine = self.routine_at.map(|at| at.saturating_duration_since(now));
+        let deadline = deadline.map(|at| self.clock.until(at, self.link.clock.now()));
+        let routine = self.routine_at.map(|at| at.saturating_duration_since(Instant::now()));
         [deadline, routine].into_iter().flatten().min()
     }
 

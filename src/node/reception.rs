@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::surroundings::Surroundings;
+use crate::esl::running_clock::{RunningClock, STEP};
 use crate::id::QueueName;
 use crate::lifecycle::kept::Kept;
 use crate::lifecycle::told::{Acknowledgement, Refusal};
@@ -25,12 +26,18 @@ const WORDS: usize = 1_024;
 /// How long the task sleeps where nothing is to be decided; whatever comes wakes it.
 const IDLE: Duration = Duration::from_secs(3_600);
 
+/// What the calendar may be ahead of the time in which this process could run: timers are late on a busy machine.
+const PAUSE: SignedDuration = SignedDuration::from_secs(1);
+
 /// The task.
 #[derive(Debug)]
 pub struct Reception {
     lifecycle: Lifecycle,
     around: Surroundings,
     words: mpsc::Receiver<Word>,
+    clock: RunningClock,
+    /// What this machine's calendar and the running clock showed when time last passed.
+    passed: (Timestamp, Instant),
 }
 
 /// Where something can be told; clones are handles to the same task.
@@ -87,13 +94,15 @@ impl Reception {
             lifecycle.restore(kept);
         }
         let (sender, words) = mpsc::channel(WORDS);
-        (Self { lifecycle, around, words }, Desk { words: sender, figures: Arc::default() })
+        let clock = RunningClock::default();
+        let passed = (Timestamp::now(), clock.now());
+        (Self { lifecycle, around, words, clock, passed }, Desk { words: sender, figures: Arc::default() })
     }
 
     /// Takes what is told until it is told to end.
     pub async fn run(mut self, end: CancellationToken) -> Result<(), Closed> {
         loop {
-            let due = self.lifecycle.next_deadline().map_or(IDLE, until);
+            let due = self.lifecycle.next_deadline().map_or(IDLE, |at| until(at).min(STEP));
             tokio::select! {
                 biased;
                 () = end.cancelled() => return Ok(()),
@@ -104,7 +113,9 @@ impl Reception {
                 Some(word) = self.words.recv() => self.take(word).await?,
                 () = tokio::time::sleep(due) => {
                     let effects = self.pass_time();
-                    drop(self.submit(effects).await?);
+                    if !effects.is_empty() {
+                        drop(self.submit(effects).await?);
+                    }
                 }
             }
         }
@@ -121,9 +132,18 @@ impl Reception {
         Ok(())
     }
 
+    /// Lets time pass. Where the calendar went further than this process could run, because it was paused or because the
+    /// clock was set, nobody could be heard in between.
     fn pass_time(&mut self) -> Effects {
+        let former = std::mem::replace(&mut self.passed, (Timestamp::now(), self.clock.now()));
+        let (now, running) = self.passed;
+        let ran = SignedDuration::try_from(running.duration_since(former.1)).unwrap_or(SignedDuration::MAX);
+        let unheard = now.duration_since(former.0).saturating_sub(ran);
+        if unheard > PAUSE {
+            self.lifecycle.extend_times_to_live(unheard);
+        }
         let mut effects = Effects::default();
-        self.lifecycle.advance(Timestamp::now(), &mut effects);
+        self.lifecycle.advance(now, &mut effects);
         effects
     }
 

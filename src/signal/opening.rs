@@ -12,14 +12,20 @@ use crate::id::ContentHash;
 #[serde(deny_unknown_fields, default)]
 pub struct Opening {
     /// The subscriber's name.
+    #[serde(deserialize_with = "text")]
+    #[schemars(schema_with = "text_schema")]
     pub member_name: Option<String>,
     /// The subscriber's number or address.
+    #[serde(deserialize_with = "text")]
+    #[schemars(schema_with = "text_schema")]
     pub member_number: Option<String>,
     /// The subscriber's identifier.
     #[serde(deserialize_with = "integer")]
     #[schemars(schema_with = "integer_schema")]
     pub member_id: Option<i64>,
     /// The number or address that the subscriber turned to.
+    #[serde(deserialize_with = "text")]
+    #[schemars(schema_with = "text_schema")]
     pub destination: Option<String>,
     /// What payloads carry beside that.
     pub variables: Map<String, Value>,
@@ -34,6 +40,22 @@ impl Opening {
         json.sort_all_objects();
         ContentHash::of(&json.to_string())
     }
+}
+
+/// The most characters of a name, a number or an address.
+const LONGEST_TEXT: usize = 1_024;
+
+fn text_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "maxLength": LONGEST_TEXT })
+}
+
+/// Reads a text that is no longer than such a text can be.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    if text.as_ref().is_some_and(|text| text.chars().nth(LONGEST_TEXT).is_some()) {
+        return Err(serde::de::Error::custom(format_args!("a name or a number has at most {LONGEST_TEXT} characters")));
+    }
+    Ok(text)
 }
 
 /// The largest integer that JSON carries everywhere.

@@ -6,6 +6,7 @@ mod disk;
 mod init;
 mod losses;
 mod nodes;
+mod pause;
 mod place;
 mod process;
 mod reload;

@@ -6,6 +6,7 @@
 
 mod agents;
 mod beyond;
+mod bounds;
 mod clusters;
 mod delays;
 mod dialers;

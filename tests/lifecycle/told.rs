@@ -168,3 +168,20 @@ fn what_was_told_is_known_after_a_restart() {
     teller.tell(&[key, ("Hookswitch-Signal", "missed"), ("Hookswitch-Agent", "anna"), ("Hookswitch-Reason", "busy")]);
     assert_eq!(teller.told(), ["missed anna"]);
 }
+
+#[test]
+fn while_nobody_could_be_heard_no_time_to_live_passes() {
+    let mut teller = Teller::new();
+    teller.tell(&[("Hookswitch-Key", "k1"), ("Hookswitch-Signal", "joined")]);
+    let minutes = SignedDuration::from_mins;
+    teller.lifecycle.extend_times_to_live(minutes(60));
+    teller.lifecycle.advance(teller.now + minutes(69), &mut teller.effects);
+    assert_eq!(teller.told(), ["joined"]);
+    // Heard of again, it is as any other.
+    teller.now += minutes(69);
+    teller.tell(&[("Hookswitch-Key", "k1"), ("Hookswitch-Signal", "joined")]);
+    teller.lifecycle.advance(teller.now + minutes(9), &mut teller.effects);
+    assert_eq!(teller.told().len(), 0);
+    teller.lifecycle.advance(teller.now + minutes(11), &mut teller.effects);
+    assert_eq!(teller.told(), ["leaving cancel lost"]);
+}

@@ -48,11 +48,12 @@ fn write_nodes(page: &mut Exposition, app: &App) {
     let mut lag =
         page.gauge("hookswitch_node_lag_seconds", "How long after it happened the latest event was taken in.");
     for (node, link) in &links {
-        let micros = link.tally.lag_micros.load(Ordering::Relaxed);
-        lag.sample(&[("node", node.as_str())], std::time::Duration::from_micros(micros).as_secs_f64());
+        if let Some(span) = link.tally.lag() {
+            lag.sample(&[("node", node.as_str())], span.as_secs_f64());
+        }
     }
     type Count = fn(&LinkView) -> &AtomicU64;
-    let counted: [(&str, &str, Count); 4] = [
+    let counted: [(&str, &str, Count); 7] = [
         ("hookswitch_node_events_total", "Events that came from a node.", |link| &link.tally.events),
         (
             "hookswitch_node_events_dropped_total",
@@ -62,6 +63,15 @@ fn write_nodes(page: &mut Exposition, app: &App) {
         ("hookswitch_node_frames_skipped_total", "Frames that were too long, or of an unknown kind.", |link| {
             &link.tally.skipped
         }),
+        ("hookswitch_node_frames_unasked_total", "Frames of a kind that was not asked for.", |link| {
+            &link.tally.unasked
+        }),
+        ("hookswitch_node_events_malformed_total", "Events that could not be read.", |link| &link.tally.malformed),
+        (
+            "hookswitch_node_desyncs_total",
+            "Connections that were made anew, because what came made no sense or brought no events.",
+            |link| &link.tally.desyncs,
+        ),
         ("hookswitch_node_connections_total", "Connections that were made to a node.", |link| &link.tally.connections),
     ];
     for (name, help, count) in counted {

@@ -29,8 +29,8 @@ struct Node {
     events_dropped: u64,
     /// How often a connection was made.
     connections: u64,
-    /// How long after it happened the latest event was taken in.
-    lag_sec: Seconds,
+    /// How long after it happened the latest event was taken in; unknown before a connection's first event.
+    lag_sec: Option<Seconds>,
     /// When the latest survey was done: what it has was compared with what is known.
     surveyed_at: Option<Time>,
     /// How many attempts live on it.
@@ -55,7 +55,7 @@ async fn list(State(app): State<App>) -> Json<Vec<Node>> {
             events: count(&link.tally.events),
             events_dropped: count(&link.tally.dropped),
             connections: count(&link.tally.connections),
-            lag_sec: Seconds::from_micros(count(&link.tally.lag_micros).try_into().unwrap_or(i64::MAX)),
+            lag_sec: link.tally.lag().map(|lag| Seconds::from_micros(lag.as_micros().try_into().unwrap_or(i64::MAX))),
             surveyed_at: link.tally.surveyed_at().map(Time),
             attempts: attempts.iter().filter(|attempt| attempt.node == name).count(),
             name,

@@ -29,7 +29,7 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
                     tr data-key=(name) {
                         th scope="row" { (name) }
                         td { @match trouble { None => span.state.good { "connected" }, Some(reason) => { span.state.bad { "down" } " " span.error { (reason) } } } }
-                        td.n { (tally.lag_micros.load(Ordering::Relaxed) / 1_000) " ms" }
+                        td.n { @match tally.lag() { Some(lag) => { (lag.as_millis()) " ms" } None => (show::none()) } }
                         td.n { (attempts.iter().filter(|attempt| attempt.node == name).count()) }
                         td.n { (show::count(tally.events.load(Ordering::Relaxed))) }
                         td.n.late[dropped > 0] { (show::count(dropped)) }
