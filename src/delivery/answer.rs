@@ -293,7 +293,7 @@ mod tests {
             (&["gzip, identity", "GZIP"], gzip(&gzip(&body))),
             (&["deflate"], zlib.finish().expect("memory")),
             (&["deflate"], raw.finish().expect("memory")),
-            (&["zstd"], zstd.clone()),
+            (&["zstd"], zstd),
             (&["gzip", "zstd"], zstd::encode_all(&*gzip(&body), 0).expect("memory")),
         ] {
             assert_eq!(coded(codings, &coded_body), (body.clone(), Ok(())), "{codings:?}");

@@ -175,7 +175,13 @@ impl TokenSource {
         let request = self.connections.kept().post(self.url.clone());
         let request = request.basic_auth(&self.client_id, Some(self.client_secret.expose()));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        let mut response = request.header("accept", "application/json").body(body).send().await.map_err(network)?;
+        let mut response = request
+            .header("accept", "application/json")
+            .header("accept-encoding", "identity")
+            .body(body)
+            .send()
+            .await
+            .map_err(network)?;
         if !response.status().is_success() {
             return Err(response.status().to_string());
         }

@@ -30,7 +30,7 @@ pub struct SigningKeys {
 
 enum Key {
     /// Of both sides.
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
     /// Of ours alone.
     Private(Ed25519KeyPair),
 }
@@ -111,7 +111,7 @@ fn parse_shared(secret: &str) -> Result<Key, SecretError> {
     if bytes < MIN_SECRET_BYTES {
         return Err(SecretError::TooShort { bytes });
     }
-    Ok(Key::Shared(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+    Ok(Key::Shared(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &key))))
 }
 
 #[cfg(test)]
