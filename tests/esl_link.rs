@@ -423,7 +423,7 @@ async fn ended_by(bytes: impl AsRef<[u8]>, silence: Duration) -> (Exit, u64) {
         while events.stream.get_mut().write_all(bytes.as_ref()).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let lost = async {
         loop {

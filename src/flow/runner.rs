@@ -159,7 +159,7 @@ fn note(done: Result<Result<(), Closed>, JoinError>) {
         Ok(Ok(())) => {}
         Ok(Err(Closed)) => debug!("a run's result came after the outbox had ended"),
         Err(failure) => {
-            error!(%failure, "a run's task has ended before its time; the run begins again at the next start")
+            error!(%failure, "a run's task has ended before its time; the run begins again at the next start");
         }
     }
 }

@@ -87,7 +87,7 @@ impl Trial<'_> {
             match report.progress() {
                 Progress::Next { .. } => {}
                 Progress::Wait { until, .. } if self.waits && !self.dry_run => {
-                    rest(until.duration_since(walk.now())).await
+                    rest(until.duration_since(walk.now())).await;
                 }
                 Progress::Wait { .. } => tell(Told::WaitSkipped)?,
                 Progress::Delivered => break,

@@ -201,9 +201,10 @@ fn open(settings: &Settings) -> Result<Opened, OpenErrorCause> {
         health: health_out,
         turns: turns_in,
         cancellations: cancellations_out,
+        figures: figures.clone(),
     };
-    let writer = Writer::new(connection, lock, ends, desk, retention, checkpointer, figures.clone(), clock)
-        .map_err(SchemaError::from)?;
+    let writer =
+        Writer::new(connection, lock, ends, desk, retention, checkpointer, clock).map_err(SchemaError::from)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenErrorCause::Thread)?;
     let path = settings.path.clone();

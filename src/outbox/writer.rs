@@ -52,7 +52,6 @@ pub(super) struct Writer {
     stored: Stored,
     retention: Retention,
     checkpointer: Checkpointer,
-    figures: Arc<Figures>,
     /// What the clocks said when the times of open runs were last moved: they are of this wall clock.
     clock: Reading,
     /// Changes when another process has written.
@@ -66,13 +65,14 @@ pub(super) struct Writer {
     is_log_kept: bool,
 }
 
-/// The writer's ends of the channels.
+/// The writer's ends of what it shares with others.
 pub(super) struct Ends {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) runs: mpsc::Sender<Run>,
     pub(super) health: watch::Sender<Health>,
     pub(super) turns: watch::Receiver<Arc<Turns>>,
     pub(super) cancellations: CancellationsSender,
+    pub(super) figures: Arc<Figures>,
 }
 
 /// What one transaction brought forth.
@@ -94,7 +94,6 @@ impl Writer {
         desk: Desk,
         retention: Retention,
         checkpointer: Checkpointer,
-        figures: Arc<Figures>,
         clock: Reading,
     ) -> rusqlite::Result<Self> {
         let data_version = file::data_version(&connection)?;
@@ -107,7 +106,6 @@ impl Writer {
             stored: Stored::default(),
             retention,
             checkpointer,
-            figures,
             clock,
             data_version,
             last_tick,
@@ -214,13 +212,13 @@ impl Writer {
                 Command::Commit { entry, done } => {
                     let Some(committed) = committed.next() else { continue };
                     for moment in entry.moments.iter().filter(|moment| committed.moments.contains(&moment.id)) {
-                        self.figures.note_moment(moment.event, moment.is_loss);
+                        self.ends.figures.note_moment(moment.event, moment.is_loss);
                     }
                     let _ = done.send(committed);
                 }
                 Command::Record { report, done } => {
                     let Some(state) = recorded.next() else { continue };
-                    self.figures.note_state(state);
+                    self.ends.figures.note_state(state);
                     if state.is_over() {
                         self.ends.cancellations.forget(report.run);
                     }
@@ -242,7 +240,7 @@ impl Writer {
             let began = Instant::now();
             let checked = self.lock.check().map_err(|displaced| displaced.to_string());
             let done = checked.map(|()| self.transact(batch));
-            self.figures.commits.observe(began.elapsed());
+            self.ends.figures.commits.observe(began.elapsed());
             match done {
                 Err(reason) => self.set_health(Health::Stalled { reason }),
                 Ok(Ok(outcome)) => {
@@ -323,7 +321,7 @@ impl Writer {
     /// Moves the log into the database: when nothing else is to be done, or beside the work when it has grown long; and
     /// where that is not fast enough, the work waits for it.
     fn keep_log_short(&mut self, length: LogLength, idle: bool) {
-        self.figures.log_bytes.store(length.bytes(), Ordering::Relaxed);
+        self.ends.figures.log_bytes.store(length.bytes(), Ordering::Relaxed);
         if length.unmoved >= checkpointer::TOO_LONG {
             self.checkpointer.finish();
             self.checkpoint();

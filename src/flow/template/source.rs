@@ -2,7 +2,7 @@
 //!
 //! The engine orders values of all kinds (`'abc' > 100` holds), compares and copies lists whatever they hold, and has no
 //! way to override an operator. So its own parser reads the text, and the tree is written anew with filters of ours
-//! ([`guard`](super::guard)) in the places of comparisons and around whatever makes lists and objects.
+//! ([`super::guard`]) in the places of comparisons and around whatever makes lists and objects.
 
 use std::fmt::Write as _;
 
