@@ -82,10 +82,12 @@ impl Exchange<'_> {
         let hold = self.hold(status, &verdict);
         let is_saved = self.is_saved && verdict == Verdict::Delivered;
         let (answer, end) = Answer::read(response, is_saved, self.timeout, self.deadline).await;
-        let verdict = match end.and_then(|()| answer.value()) {
-            Err(error) if is_saved && error.may_pass() => Verdict::Retry { reason: error.to_string(), after: None },
-            Err(error) if is_saved => Verdict::Failed { reason: error.to_string() },
-            _ => verdict,
+        // What is merely logged need not be whole.
+        let unusable = if is_saved { end.and_then(|()| answer.value()).err() } else { None };
+        let verdict = match unusable {
+            Some(error) if error.may_pass() => Verdict::Retry { reason: error.to_string(), after: None },
+            Some(error) => Verdict::Failed { reason: error.to_string() },
+            None => verdict,
         };
         Exchanged { request: record, secrets, answer: Some(answer), verdict, is_sent: true, hold }
     }

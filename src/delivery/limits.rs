@@ -42,14 +42,24 @@ struct Receiver {
     /// Wakes those who wait for the outcome of a probe.
     probed: Notify,
     /// Until when it has asked that nothing be sent to it.
-    held_until: Mutex<Option<Instant>>,
+    hold: Mutex<Option<Hold>>,
+}
+
+/// That nothing is to be sent for a while.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    began: Instant,
+    until: Instant,
 }
 
 /// How a try has come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryKind {
     /// It is the step's first: it waits while the receiver asks to be sent nothing.
-    First,
+    First {
+        /// When the run was taken up: what was just going out when the receiver asked still goes.
+        since: Instant,
+    },
     /// It is a retry, whose time the receiver's own answer to the run has set.
     Retry,
     /// Somebody has asked for it: it waits for nothing but the outcome of a probe that is under way.
@@ -97,6 +107,10 @@ pub enum HeldReason {
 /// The longest that a receiver's `Retry-After` holds for all that goes to it: then it is asked again.
 const LONGEST_HOLD: Duration = Duration::from_hours(1);
 
+/// How long before a receiver asked to be sent nothing a run was taken up that goes out all the same: the runs of one moment
+/// go out one after the other on a busy machine, and a backlog waits longer than that.
+const BURST: Duration = Duration::from_secs(1);
+
 impl Default for Limits {
     /// 64 requests to one receiver are 640 a second at a tenth of a second each; 512 in all fit into the 1,024 open files
     /// that a process usually may have.
@@ -126,7 +140,9 @@ impl Limits {
             let place = receiver.places.enter(priority).await;
             let total = self.total.enter(priority).await;
             let held = |reason, pause| Held { receiver: origin.ascii_serialization(), reason, pause };
-            if let Some(pause) = receiver.held_for(Instant::now()).filter(|_| kind == TryKind::First) {
+            if let TryKind::First { since } = kind
+                && let Some(pause) = receiver.held_for(since, Instant::now())
+            {
                 return Err(held(HeldReason::RetryAfter, pause));
             }
             let mut probed = std::pin::pin!(receiver.probed.notified());
@@ -170,7 +186,7 @@ impl Limits {
     /// commit that defers the run.
     pub(super) fn recheck(&self, receiver: &str) {
         let origin = Url::parse(receiver).map(|url| url.origin());
-        let is_away = |receiver: &Receiver| receiver.breaker().is_open() || receiver.held_for(Instant::now()).is_some();
+        let is_away = |receiver: &Receiver| receiver.breaker().is_open() || receiver.is_held(Instant::now());
         if origin.is_ok_and(|origin| !self.receivers.get(&origin).is_some_and(|receiver| is_away(&receiver))) {
             self.recoveries.add(receiver.to_owned());
         }
@@ -192,7 +208,7 @@ impl Limits {
                 places: Gate::new(self.per_receiver),
                 breaker: Mutex::default(),
                 probed: Notify::new(),
-                held_until: Mutex::default(),
+                hold: Mutex::default(),
             })
         };
         self.receivers.entry(origin.clone()).or_insert_with(new).clone()
@@ -206,15 +222,25 @@ impl Receiver {
     }
 
     /// For how long it has asked that nothing be sent to it.
-    fn held_for(&self, now: Instant) -> Option<Duration> {
-        let until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    fn held_for(&self, since: Instant, now: Instant) -> Option<Duration> {
+        let Hold { began, until } = (*self.hold.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let is_companion = since <= began && began - since <= BURST;
+        until.checked_duration_since(now).filter(|left| !left.is_zero() && !is_companion)
+    }
+
+    /// Whether it has asked that nothing be sent to it.
+    fn is_held(&self, now: Instant) -> bool {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|hold| hold.until > now)
     }
 
     /// Sends nothing for so long; what was asked for before counts where it is longer.
     fn hold(&self, pause: Duration, now: Instant) {
-        let mut until = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = (*until).max(Some(now + pause.min(LONGEST_HOLD)));
+        let until = now + pause.min(LONGEST_HOLD);
+        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        *hold = Some(match *hold {
+            Some(hold) if hold.until > now => Hold { until: hold.until.max(until), ..hold },
+            _ => Hold { began: now, until },
+        });
     }
 }
 
@@ -280,16 +306,21 @@ mod tests {
     async fn what_a_receiver_asks_for_holds_for_all_but_those_whom_somebody_asked_for() {
         let limits = Limits::default();
         let origin = || url::Url::parse("https://crm.example/").expect("a URL").origin();
-        let permit =
-            limits.permit(origin(), None, Priority::Normal, TryKind::First).await.expect("nothing is held yet");
+        let permit = limits
+            .permit(origin(), None, Priority::Normal, TryKind::First { since: Instant::now() })
+            .await
+            .expect("nothing is held yet");
         permit.hold(Duration::MAX);
         permit.hold(Duration::from_secs(1));
-        let held = limits.permit(origin(), None, Priority::Normal, TryKind::First).await.expect_err("is held");
+        let held = limits
+            .permit(origin(), None, Priority::Normal, TryKind::First { since: Instant::now() })
+            .await
+            .expect_err("is held");
         assert_eq!(held.reason, HeldReason::RetryAfter);
         assert!(held.pause <= LONGEST_HOLD && held.pause > LONGEST_HOLD / 2, "{:?}", held.pause);
         assert!(limits.permit(origin(), None, Priority::Normal, TryKind::Manual).await.is_ok());
         let other = url::Url::parse("https://other.example/").expect("a URL").origin();
-        assert!(limits.permit(other, None, Priority::Normal, TryKind::First).await.is_ok());
+        assert!(limits.permit(other, None, Priority::Normal, TryKind::First { since: Instant::now() }).await.is_ok());
     }
 
     #[test]
@@ -298,7 +329,11 @@ mod tests {
         let receiver = limits.receiver(&url::Url::parse("https://crm.example/").expect("a URL").origin());
         let now = Instant::now();
         receiver.hold(Duration::from_secs(5), now);
-        assert_eq!(receiver.held_for(now + Duration::from_secs(4)), Some(Duration::from_secs(1)));
-        assert_eq!(receiver.held_for(now + Duration::from_secs(5)), None);
+        let held_for = |secs| receiver.held_for(now + Duration::from_secs(secs), now + Duration::from_secs(secs));
+        assert_eq!(held_for(4), Some(Duration::from_secs(1)));
+        assert_eq!(held_for(5), None);
+        let (just_before, long_before) = (now - BURST / 2, now - 2 * BURST);
+        assert_eq!(receiver.held_for(just_before, now), None, "it was going out already");
+        assert!(receiver.held_for(long_before, now).is_some(), "it has waited in a backlog");
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName};
 use url::Url;
 
 /// What stands in the place of a secret.
@@ -40,6 +40,10 @@ const SECRET_PARTS: [&str; 14] = [
     "x-auth",
     "apikey",
 ];
+
+/// Names of usual headers that hold no secret.
+const PUBLIC_HEADERS: [&str; 7] =
+    ["accept", "accept-encoding", "content-length", "content-type", "user-agent", "webhook-id", "webhook-timestamp"];
 
 /// Whole words of such names.
 const SECRET_WORDS: [&str; 7] = ["auth", "hmac", "jwt", "pass", "pw", "sas", "sig"];
@@ -142,7 +146,9 @@ impl SecretValues {
     /// The secrets of a request itself, a token that was just given to us among them.
     pub(crate) fn of_request(url: &Url, headers: &HeaderMap) -> Self {
         let values = Self::default();
-        for (name, value) in headers {
+        // What signs a request is of that request alone, and no secret elsewhere.
+        let is_own = |name: &HeaderName| name.as_str().starts_with("webhook-");
+        for (name, value) in headers.iter().filter(|(name, _)| !is_own(name)) {
             if value.is_sensitive() || is_secret_name(name.as_str()) {
                 values.note_header(&String::from_utf8_lossy(value.as_bytes()));
             }
@@ -171,6 +177,11 @@ impl SecretValues {
             Cow::Borrowed(text) => mask_urls(text),
             Cow::Owned(text) => Cow::Owned(mask_urls(&text).into_owned()),
         }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The text without these values.
@@ -209,6 +220,10 @@ impl fmt::Debug for SecretValues {
 
 /// Whether a header, a query parameter or a key of this name holds a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
+    // Asked for every header of every request, so the usual ones cost little.
+    if PUBLIC_HEADERS.contains(&name) {
+        return false;
+    }
     let lower = name.to_ascii_lowercase();
     if lower == "code" || SECRET_PARTS.iter().any(|part| lower.contains(part)) {
         return true;

@@ -110,7 +110,7 @@ impl Walk {
     pub fn try_kind(&self) -> TryKind {
         match self.run.step_tries {
             _ if self.run.is_asked => TryKind::Manual,
-            0 => TryKind::First,
+            0 => TryKind::First { since: self.run.since() },
             _ => TryKind::Retry,
         }
     }

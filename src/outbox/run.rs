@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -41,6 +42,8 @@ pub struct Run {
     pub(super) clock_step: SignedDuration,
     /// What the clocks said when it was taken from the outbox: the run's times are of this wall clock.
     pub(super) taken: Reading,
+    /// When that was.
+    pub(super) since: Instant,
     /// What its steps have saved: JSON objects, the latest last.
     pub saved: Vec<String>,
     /// Whether somebody has asked for its next try to be made now.
@@ -204,6 +207,7 @@ impl Run {
             resumed_at: Some(Timestamp::now()),
             clock_step: SignedDuration::ZERO,
             taken: Reading::now(),
+            since: Instant::now(),
             saved: Vec::new(),
             is_asked: true,
             is_told: false,
@@ -214,6 +218,11 @@ impl Run {
     /// nothing late.
     pub fn now(&self) -> Timestamp {
         self.taken.advanced()
+    }
+
+    /// When it was taken from the outbox.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
     /// The time of the run's moment, by the same clock.

@@ -51,7 +51,7 @@ impl Request {
         };
         let client = Client::new(Limits::default()).expect("a client");
         let permit = client
-            .permit(&attempted.request, None, Priority::Normal, TryKind::First)
+            .permit(&attempted.request, None, Priority::Normal, TryKind::First { since: std::time::Instant::now() })
             .await
             .expect("nothing has failed yet");
         let verdict = client.send(permit, attempted).await.verdict;

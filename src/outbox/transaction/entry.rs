@@ -1,5 +1,7 @@
 //! Storing what is committed: moments, the runs that they start, and the attempts' new states.
 
+use std::time::Instant;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
@@ -90,6 +92,7 @@ impl Work<'_> {
                 resumed_at: None,
                 clock_step: SignedDuration::ZERO,
                 taken: self.clock,
+                since: Instant::now(),
                 saved: Vec::new(),
                 is_asked: false,
                 is_told: false,

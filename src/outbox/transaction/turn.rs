@@ -1,5 +1,7 @@
 //! Whose turn it is: handing runs over that are due, or that nobody is before any more.
 
+use std::time::Instant;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -133,6 +135,7 @@ fn read_run(row: &Row<'_>, taken: Reading) -> rusqlite::Result<Run> {
         resumed_at: row.get::<_, Option<i64>>(9)?.map(time),
         clock_step: SignedDuration::from_millis(row.get(15)?),
         taken,
+        since: Instant::now(),
         saved: Vec::new(),
         is_asked: row.get(14)?,
         is_told: row.get_ref(13)?.as_str()? == ON_FAILURE,
