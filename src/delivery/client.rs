@@ -124,11 +124,7 @@ impl Client {
         priority: Priority,
         kind: TryKind,
     ) -> Result<Permit, Held> {
-        let turn = match way {
-            Some(way) => way.turn(priority).await,
-            None => None,
-        };
-        self.limits.permit(request.url.origin(), turn, priority, kind).await
+        self.limits.permit(request.url.origin(), way, priority, kind).await
     }
 
     /// Makes the try, for which there is a permit. Its time runs from now on.
