@@ -4,7 +4,6 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use mime::Mime;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use serde_json::Value as Json;
 use tokio::time::{Instant, timeout_at};
@@ -115,19 +114,15 @@ impl Answer {
 
     /// The body as a value: JSON where the content type says so or none is given, a text otherwise.
     pub fn value(&self) -> Result<Json, BodyError> {
-        let media_type = self.media_type();
-        let text = self.text(media_type.as_ref())?;
-        let is_json = match &media_type {
-            Some(media_type) => is_json(media_type),
-            None => !self.headers.contains_key(CONTENT_TYPE),
-        };
+        let text = self.text()?;
+        let is_json = self.content_type().is_none_or(|content_type| is_json(&content_type));
         Ok(if is_json { json::parse(&text).unwrap_or(Json::String(text)) } else { Json::String(text) })
     }
 
     /// What the log keeps of it.
     pub(super) fn record(&self) -> ResponseRecord {
         let kept = &self.body[..self.body.len().min(LOGGED_BYTES)];
-        let charset = self.media_type().and_then(|media_type| charset(&media_type)?.ok()).unwrap_or_default();
+        let charset = self.content_type().and_then(|content_type| charset(&content_type)?.ok()).unwrap_or_default();
         ResponseRecord {
             status: self.status,
             body: charset.decode(kept),
@@ -135,12 +130,15 @@ impl Answer {
         }
     }
 
-    fn media_type(&self) -> Option<Mime> {
-        self.headers.get(CONTENT_TYPE)?.to_str().ok()?.trim().parse().ok()
+    /// What the content type says, if anything.
+    fn content_type(&self) -> Option<String> {
+        let value = self.headers.get(CONTENT_TYPE)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn text(&self, media_type: Option<&Mime>) -> Result<String, BodyError> {
-        match media_type.and_then(charset) {
+    /// The body as a text.
+    pub(super) fn text(&self) -> Result<String, BodyError> {
+        match self.content_type().as_deref().and_then(charset) {
             None => Ok(Charset::default().decode(&self.body)),
             Some(Ok(charset)) => Ok(charset.decode(&self.body)),
             // Bytes that are ASCII in all probability mean the same in every charset.
@@ -150,14 +148,20 @@ impl Answer {
     }
 }
 
-/// The charset that a media type names; an error with its label where it is not known.
-fn charset(media_type: &Mime) -> Option<Result<Charset, String>> {
-    let label = media_type.get_param(mime::CHARSET)?.as_str();
+/// The charset that a content type names; an error with its label where it is not known. Its parameters are read leniently,
+/// because many are written so.
+fn charset(content_type: &str) -> Option<Result<Charset, String>> {
+    let parameters = content_type.split([';', ',']).skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut named = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let label = named.next()?.1.trim_matches(|c: char| c.is_whitespace() || "\"'".contains(c));
     Some(Charset::for_reading(label).ok_or_else(|| label.chars().take(40).collect()))
 }
 
-fn is_json(media_type: &Mime) -> bool {
-    media_type.subtype() == mime::JSON || media_type.suffix() == Some(mime::JSON)
+/// Whether the first media type is JSON: several headers may have been joined.
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
+    let subtype = media_type.split_once('/').map_or("", |(_, subtype)| subtype);
+    subtype == "json" || subtype.ends_with("+json")
 }
 
 /// Undoes the content codings, the last one that was applied first. Gives what could be decoded in any case.
@@ -263,6 +267,19 @@ mod tests {
         assert_eq!(value(None, b"no json"), json!("no json"));
         assert_eq!(value(Some("application/json"), b"no json"), json!("no json"));
         assert_eq!(value(Some("application/json"), b""), json!(""));
+    }
+
+    #[test]
+    fn a_content_type_is_read_however_carelessly_it_is_written() {
+        for kind in ["application/json;", "application/json; charset", "application/json, application/json", "", " "] {
+            assert_eq!(value(Some(kind), br#"{"a":1}"#), json!({ "a": 1 }), "{kind:?}");
+        }
+        for kind in
+            ["text/plain;charset = iso-8859-1", "text/plain; x; Charset='latin1';", "text/plain;charset=latin1;x"]
+        {
+            assert_eq!(value(Some(kind), b"\xeb"), json!("ë"), "{kind}");
+        }
+        assert_eq!(value(Some("json"), b"1"), json!("1"), "no media type");
     }
 
     #[test]

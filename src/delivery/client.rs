@@ -124,17 +124,14 @@ impl Client {
         priority: Priority,
         kind: TryKind,
     ) -> Result<Permit, Held> {
-        let turn = match way {
-            Some(way) => way.turn(priority).await,
-            None => None,
-        };
-        self.limits.permit(request.url.origin(), turn, priority, kind).await
+        self.limits.permit(request.url.origin(), way, priority, kind).await
     }
 
     /// Makes the try, for which there is a permit. Its time runs from now on.
     pub async fn send(&self, permit: Permit, attempted: Attempted<'_>) -> Sent {
         let Attempted { step, webhook_id, request, way, keys, rules, timeout, keep_answer } = attempted;
         let (started_at, started) = (Timestamp::now(), Instant::now());
+        let known = self.secrets();
         let exchange = Exchange {
             connections: &self.connections,
             way,
@@ -144,8 +141,10 @@ impl Client {
             timeout,
             deadline: tokio::time::Instant::now() + timeout,
             is_saved: keep_answer,
+            known: &known,
         };
         let Exchanged { request, secrets, answer, verdict, is_sent, hold } = exchange.perform(request).await;
+        let verdict = verdict.masked(&secrets);
         failpoint::after_response();
         let health = health(answer.as_ref(), &verdict).filter(|_| is_sent);
         let left_alone = health.is_some_and(|health| permit.note(health));

@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use serde::Deserialize;
+use serde_json::Value as Json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use url::Url;
 
+use super::answer::Answer;
 use super::connections::Connections;
+use super::json;
 use super::network;
 use crate::config::secret::Secret;
 
@@ -21,9 +23,6 @@ const UNKNOWN: Duration = Duration::from_secs(300);
 
 /// How long one request for a token may take, however long those wait who want it.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The longest answer with a token that is read.
-const LONGEST_ANSWER: usize = 64 * 1_024;
 
 /// Who we say we are.
 #[derive(Debug, Default)]
@@ -69,13 +68,6 @@ struct Token {
     until: Instant,
 }
 
-/// What is answered to who asks for a token.
-#[derive(Deserialize)]
-struct Grant {
-    access_token: String,
-    expires_in: Option<u64>,
-}
-
 /// A text that can't stand in a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("user, password and token are of one line, and hold no control characters")]
@@ -114,6 +106,10 @@ impl Credentials {
     /// one.
     pub(super) fn renew(&self, headers: &HeaderMap) -> bool {
         let Self::OAuth2(source) = self else { return false };
+        // Where a redirect has led to, nobody has got one.
+        if !headers.contains_key(AUTHORIZATION) {
+            return false;
+        }
         let mut state = source.state();
         if matches!(&*state, TokenState::Known(token) if headers.get(AUTHORIZATION) == Some(&token.header)) {
             *state = TokenState::None;
@@ -175,35 +171,69 @@ impl TokenSource {
         let request = self.connections.kept().post(self.url.clone());
         let request = request.basic_auth(&self.client_id, Some(self.client_secret.expose()));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        let mut response = request
-            .header("accept", "application/json")
-            .header("accept-encoding", "identity")
-            .body(body)
-            .send()
-            .await
-            .map_err(network)?;
+        let deadline = Instant::now() + TIMEOUT;
+        let request = request.header("accept", "application/json").header("accept-encoding", "identity");
+        let response = request.body(body).send().await.map_err(network)?;
         if !response.status().is_success() {
             return Err(response.status().to_string());
         }
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(network)? {
-            answer.extend_from_slice(&chunk);
-            if answer.len() > LONGEST_ANSWER {
-                return Err("the answer is too long".into());
-            }
-        }
+        let (answer, end) = Answer::read(response, true, TIMEOUT, deadline).await;
+        let text = end.and_then(|()| answer.text()).map_err(|error| error.to_string())?;
         // What is wrong with the answer is not told in its words, because it may hold a token.
-        let grant: Grant = serde_json::from_slice(&answer).map_err(|_| "the answer has no `access_token`")?;
-        let lasts = grant.expires_in.map_or(UNKNOWN, Duration::from_secs);
+        let grant = json::parse(&text).unwrap_or_default();
+        let token = grant["access_token"].as_str().filter(|token| !token.is_empty());
+        let header = bearer(token.ok_or("the answer has no `access_token`")?).map_err(|error| error.to_string())?;
         // One that ends sooner than it could be renewed is used once.
-        let until = Instant::now() + lasts.saturating_sub(MARGIN).min(Duration::from_hours(24));
-        let header = bearer(&grant.access_token).map_err(|error| error.to_string())?;
+        let until =
+            Instant::now() + lifetime(&grant["expires_in"]).saturating_sub(MARGIN).min(Duration::from_hours(24));
         Ok(Token { header, until })
     }
 }
 
+/// How long a token holds: a number of seconds, which some servers write as a text, or with a fraction.
+fn lifetime(expires_in: &Json) -> Duration {
+    let seconds = expires_in.as_f64().or_else(|| expires_in.as_str()?.trim().parse().ok());
+    match seconds.filter(|seconds| !seconds.is_nan()) {
+        Some(seconds) => Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX),
+        None => UNKNOWN,
+    }
+}
+
 fn bearer(token: &str) -> Result<HeaderValue, NotAHeader> {
-    let mut header = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| NotAHeader)?;
+    let header = Some(token).filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
+    let mut header = HeaderValue::try_from(format!("Bearer {}", header.ok_or(NotAHeader)?)).map_err(|_| NotAHeader)?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_a_number_or_a_text_of_one() {
+        for (written, seconds) in [
+            (json!(3600), 3600),
+            (json!("3600"), 3600),
+            (json!(" 3600.0 "), 3600),
+            (json!(0), 0),
+            (json!(-1), 0),
+            (json!("soon"), UNKNOWN.as_secs()),
+            (json!("NaN"), UNKNOWN.as_secs()),
+            (json!(null), UNKNOWN.as_secs()),
+        ] {
+            assert_eq!(lifetime(&written), Duration::from_secs(seconds), "{written}");
+        }
+        assert_eq!(lifetime(&json!("99999999999999999999999")), Duration::MAX);
+    }
+
+    #[test]
+    fn a_token_is_of_visible_characters() {
+        assert!(bearer("abc.DEF-1/+=").is_ok());
+        for other in ["a b", "a\tb", "ä", "a\r\nb"] {
+            assert_eq!(bearer(other), Err(NotAHeader), "{other:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -16,7 +16,7 @@ use super::record::RequestRecord;
 use super::redirect::Redirects;
 use super::signature::SigningKeys;
 use super::statuses::{Meaning, StatusRules, Statuses};
-use super::verdict::{Verdict, masked};
+use super::verdict::{Verdict, led_to, retry_after};
 use super::way::Way;
 use crate::failpoint;
 use crate::flow::RenderedRequest;
@@ -34,6 +34,8 @@ pub(super) struct Exchange<'a> {
     pub(super) deadline: Instant,
     /// Whether the answer is saved, and has to be whole therefore.
     pub(super) is_saved: bool,
+    /// The secrets of the configuration.
+    pub(super) known: &'a SecretValues,
 }
 
 /// What a try has come to.
@@ -79,9 +81,13 @@ impl Exchange<'_> {
             Some(reason) => Verdict::Failed { reason },
             None => self.verdict(&request, status, &headers),
         };
-        let hold = self.hold(status, &verdict);
+        let hold = self.hold(status, &headers, &verdict);
         let is_saved = self.is_saved && verdict == Verdict::Delivered;
         let (answer, end) = Answer::read(response, is_saved, self.timeout, self.deadline).await;
+        if !answer.body.is_empty() {
+            // It may have what it was sent in it.
+            secrets.note_body(&request.body);
+        }
         // What is merely logged need not be whole.
         let unusable = if is_saved { end.and_then(|()| answer.value()).err() } else { None };
         let verdict = match unusable {
@@ -101,7 +107,7 @@ impl Exchange<'_> {
     /// Sends the request, and wherever it is sent on to. Gives the last answer, and why it is not followed any further
     /// where it could be.
     async fn respond(&self, request: &mut RenderedRequest) -> Result<(Response, Option<String>), Verdict> {
-        let mut redirects = Redirects::new(self.way.map_or(0, |way| way.redirects));
+        let mut redirects = Redirects::new(self.way.map_or(0, |way| way.redirects), request, self.known);
         loop {
             let response = self.send(request, redirects.is_elsewhere()).await?;
             let status = response.status();
@@ -109,8 +115,7 @@ impl Exchange<'_> {
                 Ok(true) => self.sign(request, !redirects.is_elsewhere()),
                 Ok(false) => return Ok((response, None)),
                 Err(error) => {
-                    let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-                    let to = location.map(|to| format!(" (to {:.200})", masked(to))).unwrap_or_default();
+                    let to = led_to(&request.url, response.headers());
                     return Ok((response, Some(format!("{status}: the redirect is not followed{to}: {error}"))));
                 }
             }
@@ -181,23 +186,22 @@ impl Exchange<'_> {
                     ));
                 }
                 if status.is_server_error() {
-                    let verdict = Verdict::of_answer(status, meaning, headers, Timestamp::now());
+                    let verdict = Verdict::of_answer(status, meaning, &request.url, headers, Timestamp::now());
                     return verdict.with_note(&format!(" (by the proxy {name})"));
                 }
             }
         }
-        Verdict::of_answer(status, meaning, headers, Timestamp::now())
+        Verdict::of_answer(status, meaning, &request.url, headers, Timestamp::now())
     }
 
-    fn hold(&self, status: StatusCode, verdict: &Verdict) -> Option<Duration> {
+    /// For how long nothing is to be sent there: whatever the status means to this step, it is said to all.
+    fn hold(&self, status: StatusCode, headers: &HeaderMap, verdict: &Verdict) -> Option<Duration> {
         let is_held = match self.way {
             Some(way) => way.hold_on.contains(status.as_u16()),
             None => Statuses::unavailable().contains(status.as_u16()),
         };
-        match verdict {
-            Verdict::Retry { after, .. } if is_held => after.filter(|after| !after.is_zero()),
-            _ => None,
-        }
+        let after = retry_after(headers, Timestamp::now()).filter(|after| !after.is_zero());
+        after.filter(|_| is_held && *verdict != Verdict::Delivered)
     }
 
     /// Adds the headers of Standard Webhooks; the signature only for whom it is meant.

@@ -14,6 +14,7 @@ use url::{Origin, Url};
 use super::breaker::{Breaker, Change, Health, Leave};
 use super::gate::{Gate, Place};
 use super::priority::Priority;
+use super::way::Way;
 
 /// The limits of all receivers.
 #[derive(Debug)]
@@ -127,16 +128,20 @@ impl Limits {
 
     /// Waits for the right to send to the receiver: first for its own, so that those who wait for a slow one hold nothing
     /// that others need. The circuit breaker is asked last, because one who is let through has to send; who meets a probe
-    /// waits for its outcome, and holds nothing meanwhile.
+    /// waits for its outcome, holds nothing meanwhile, and takes its turn anew: a narrower way keeps its pace.
     pub(super) async fn permit(
         &self,
         origin: Origin,
-        turn: Option<Place>,
+        way: Option<&Way>,
         priority: Priority,
         kind: TryKind,
     ) -> Result<Permit, Held> {
         let receiver = self.receiver(&origin);
         loop {
+            let turn = match way {
+                Some(way) => way.turn(priority).await,
+                None => None,
+            };
             let place = receiver.places.enter(priority).await;
             let total = self.total.enter(priority).await;
             let held = |reason, pause| Held { receiver: origin.ascii_serialization(), reason, pause };
@@ -164,7 +169,7 @@ impl Limits {
                 }
                 Leave::Held(pause) => return Err(held(HeldReason::Breaker, pause)),
                 Leave::Probing { until } => {
-                    drop((place, total));
+                    drop((place, total, turn));
                     let _ = timeout_at(until.into(), probed).await;
                 }
             }
@@ -301,6 +306,8 @@ impl Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::credentials::Credentials;
+    use crate::delivery::way::{Known, WaySettings};
 
     #[tokio::test]
     async fn what_a_receiver_asks_for_holds_for_all_but_those_whom_somebody_asked_for() {
@@ -321,6 +328,31 @@ mod tests {
         assert!(limits.permit(origin(), None, Priority::Normal, TryKind::Manual).await.is_ok());
         let other = url::Url::parse("https://other.example/").expect("a URL").origin();
         assert!(limits.permit(other, None, Priority::Normal, TryKind::First { since: Instant::now() }).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_has_waited_for_a_probe_keeps_the_pace_of_the_way() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (limits, distance) = (Limits::default(), Duration::from_millis(200));
+        let origin = || Url::parse("https://crm.example/").expect("a URL").origin();
+        let settings = WaySettings { rate: Some(5), ..WaySettings::default() };
+        let way = Way::new(&origin(), settings, Known::Fixed(Credentials::None)).expect("a way");
+        let permit = |way, kind| limits.permit(origin(), way, Priority::Normal, kind);
+        let first = permit(None, TryKind::First { since: Instant::now() }).await.expect("is well");
+        while !first.note(Health::Ill) {}
+        let probe = permit(None, TryKind::Manual).await.expect("the probe");
+        let waiting = || async {
+            permit(Some(&way), TryKind::First { since: Instant::now() }).await.map(|permit| (Instant::now(), permit))
+        };
+        let recovery = async {
+            tokio::time::sleep(4 * distance).await;
+            probe.note(Health::Well);
+            Instant::now()
+        };
+        let (recovered, a, b, c) = tokio::join!(recovery, waiting(), waiting(), waiting());
+        let mut begun = [a, b, c].map(|permit| permit.expect("is well again").0);
+        begun.sort_unstable();
+        assert!(begun[0] >= recovered && begun[2] >= begun[0] + 2 * distance - Duration::from_millis(20), "{begun:?}");
     }
 
     #[test]

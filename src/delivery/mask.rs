@@ -12,13 +12,17 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderName};
+use serde_json::Value as Json;
 use url::Url;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
 
 /// The shortest secret that is masked by its value: a shorter one is a part of common words and numbers.
-const SHORTEST_VALUE: usize = 6;
+pub(super) const SHORTEST_VALUE: usize = 6;
+
+/// The shortest beginning of a value that is masked where a text was cut within it.
+const SHORTEST_PART: usize = 4;
 
 /// How many values are kept: more than any configuration has, and than its changes while the daemon runs come to.
 const MOST_VALUES: usize = 100_000;
@@ -117,12 +121,24 @@ impl SecretValues {
             utf8_percent_encode(secret, BEHIND_AUTHORITY).into(),
             url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>().into(),
             json[1..json.len() - 1].into(),
+            // As some write JSON.
+            json[1..json.len() - 1].replace('/', "\\/").into(),
         ];
-        self.add(variants.into_iter().map(|variant| (Reverse(variant.len()), variant.as_ref().into())));
+        let lower = variants.clone().into_iter().filter_map(|variant| with_lower_escapes(&variant)).map(Cow::Owned);
+        let variants = variants.into_iter().chain(lower.collect::<Vec<_>>());
+        self.add(variants.map(|variant| (Reverse(variant.len()), variant.as_ref().into())));
     }
 
     /// Takes note of the secret parts of a URL.
     pub fn note_url(&self, url: &str) {
+        if let Ok(url) = Url::parse(url)
+            && (!url.username().is_empty() || url.password().is_some())
+        {
+            // As it goes into the header `authorization`, or a proxy's.
+            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
+            self.note(&BASE64_STANDARD.encode(pair));
+        }
         for range in secret_ranges(url) {
             let part = &url[range];
             // Who signs in with a password is no secret.
@@ -154,13 +170,29 @@ impl SecretValues {
             }
         }
         values.note_url(url.as_str());
-        if !url.username().is_empty() || url.password().is_some() {
-            // As it goes into the header `authorization`.
-            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-            let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
-            values.note(&BASE64_STANDARD.encode(pair));
-        }
         values
+    }
+
+    /// Takes note of what a body names as secrets.
+    pub(crate) fn note_body(&self, body: &[u8]) {
+        if let Ok(json) = serde_json::from_slice(body) {
+            self.note_members(&json, false);
+        } else if let Ok(text) = std::str::from_utf8(body) {
+            url::form_urlencoded::parse(text.as_bytes())
+                .filter(|(name, _)| is_secret_name(name))
+                .for_each(|(_, value)| self.note(&value));
+        }
+    }
+
+    fn note_members(&self, json: &Json, is_secret: bool) {
+        match json {
+            Json::Object(members) => {
+                members.iter().for_each(|(name, value)| self.note_members(value, is_secret || is_secret_name(name)));
+            }
+            Json::Array(elements) => elements.iter().for_each(|element| self.note_members(element, is_secret)),
+            Json::String(text) if is_secret => self.note(text),
+            _ => {}
+        }
     }
 
     /// Takes note of all those of others.
@@ -196,6 +228,26 @@ impl SecretValues {
         masked
     }
 
+    /// The text, which was cut off at its end, without these values, and without the part of one that is left there.
+    pub(crate) fn mask_cut(&self, text: &mut String) {
+        self.mask_in_place(text);
+        let values = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let parts = values.iter().flat_map(|(_, value)| {
+            let lengths = value.char_indices().map(|(length, _)| length).filter(|length| *length >= SHORTEST_PART);
+            lengths.map(|length| &value[..length])
+        });
+        if let Some(part) = parts.filter(|part| text.ends_with(part)).max_by_key(|part| part.len()) {
+            text.truncate(text.len() - part.len());
+            text.push_str(MASK);
+        }
+    }
+
+    /// Whether any of these values is in the text.
+    pub(crate) fn are_in(&self, text: &str) -> bool {
+        let values = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        values.iter().any(|(_, value)| text.contains(&**value))
+    }
+
     /// Masks a text in its place.
     pub(crate) fn mask_in_place(&self, text: &mut String) {
         if let Cow::Owned(masked) = self.mask(text) {
@@ -210,6 +262,17 @@ impl SecretValues {
             known.pop_last();
         }
     }
+}
+
+/// A text with `%2f` where it has `%2F`, if it has any such.
+fn with_lower_escapes(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut lower = parts.next()?.to_owned();
+    for part in parts {
+        lower.push('%');
+        lower.extend(part.chars().enumerate().map(|(at, c)| if at < 2 { c.to_ascii_lowercase() } else { c }));
+    }
+    (lower != text).then_some(lower)
 }
 
 impl fmt::Debug for SecretValues {
@@ -280,19 +343,33 @@ pub(crate) fn secret_ranges(url: &str) -> Vec<Range<usize>> {
             start + at + 1..authority.end
         }
     };
+    let (path_start, path_end) = (path.start, path.end);
     ranges.extend(secret_segments(&url[host], path, url));
-    let mut at = query.start;
-    for pair in url[query].split('&') {
-        let named = pair.strip_prefix('?').unwrap_or(pair);
-        if let Some((name, value)) = named.split_once('=') {
-            let name = name.replace('+', " ");
-            if is_secret_name(&percent_decode_str(&name).decode_utf8_lossy()) && !is_placeholder(value) {
-                ranges.push(at + pair.len() - value.len()..at + pair.len());
-            }
-        }
-        at += pair.len() + 1;
+    // Parameters of the path, of the query, and of the fragment, which is where a browser gets a token.
+    let within = url[path_start..path_end].find(';').map_or(path_end, |at| path_start + at);
+    for (start, end, mark) in
+        [(within, path_end, &[';', '/'][..]), (query.start, query.end, &['&', ';']), (query.end, url.len(), &['&'])]
+    {
+        let named = secret_parameters(url, start..end, mark);
+        // A segment may be a secret as a whole.
+        ranges
+            .extend(named.filter(|named| !ranges.iter().any(|range| range.contains(&named.start))).collect::<Vec<_>>());
     }
+    ranges.sort_unstable_by_key(|range| range.start);
     ranges
+}
+
+/// The values of parameters that are named as secrets.
+fn secret_parameters(url: &str, within: Range<usize>, marks: &[char]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = within.start;
+    url[within].split(marks).filter_map(move |pair| {
+        let end = at + pair.len();
+        at = end + 1;
+        let (name, value) = pair.trim_start_matches(['?', '#']).split_once('=')?;
+        let name = name.replace('+', " ");
+        let is_secret = is_secret_name(&percent_decode_str(&name).decode_utf8_lossy()) && !is_placeholder(value);
+        is_secret.then(|| end - value.len()..end)
+    })
 }
 
 /// The segments of a path that are secrets.
@@ -405,6 +482,39 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn parameters_of_paths_and_fragments_are_secrets_by_their_names() {
+        for (url, masked) in [
+            ("https://a.example/x#n=1&access_token=geheim", "https://a.example/x#n=1&access_token=***"),
+            ("https://a.example/x#access_token=geheim", "https://a.example/x#access_token=***"),
+            (
+                "https://a.example/x;token=geheim;n=1/y?sig=geheim;n=2",
+                "https://a.example/x;token=***;n=1/y?sig=***;n=2",
+            ),
+            ("https://a.example/x;n=1?n=2#n=3", "https://a.example/x;n=1?n=2#n=3"),
+            ("https://a.example/token/a;token=geheim?n=1", "https://a.example/token/***?n=1"),
+        ] {
+            assert_eq!(mask_url(url), masked);
+        }
+    }
+
+    #[test]
+    fn a_value_is_masked_however_an_answer_writes_it_and_where_it_is_cut() {
+        let values = SecretValues::default();
+        values.note("gehe/im?17");
+        for written in [r"gehe\/im?17", "gehe%2fim%3f17", "gehe%2Fim%3F17"] {
+            assert_eq!(values.mask(&format!("a {written} b")), "a *** b", "{written}");
+        }
+        for (cut, masked) in [("a gehe/im?1", "a ***"), ("a gehe%2", "a ***"), ("a gehe", "a ***"), ("a geh", "a geh")]
+        {
+            let mut text = cut.to_owned();
+            values.mask_cut(&mut text);
+            assert_eq!(text, masked, "{cut}");
+        }
+        values.note_url("http://me:ge%40heim@proxy.example:3128");
+        assert_eq!(values.mask("Basic bWU6Z2VAaGVpbQ=="), "Basic ***");
+    }
 
     #[test]
     fn names_of_secrets_are_known_and_others_are_not() {

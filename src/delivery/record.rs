@@ -93,7 +93,10 @@ impl TryRecord {
             headers.iter_mut().for_each(|(_, value)| secrets.mask_in_place(value));
         }
         if let Some(response) = &mut self.response {
-            secrets.mask_in_place(&mut response.body);
+            match response.truncated {
+                true => secrets.mask_cut(&mut response.body),
+                false => secrets.mask_in_place(&mut response.body),
+            }
         }
         if let Some(CommandRecord { node: _, line, answer }) = &mut self.command {
             secrets.mask_in_place(line);

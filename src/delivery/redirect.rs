@@ -3,15 +3,19 @@
 //! Only 307 and 308 are followed, which leave a request what it is. Whatever was configured for one scheme, host and port
 //! stays there: to another one go the body, its media type and the webhook's id, and no other header, no credentials, no
 //! signature and no certificate of ours, also when a further redirect leads back. What can't be left behind is not sent on:
-//! a redirect from `https` to `http`, one that takes along a secret of the address, and one of a body that names a secret.
+//! a redirect from `https` to `http`, one that takes along a secret, in whatever part of the address, and one of a body that
+//! names a secret or has one of the configuration in it.
 
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
 use serde_json::Value as Json;
 use url::Url;
 
-use super::mask::is_secret_name;
+use super::mask::{SHORTEST_VALUE, SecretValues, is_secret_name, secret_ranges};
 use crate::flow::RenderedRequest;
+
+/// How often an address may be percent-encoded within another.
+const MOST_ENCODINGS: usize = 4;
 
 /// A request's way by redirects.
 #[derive(Debug)]
@@ -20,6 +24,18 @@ pub(super) struct Redirects {
     left: usize,
     /// Whether the request has been sent on to another scheme, host or port.
     is_elsewhere: bool,
+    secrets: Secrets,
+}
+
+/// What is not sent on to another scheme, host or port.
+#[derive(Debug)]
+struct Secrets {
+    /// Those of the configuration.
+    known: SecretValues,
+    /// Those of the request as it was made.
+    own: SecretValues,
+    /// Parts of its address that are too short to be found within others.
+    short: Vec<String>,
 }
 
 /// Why a redirect is not followed.
@@ -37,8 +53,10 @@ pub(super) enum RedirectError {
 
 impl Redirects {
     /// So many redirects at most.
-    pub(super) fn new(most: usize) -> Self {
-        Self { left: most, is_elsewhere: false }
+    pub(super) fn new(most: usize, request: &RenderedRequest, known: &SecretValues) -> Self {
+        // They are only looked at where a redirect may be followed.
+        let secrets = if most > 0 { Secrets::of(request, known) } else { Secrets::none() };
+        Self { left: most, is_elsewhere: false, secrets }
     }
 
     /// Whether the request has been sent on to another scheme, host or port.
@@ -58,7 +76,7 @@ impl Redirects {
         }
         let mut target = target(&request.url, headers).ok_or(RedirectError::Location)?;
         if target.origin() != request.url.origin() {
-            check(request, &target)?;
+            self.secrets.check(request, &target)?;
             request.headers = without_secrets(&request.headers);
             self.is_elsewhere = true;
         }
@@ -80,23 +98,62 @@ fn target(from: &Url, headers: &HeaderMap) -> Option<Url> {
     (matches!(target.scheme(), "http" | "https") && target.has_host()).then_some(target)
 }
 
-/// Whether the request may go to another scheme, host or port.
-fn check(request: &RenderedRequest, target: &Url) -> Result<(), RedirectError> {
-    if request.url.scheme() == "https" && target.scheme() == "http" {
-        return Err(RedirectError::Downgrade);
+impl Secrets {
+    fn none() -> Self {
+        Self { known: SecretValues::default(), own: SecretValues::default(), short: Vec::new() }
     }
-    let secrets = request.url.query_pairs().filter(|(name, value)| is_secret_name(name) && !value.is_empty());
-    if secrets.into_iter().any(|(_, secret)| is_in_address(&secret, target)) {
-        return Err(RedirectError::SecretInAddress);
+
+    fn of(request: &RenderedRequest, known: &SecretValues) -> Self {
+        let own = SecretValues::of_request(&request.url, &request.headers);
+        let text = request.url.as_str();
+        let mut parts: Vec<_> = secret_ranges(text).into_iter().map(|range| decoded(&text[range])).collect();
+        if request.is_secret_url {
+            parts.extend(request.url.path_segments().into_iter().flatten().map(decoded).filter(|part| is_long(part)));
+            parts.extend(request.url.query_pairs().map(|(_, value)| value.into_owned()));
+        }
+        parts.iter().for_each(|part| own.note(part));
+        parts.retain(|part| !part.is_empty() && !is_long(part));
+        Self { known: known.clone(), own, short: parts }
     }
-    if names_secret(request) { Err(RedirectError::SecretInBody) } else { Ok(()) }
+
+    /// Whether the request may go to another scheme, host or port.
+    fn check(&self, request: &RenderedRequest, target: &Url) -> Result<(), RedirectError> {
+        if request.url.scheme() == "https" && target.scheme() == "http" {
+            return Err(RedirectError::Downgrade);
+        }
+        if self.are_in_address(target) {
+            return Err(RedirectError::SecretInAddress);
+        }
+        let body = String::from_utf8_lossy(&request.body);
+        if names_secret(request) || self.are_in(&body) { Err(RedirectError::SecretInBody) } else { Ok(()) }
+    }
+
+    fn are_in(&self, text: &str) -> bool {
+        self.own.are_in(text) || self.known.are_in(text)
+    }
+
+    /// Addresses may stand in one another, encoded once more each.
+    fn are_in_address(&self, target: &Url) -> bool {
+        let mut text = target.as_str().to_owned();
+        for _ in 0..MOST_ENCODINGS {
+            if self.are_in(&text) || self.are_in(&text.replace('+', " ")) {
+                return true;
+            }
+            text = decoded(&text);
+        }
+        let segments = target.path_segments().into_iter().flatten().map(decoded);
+        let pairs = target.query_pairs().flat_map(|(name, value)| [name.into_owned(), value.into_owned()]);
+        segments.chain(pairs).any(|part| self.short.contains(&part))
+    }
 }
 
-fn is_in_address(secret: &str, target: &Url) -> bool {
-    target.query_pairs().any(|(name, value)| name == secret || value == secret)
-        || target.path_segments().is_some_and(|mut segments| {
-            segments.any(|segment| percent_encoding::percent_decode_str(segment).decode_utf8_lossy() == secret)
-        })
+/// Whether a part of an address is found within others by its value.
+fn is_long(part: &str) -> bool {
+    part.chars().count() >= SHORTEST_VALUE
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// Whether a field of the body is named as a secret; of a text it is enough that it speaks of one.
@@ -152,13 +209,20 @@ mod tests {
         }
     }
 
+    fn redirects(most: usize, request: &RenderedRequest) -> Redirects {
+        let known = SecretValues::default();
+        known.note("known-17");
+        Redirects::new(most, request, &known)
+    }
+
     fn to(location: &str) -> HeaderMap {
         HeaderMap::from_iter([(LOCATION, location.parse().expect("a value"))])
     }
 
     #[test]
     fn at_home_everything_goes_along() {
-        let (mut redirects, mut request) = (Redirects::new(2), request("https://me:pw@crm.example/a?token=x", "{}"));
+        let mut request = request("https://me:pw@crm.example/a?token=x", "{}");
+        let mut redirects = redirects(2, &request);
         for (location, url) in [
             ("/b", "https://me:pw@crm.example/b"),
             ("https://you@crm.example:443/c?token=x", "https://me:pw@crm.example/c?token=x"),
@@ -172,7 +236,8 @@ mod tests {
 
     #[test]
     fn elsewhere_nothing_goes_along_but_the_body_and_it_does_not_come_back_either() {
-        let (mut redirects, mut request) = (Redirects::new(9), request("http://me:pw@crm.example/a", "{}"));
+        let mut request = request("http://me:pw@crm.example/a", "{}");
+        let mut redirects = redirects(9, &request);
         for location in
             ["http://crm.example:81/", "https://crm.example/", "https://x:y@other.example/", "https://crm.example/b"]
         {
@@ -186,7 +251,8 @@ mod tests {
     #[test]
     fn what_cannot_be_left_behind_is_not_sent_on() {
         let follow = |url: &str, body: &str, location: &str| {
-            Redirects::new(1).follow(&mut request(url, body), PERMANENT, &to(location))
+            let mut request = request(url, body);
+            redirects(1, &request).follow(&mut request, PERMANENT, &to(location))
         };
         assert_eq!(follow("https://a.example/", "{}", "http://a.example/"), Err(RedirectError::Downgrade));
         let address = "https://a.example/?phone=1&api_key=geheim%2F1";
@@ -201,10 +267,49 @@ mod tests {
             assert_eq!(follow("https://a.example/", body, "/b"), Ok(true));
         }
         assert_eq!(follow("https://a.example/", "{}", "ftp://b.example/"), Err(RedirectError::Location));
-        let (mut redirects, none) = (Redirects::new(1), HeaderMap::new());
-        assert_eq!(
-            redirects.follow(&mut request("https://a.example/", ""), PERMANENT, &none),
-            Err(RedirectError::Location)
-        );
+        let mut request = request("https://a.example/", "");
+        let followed = redirects(1, &request).follow(&mut request, PERMANENT, &HeaderMap::new());
+        assert_eq!(followed, Err(RedirectError::Location));
+    }
+
+    #[test]
+    fn no_part_of_an_address_takes_a_secret_along() {
+        let (named, slack) = ("https://a.example/?api_key=geheim%2F1", "https://hooks.slack.com/services/T0/B0/geheim");
+        for (url, location) in [
+            (named, "https://b.example/?next=https%3A%2F%2Fa.example%2F%3Fapi_key%3Dgeheim%252F1"),
+            (named, "https://b.example/x-geheim%2f1-x"),
+            (named, "//b.example/geheim/1"),
+            (named, "https://b.example/#k=geheim%2F1"),
+            ("https://a.example/?api_key=x1", "https://b.example/x1"),
+            (slack, "https://b.example/services/T0/B0/geheim"),
+            ("https://a.example/token/geheim", "https://b.example/?t=geheim"),
+            ("https://me:geheim@a.example/", "https://b.example/geheim"),
+            ("https://a.example/known-17", "https://b.example/known-17"),
+        ] {
+            let mut request = request(url, "{}");
+            let followed = redirects(1, &request).follow(&mut request, PERMANENT, &to(location));
+            assert_eq!(followed, Err(RedirectError::SecretInAddress), "{location}");
+        }
+        let mut whole = request("https://a.example/workflows/geheim-17?room=hidden18", "{}");
+        whole.is_secret_url = true;
+        for location in
+            ["https://b.example/geheim-17", "https://b.example/?hidden18", "https://b.example/a/b?c=hidden18"]
+        {
+            let followed = redirects(1, &whole).follow(&mut whole.clone(), PERMANENT, &to(location));
+            assert_eq!(followed, Err(RedirectError::SecretInAddress), "{location}");
+        }
+        assert_eq!(redirects(1, &whole).follow(&mut whole, PERMANENT, &to("https://b.example/v2")), Ok(true));
+    }
+
+    #[test]
+    fn a_secret_does_not_leave_by_two_hops_or_in_the_body() {
+        let mut request = super::tests::request("https://a.example/?api_key=geheim-1", "{}");
+        let mut redirects = redirects(3, &request);
+        assert_eq!(redirects.follow(&mut request, PERMANENT, &to("/x/geheim-1")), Ok(true), "at home it may");
+        let away = redirects.follow(&mut request, PERMANENT, &to("https://b.example/x/geheim-1"));
+        assert_eq!(away, Err(RedirectError::SecretInAddress));
+        let mut request = super::tests::request("https://a.example/", r#"{"note":"is known-17"}"#);
+        let away = super::tests::redirects(1, &request).follow(&mut request, PERMANENT, &to("https://b.example/"));
+        assert_eq!(away, Err(RedirectError::SecretInBody));
     }
 }

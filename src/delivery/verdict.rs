@@ -5,9 +5,13 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use url::Url;
 
-use super::mask::mask_url;
+use super::mask::{SecretValues, mask_url};
 use super::statuses::Meaning;
+
+/// The longest address that is told.
+const LONGEST_TOLD: usize = 200;
 
 /// What a try has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// What the answer with this status means, where statuses of its kind mean that.
-    pub fn of_answer(status: StatusCode, meaning: Meaning, headers: &HeaderMap, now: Timestamp) -> Self {
+    pub fn of_answer(status: StatusCode, meaning: Meaning, from: &Url, headers: &HeaderMap, now: Timestamp) -> Self {
         match meaning {
             Meaning::Success => return Self::Delivered,
             Meaning::Retry => return Self::Retry { reason: status.to_string(), after: retry_after(headers, now) },
@@ -38,14 +42,19 @@ impl Verdict {
         }
         let reason = match status.as_u16() {
             200..=299 => format!("{status}: that is none of the statuses that count as success"),
-            300..=399 => match headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
-                Some(to) => format!("{status}: redirects are not followed (to {:.200})", masked(to)),
-                None => format!("{status}: redirects are not followed"),
-            },
+            300..=399 => format!("{status}: redirects are not followed{}", led_to(from, headers)),
             410 => format!("{status}: the receiver wants no more of these"),
             _ => status.to_string(),
         };
         Self::Failed { reason }
+    }
+
+    /// The same without secrets in the reason.
+    pub(super) fn masked(mut self, secrets: &SecretValues) -> Self {
+        if let Self::Retry { reason, .. } | Self::Failed { reason } = &mut self {
+            secrets.mask_in_place(reason);
+        }
+        self
     }
 
     /// The same, with more said of the reason.
@@ -58,18 +67,23 @@ impl Verdict {
     }
 }
 
-/// An address that a receiver has told, its secrets masked.
-pub(super) fn masked(location: &str) -> String {
-    match url::Url::parse(location) {
-        Ok(url) => mask_url(url.as_str()).into_owned(),
-        // What is relative has no user, and its query is left out.
-        Err(_) => location.split('?').next().unwrap_or_default().to_owned(),
+/// Where an answer leads to, its secrets masked: nothing of the address that has led there is in it.
+pub(super) fn led_to(from: &Url, headers: &HeaderMap) -> String {
+    let Some(location) = headers.get(LOCATION) else { return String::new() };
+    let location = String::from_utf8_lossy(location.as_bytes());
+    let root = Url::parse(&from.origin().ascii_serialization());
+    let Ok(to) = root.and_then(|root| root.join(location.trim())) else { return String::new() };
+    let masked = mask_url(to.as_str());
+    match masked.len() <= LONGEST_TOLD {
+        true => format!(" (to {masked})"),
+        // Whatever is cut may be cut within a secret.
+        false => format!(" (to {}/…)", to.origin().ascii_serialization()),
     }
 }
 
 /// How long the receiver asks to wait: a number of seconds, or a date in one of the three forms that HTTP has. A date that
 /// has passed asks for no wait; what is neither asks for nothing.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit are more than any cap.
@@ -84,10 +98,14 @@ mod tests {
     use super::*;
     use crate::delivery::statuses::StatusRules;
 
+    fn home() -> Url {
+        "https://hooks.slack.com/services/T0/B0/geheim".parse().expect("a URL")
+    }
+
     fn after(value: &str) -> Option<Duration> {
         let now = "2026-11-23T08:00:00Z".parse().expect("a time");
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().expect("a header"))]);
-        match Verdict::of_answer(StatusCode::TOO_MANY_REQUESTS, Meaning::Retry, &headers, now) {
+        match Verdict::of_answer(StatusCode::TOO_MANY_REQUESTS, Meaning::Retry, &home(), &headers, now) {
             Verdict::Retry { after, .. } => after,
             other => panic!("429 is retried, not {other:?}"),
         }
@@ -122,11 +140,22 @@ mod tests {
     fn a_location_is_told_without_its_secrets() {
         let told = |location: &str| {
             let headers = HeaderMap::from_iter([(LOCATION, location.parse().expect("a header"))]);
-            format!("{:?}", Verdict::of_answer(StatusCode::FOUND, Meaning::Failure, &headers, Timestamp::UNIX_EPOCH))
+            format!(
+                "{:?}",
+                Verdict::of_answer(StatusCode::FOUND, Meaning::Failure, &home(), &headers, Timestamp::UNIX_EPOCH)
+            )
         };
-        for location in ["https://me:geheim@a.example/x?token=geheim&n=1", "/x?token=geheim"] {
+        for location in [
+            "https://me:geheim@a.example/x?token=geheim&n=1",
+            "/x?token=geheim",
+            "//me:geheim@a.example/x",
+            "\\\\me:geheim@a.example/x#n=1&access_token=geheim",
+            "/x/T0/B0/geheim",
+            "https://a.example/x;token=geheim/y",
+        ] {
             assert!(!told(location).contains("geheim") && told(location).contains("/x"), "{}", told(location));
         }
+        assert!(told(&format!("/{}", "geheim/".repeat(50))).contains("(to https://hooks.slack.com/…)"));
     }
 
     #[test]
@@ -134,7 +163,7 @@ mod tests {
         for code in 200..600_u16 {
             let status = StatusCode::from_u16(code).expect("a status");
             let meaning = StatusRules::default().meaning(None, code);
-            let verdict = Verdict::of_answer(status, meaning, &HeaderMap::new(), Timestamp::UNIX_EPOCH);
+            let verdict = Verdict::of_answer(status, meaning, &home(), &HeaderMap::new(), Timestamp::UNIX_EPOCH);
             match code {
                 200..=299 => assert_eq!(verdict, Verdict::Delivered),
                 408 | 425 | 429 | 500.. => assert!(matches!(verdict, Verdict::Retry { .. }), "{code}"),

@@ -111,6 +111,7 @@ impl Runner {
                 context: walk.context(),
                 now: walk.now(),
                 meant_for: walk.meant_for(),
+                expiry: walk.expires(),
                 priority: self.flows.borrow().priority(&flow.name),
                 kind: walk.try_kind(),
                 client: &self.client,

@@ -119,6 +119,7 @@ impl Trial<'_> {
             context: walk.context(),
             now: walk.now(),
             meant_for: walk.meant_for(),
+            expiry: walk.expires(),
             // Somebody waits for what it comes to.
             priority: Priority::High,
             kind: walk.try_kind(),

@@ -13,7 +13,7 @@ use super::names::ERROR;
 use super::step::{Done, Outcome, StepEnd};
 use crate::delivery::{TryKind, TryRecord};
 use crate::id::RunId;
-use crate::outbox::{JournalEntry, Progress, Report, Run};
+use crate::outbox::{Expiry, JournalEntry, Progress, Report, Run};
 
 /// The longest that a run is put off, but for chance: half a million that wait are then 800 a second that are looked at.
 const LONGEST_PUT_OFF: Duration = Duration::from_secs(600);
@@ -55,6 +55,14 @@ pub enum After {
     GoOn,
     /// This is to be recorded first.
     Record(Box<Report>),
+}
+
+fn step_name(step: &Step) -> String {
+    format!("step {}", step.path)
+}
+
+fn expired_before(left: &str) -> String {
+    format!("it expired before {left}")
 }
 
 /// How long a run is put off whose moment is of that age: so much longer than the receiver's pause that most find it
@@ -120,6 +128,11 @@ impl Walk {
         self.run.now()
     }
 
+    /// When the run is of no use any more.
+    pub fn expires(&self) -> Expiry {
+        self.run.expiry()
+    }
+
     /// When the step at hand was meant to be done: at the run's moment, or at the end of its latest `wait`.
     pub fn meant_for(&self) -> Timestamp {
         self.run.resumed_at.unwrap_or_else(|| self.run.moved(self.context.happened_at()))
@@ -129,12 +142,12 @@ impl Walk {
     pub fn expiry(&self) -> Option<Progress> {
         let now = self.now();
         let left = match self.flow.step(self.run.step) {
-            Some(step) => format!("step {}", step.path),
+            Some(step) => step_name(step),
             None if self.run.resumed_at.is_some_and(|at| at > now) => "its last `wait` was over".into(),
             None => return None,
         };
         let is_expired = self.run.expires_at.is_some_and(|expires_at| expires_at <= now);
-        is_expired.then(|| Progress::Expired { reason: format!("it expired before {left}") })
+        is_expired.then(|| Progress::Expired { reason: expired_before(&left) })
     }
 
     /// The report with which a run ends between two steps.
@@ -183,6 +196,7 @@ impl Walk {
             }
             Outcome::Expired { reason } => self.failed(step, reason),
             Outcome::Cancelled => Progress::Cancelled,
+            Outcome::Late => Progress::Expired { reason: expired_before(&step_name(step)) },
             Outcome::Refused { reason } => {
                 self.note(step, None, None);
                 Progress::Failed { reason: self.placed(step, reason) }

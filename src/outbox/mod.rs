@@ -68,6 +68,6 @@ pub use figures::Figures;
 pub use filter::Filter;
 pub use lock::LockError;
 pub use outbox::{Closed, Committed, Health, Outbox, Receipt};
-pub use run::{BeganWith, Failure, FailureKind, JournalEntry, Progress, Report, Run, RunState};
+pub use run::{BeganWith, Expiry, Failure, FailureKind, JournalEntry, Progress, Report, Run, RunState};
 pub use schema::SchemaError;
 pub use store::{Ending, OpenError, OpenErrorCause, Opened, Recovered, Settings};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -50,6 +50,42 @@ pub struct Run {
     pub is_asked: bool,
     /// Whether it tells of another run's failure, so that nobody is told of its own.
     pub(super) is_told: bool,
+}
+
+/// When a run is of no use any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry {
+    at: Option<Timestamp>,
+    taken: Reading,
+}
+
+impl Expiry {
+    /// Whether it has come.
+    pub fn has_come(self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    /// What `waiting` waits for, if that comes before the end.
+    pub async fn before<T>(self, waiting: impl Future<Output = T>) -> Option<T> {
+        let over = async {
+            while let Some(left) = self.left().filter(|left| !left.is_zero()) {
+                tokio::time::sleep(left).await;
+            }
+            if self.at.is_none() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let waited = tokio::select! {
+            biased;
+            waited = waiting => Some(waited),
+            () = over => None,
+        };
+        waited.filter(|_| !self.has_come())
+    }
+
+    fn left(self) -> Option<Duration> {
+        Some(Duration::try_from(self.at?.duration_since(self.taken.advanced())).unwrap_or_default())
+    }
 }
 
 /// What a run's flow said when it began.
@@ -223,6 +259,11 @@ impl Run {
     /// When it was taken from the outbox.
     pub fn since(&self) -> Instant {
         self.since
+    }
+
+    /// When it is of no use any more.
+    pub fn expiry(&self) -> Expiry {
+        Expiry { at: self.expires_at, taken: self.taken }
     }
 
     /// The time of the run's moment, by the same clock.

@@ -194,3 +194,28 @@ async fn a_request_is_signed_when_it_goes_out_and_not_when_its_token_is_asked_fo
     let signed: i64 = receiver.requests()[0].header("webhook-timestamp").expect("a time").parse().expect("seconds");
     assert!(signed >= begun + 2, "{begun} {signed}");
 }
+
+#[tokio::test]
+async fn a_token_is_understood_however_its_answer_is_written() {
+    let receiver = guarded(|value| value == "Bearer token").await;
+    for (answer, is_given) in [
+        (r#"{"access_token":"token","expires_in":"3600"}"#, true),
+        (r#"{"access_token":"token","expires_in":3600.5}"#, true),
+        (r#"{"access_token":"token","expires_in":0}"#, true),
+        (r#"{"access_token":"token","expires_in":-1}"#, true),
+        (r#"{"access_token":"token","expires_in":99999999999999999999999}"#, true),
+        ("\u{feff}{\"access_token\":\"token\"}", true),
+        (r#"{"access_token":""}"#, false),
+        (r#"{"access_token":"to ken"}"#, false),
+        (r#"{"access_token":"token""#, false),
+        ("<html>", false),
+    ] {
+        let tokens = Server::start(move |_, wire| say(wire, "200 OK", answer.to_owned())).await;
+        let step = format!("url = '{}', retry = []", receiver.url());
+        let stories = at_once(1, &with_tokens(&receiver, &tokens), &step).await;
+        match is_given {
+            true => assert_delivered(&stories[0]),
+            false => assert_failed(&stories[0], 1, "no access token from 127.0.0.1"),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt;
 
 use crate::server::{Request, Server, Wire};
-use crate::{assert_delivered, assert_failed, sent};
+use crate::{assert_delivered, assert_failed, sent, sent_from};
 
 async fn redirect(mut wire: Box<dyn Wire>, to: String) {
     let answer = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
@@ -92,4 +92,43 @@ async fn a_redirect_that_would_take_a_secret_along_is_not_followed() {
     let step = format!("url = '{}', form = {{ user = 'me', password = 'geheim-6' }}, retry = []", first.url());
     assert_failed(&sent(&settings(&first), &step).await, 1, "the body names a secret");
     assert!(other.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_in_any_part_of_an_address_stays_at_home() {
+    let other = Server::start(|_, wire| thank(wire)).await;
+    let port = other.address.port();
+    let first = Server::start(move |request: Request, wire| {
+        let path = request.line().split(' ').nth(1).unwrap_or_default().to_owned();
+        // The second hop takes along what the first has moved.
+        let to = match path.strip_prefix("/hop?token=") {
+            Some(secret) => format!("/moved/{secret}"),
+            None => format!("http://localhost:{port}{path}"),
+        };
+        redirect(wire, to)
+    })
+    .await;
+    let directory = || {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        std::fs::write(directory.path().join("name"), "geheim-1").expect("is written");
+        std::fs::write(directory.path().join("url"), format!("{}a/geheim-2", first.url())).expect("is written");
+        directory
+    };
+    let settings = format!("{}[secrets]\nname = {{ file = 'name' }}\n", settings(&first));
+    let address = |path: &str| format!("'{}{path}'", first.url());
+    for url in [
+        address("p/{{ secret.name }}"),
+        address("p?n={{ secret.name }}"),
+        address("token/geheim-3"),
+        address("hooks/geheim4geheim4geheim4"),
+        address("hop?token=geheim-5"),
+        "{ file = 'url' }".to_owned(),
+    ] {
+        let story = sent_from(&directory(), &settings, &format!("url = {url}, json = {{ n = 1 }}, retry = []")).await;
+        assert_failed(&story, 1, "it takes a secret of the address to another host");
+    }
+    let body = format!("url = {}, json = {{ note = 'geheim-0' }}, retry = []", address("b"));
+    let story = sent_from(&directory(), &settings, &body).await;
+    assert_failed(&story, 1, "the body names a secret");
+    assert_eq!(other.requests().len(), 0);
 }

@@ -79,3 +79,40 @@ async fn what_looks_like_a_secret_is_masked_though_nobody_says_that_it_is_one() 
     assert!(request.url.ends_with("/hooks/***?sig=***&code=***&key=***&room=1"), "{}", request.url);
     assert_eq!(server.requests()[0].header("x-auth-user"), Some("geheim-8"));
 }
+
+#[tokio::test]
+async fn what_a_body_names_as_a_secret_is_masked_where_it_comes_back() {
+    let server = Server::start(|request: Request, mut wire: Box<dyn Wire>| async move {
+        let body = String::from_utf8_lossy(&request.body).replace('/', r"\/");
+        let cut = format!("{body}{}{}", ".".repeat(4_096 - body.len() - 8), "geheim-1".repeat(2));
+        let answer = format!("HTTP/1.1 400 No\r\ncontent-length: {}\r\n\r\n{cut}", cut.len());
+        let _ = wire.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    for body in [
+        "json = { login = { password = 'geheim-1' }, api_keys = ['gehe/im-2'], room = 'blue' }",
+        "form = { password = 'geheim-1', token = 'geheim-2', room = 'blue' }",
+    ] {
+        let directory = TempDir::new().expect("a directory");
+        let story = sent_from(&directory, "", &format!("url = '{}', {body}, retry = []", server.url())).await;
+        assert_masked(&story, &["geheim-", r"gehe\/im-2", r"gehe\\/im-2", "gehei"]);
+        assert!(story.tries[0].response.as_ref().is_some_and(|answer| answer.body.contains("blue")));
+    }
+}
+
+#[tokio::test]
+async fn where_an_answer_leads_is_told_without_secrets() {
+    for to in
+        ["//me:geheim@else.example/x", r"\\\\me:geheim@else.example/x", "/x#access_token=geheim", "/x;token=geheim"]
+    {
+        let server = Server::start(move |_, mut wire: Box<dyn Wire>| async move {
+            let answer = format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+            let _ = wire.write_all(answer.as_bytes()).await;
+        })
+        .await;
+        let directory = TempDir::new().expect("a directory");
+        let story = sent_from(&directory, "", &format!("url = '{}', retry = []", server.url())).await;
+        assert_masked(&story, &["geheim"]);
+        assert!(story.run.error.as_deref().is_some_and(|error| error.contains("/x")), "{:?}", story.run.error);
+    }
+}

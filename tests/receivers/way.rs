@@ -83,3 +83,30 @@ async fn a_connection_is_kept_for_what_comes_next() {
     assert_eq!(connections.load(Ordering::SeqCst), 1);
     serving.abort();
 }
+
+#[tokio::test]
+async fn a_run_that_expires_while_it_waits_for_its_turn_is_not_sent() {
+    let server = Server::start(|_, mut wire: Box<dyn Wire>| async move {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let _ = wire.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    })
+    .await;
+    let directory = TempDir::new().expect("a directory");
+    let (receiver, url) = (format!("http://{}", server.address), server.url());
+    let stage = Stage::start(
+        &directory,
+        &format!(
+            "[delivery.receivers.'{receiver}']\nconcurrency = 1\n[flows.slow]\nsteps = [{{ http = {{ url = '{url}' }} }}]\n\
+             [flows.pop]\nexpires_after = '1s'\nsteps = [{{ http = {{ url = '{url}pop' }}, on_error = 'continue' }}]\n"
+        ),
+    );
+    let slow = stage.fire("slow", 0, 0).await;
+    while server.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let pop = stage.over(stage.fire("pop", 1, 0).await).await;
+    assert_eq!((pop.run.state, pop.tries.len()), (RunState::Expired, 0), "{:?}", pop.run.error);
+    assert_eq!(pop.run.error.as_deref(), Some("it expired before step 0"));
+    assert_delivered(&stage.over(slow).await);
+    assert_eq!(server.requests().len(), 1);
+}

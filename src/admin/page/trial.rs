@@ -112,6 +112,7 @@ fn step_of(
         Outcome::Wait { .. } => ("open", "waits", None),
         Outcome::Stop => ("quiet", "ends the run", None),
         Outcome::Cancelled => ("quiet", "cancelled", None),
+        Outcome::Late => ("bad", "expired", None),
         Outcome::Expired { reason } => ("bad", "expired", Some(reason)),
         Outcome::Failed { reason }
         | Outcome::Retry { reason, .. }

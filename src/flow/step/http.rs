@@ -16,9 +16,11 @@ pub(super) async fn perform(step: &HttpStep, path: &str, save: Option<&str>, aro
         Err(error) => return StepEnd::failed(error),
     };
     let way = step.receivers.to(&request.url.origin());
-    let permit = match around.client.permit(&request, way, around.priority, around.kind).await {
-        Ok(permit) => permit,
-        Err(held) => {
+    let permit = around.client.permit(&request, way, around.priority, around.kind);
+    let permit = match around.expiry.before(permit).await {
+        None => return StepEnd::untried(Outcome::Late),
+        Some(Ok(permit)) => permit,
+        Some(Err(held)) => {
             let reason = held.to_string();
             return StepEnd::untried(Outcome::PutOff { receiver: held.receiver, reason, pause: held.pause });
         }

@@ -35,7 +35,7 @@ use crate::delivery::mask::SecretValues;
 use crate::delivery::{Client, Priority, TryKind, TryRecord, Verdict};
 use crate::esl::Nodes;
 use crate::id::RunId;
-use crate::outbox::Cancellations;
+use crate::outbox::{Cancellations, Expiry};
 
 /// All that a step works with.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,8 @@ pub struct Surroundings<'a> {
     pub now: Timestamp,
     /// When the step was meant to be done: at the run's moment, or at the end of its latest `wait`.
     pub meant_for: Timestamp,
+    /// When the run is of no use any more: nothing is sent from then on.
+    pub expiry: Expiry,
     /// Whose turn it is before the same receiver or destination.
     pub priority: Priority,
     /// How the try has come about.
@@ -114,6 +116,8 @@ pub enum Outcome {
     },
     /// It was not begun, because the run is cancelled.
     Cancelled,
+    /// It was not begun, because the run has expired while it waited for its turn.
+    Late,
 }
 
 /// What a step that is done leaves behind.
@@ -147,7 +151,7 @@ impl StepEnd {
             | Outcome::Failed { reason }
             | Outcome::Expired { reason }
             | Outcome::Refused { reason } => secrets.mask_in_place(reason),
-            Outcome::Done(_) | Outcome::Wait { .. } | Outcome::Stop | Outcome::Cancelled => {}
+            Outcome::Done(_) | Outcome::Wait { .. } | Outcome::Stop | Outcome::Cancelled | Outcome::Late => {}
         }
         self
     }

@@ -41,7 +41,9 @@ pub(super) async fn give(
     around: Surroundings<'_>,
     give: impl Future<Output = Result<(String, Outcome), Refusal>>,
 ) -> StepEnd {
-    let _place = door.enter(around.priority).await;
+    let Some(_place) = around.expiry.before(door.enter(around.priority)).await else {
+        return StepEnd::untried(Outcome::Late);
+    };
     if around.cancellations.contains(around.run) {
         return StepEnd::untried(Outcome::Cancelled);
     }

@@ -167,6 +167,7 @@ impl Teller {
                 }
             }
             Outcome::Cancelled => writeln!(self.out, "   cancelled")?,
+            Outcome::Late => writeln!(self.out, "   expired")?,
         }
         Ok(())
     }
@@ -267,6 +268,7 @@ fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize, sec
         Outcome::Wait { .. } => ("waits", None),
         Outcome::Stop => ("stops", None),
         Outcome::Cancelled => ("cancelled", None),
+        Outcome::Late => ("expired", None),
         Outcome::Expired { reason } => ("expired", Some(reason)),
         Outcome::Failed { reason }
         | Outcome::Retry { reason, .. }
