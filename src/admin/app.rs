@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::answer;
 use super::page::Pages;
@@ -19,12 +19,15 @@ use crate::id::QueueName;
 use crate::lifecycle::told::{Acknowledgement, Refusal};
 use crate::node::reception::TellError;
 use crate::node::{Desk, LiveAttempts};
-use crate::outbox::deliveries::DeliveriesError;
+use crate::outbox::deliveries::{DeliveriesError, Reader};
 use crate::outbox::{Deliveries, Outbox};
 use crate::signal::Telling;
 
 /// How many read the outbox's file at once: each takes a thread, a core and some megabytes while it does.
 const READERS: usize = 4;
+
+/// How many of these search, which may read the whole log: the others are for what has an index.
+const SEARCHES: usize = 2;
 
 /// How long is waited for others to have read.
 const READER_WAIT: Duration = Duration::from_secs(2);
@@ -40,6 +43,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     shared: Shared,
     readers: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
     answers: Arc<Semaphore>,
 }
@@ -72,9 +76,9 @@ pub struct Shared {
 impl App {
     /// Shares this.
     pub fn new(shared: Shared) -> Self {
-        let [readers, bodies, answers] =
-            [READERS, BODIES, answer::HELD].map(|permits| Arc::new(Semaphore::new(permits)));
-        Self(Arc::new(Inner { shared, readers, bodies, answers }))
+        let [readers, searches, bodies, answers] =
+            [READERS, SEARCHES, BODIES, answer::HELD].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self(Arc::new(Inner { shared, readers, searches, bodies, answers }))
     }
 
     /// The configuration in force.
@@ -111,9 +115,7 @@ impl App {
         read: impl FnOnce(Deliveries) -> Result<T, DeliveriesError> + Send + 'static,
     ) -> Result<T, Problem> {
         let path = self.outbox_path.clone();
-        let permit = tokio::time::timeout(READER_WAIT, self.0.readers.clone().acquire_owned()).await;
-        let busy = || Problem::unavailable("too many read the delivery log just now");
-        let permit = permit.ok().and_then(Result::ok).ok_or_else(busy)?;
+        let permit = permit(&self.0.readers).await?;
         let read = move || {
             let _permit = permit;
             Deliveries::open(&path).and_then(read)
@@ -128,6 +130,29 @@ impl App {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
+
+    /// Searches the delivery log, which may take long: fewer may at once, and a search ends when nobody waits for it any
+    /// more, because the client has gone or its time is over.
+    pub async fn search<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(Deliveries) -> Result<T, DeliveriesError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permit = permit(&self.0.searches).await?;
+        let reader = Reader::default();
+        let handle = reader.handle();
+        self.deliveries(move |log| {
+            let _permit = permit;
+            log.read_for(&handle)?;
+            read(log)
+        })
+        .await
+    }
+}
+
+async fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
+    let permit = tokio::time::timeout(READER_WAIT, permits.clone().acquire_owned()).await;
+    let busy = || Problem::unavailable("too many read the delivery log just now");
+    permit.ok().and_then(Result::ok).ok_or_else(busy)
 }
 
 impl From<TellError> for Problem {

@@ -1,15 +1,18 @@
 //! The routes: every endpoint behind its guard, and the description of all of them.
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 
 use super::answer;
 use super::app::App;
+use super::connections::Permit;
 use super::endpoint;
 use super::gate::{self, Access};
 use super::openapi;
@@ -26,16 +29,18 @@ pub(super) fn router(app: App) -> Router {
     let description = openapi::describe(&endpoint::all()).to_string();
     let describe = move || async move { ([(CONTENT_TYPE, "application/json")], description) };
     let guard = |access| from_fn_with_state((app.clone(), access), gate::admit);
-    let mut router = Router::new().route("/openapi.json", get(describe).layer(guard(Access::Public)));
+    let describe = get(describe).layer(from_fn(in_place)).layer(guard(Access::Public));
+    let mut router = Router::new().route("/openapi.json", describe);
     for endpoint in endpoint::all() {
-        let guard = guard(endpoint.access);
-        router = router.route(endpoint.path, endpoint.into_handler().layer(guard));
+        let (path, access, handler) = (endpoint.path, endpoint.access, endpoint.into_handler());
+        let handler = if access == Access::Probe { handler } else { handler.layer(from_fn(in_place)) };
+        router = router.route(path, handler.layer(guard(access)));
     }
     let pages = page::page::all();
     let entries = Entries::of(&pages);
     for page in pages {
         let guard = from_fn_with_state((app.clone(), page.access), page::guard::admit);
-        router = router.route(page.path, page.into_handler().layer(guard));
+        router = router.route(page.path, page.into_handler().layer(from_fn(in_place)).layer(guard));
     }
     router
         .layer(from_fn_with_state((app.clone(), entries), site::admit))
@@ -57,6 +62,14 @@ async fn small_head(request: Request, next: Next) -> Response {
     }
     let detail = format!("the request's head is larger than {HEAD_BYTES} bytes");
     Problem::plain(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail).into_response()
+}
+
+/// Refuses a request for which there is no place among those that are worked on.
+async fn in_place(Extension(permit): Extension<Arc<Permit>>, request: Request, next: Next) -> Response {
+    if permit.has_place().await {
+        return next.run(request).await;
+    }
+    Problem::unavailable("too many requests are worked on just now").into_response()
 }
 
 /// Answers in time, or says that it can't.

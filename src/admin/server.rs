@@ -46,9 +46,6 @@ const BACKLOG: u32 = 1_024;
 /// How long requests under way have at the end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long it waits where no connection can be taken.
-const BREATH: Duration = Duration::from_millis(50);
-
 /// How often it is told that none can be taken.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
@@ -98,7 +95,9 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     let Some(permit) = end.run_until_cancelled(admit(&open, peer)).await else { break };
-                    let (router, end) = (router.clone().layer(Extension(Peer(peer))), end.clone());
+                    let permit = Arc::new(permit);
+                    let router = router.clone().layer(Extension(Peer(peer))).layer(Extension(permit.clone()));
+                    let end = end.clone();
                     let tls = settings.borrow().tls.as_ref().map(Tls::acceptor);
                     connections.spawn(async move {
                         let connection = begin(stream, tls, router, end, permit.activity.clone());
@@ -108,8 +107,7 @@ impl Server {
                 Err(error) if is_of_the_client(&error) => debug!(%error, "a client went away at once"),
                 Err(error) => {
                     failures.tell(&error, Instant::now());
-                    open.make_room(Instant::now());
-                    tokio::time::sleep(BREATH).await;
+                    open.make_room().await;
                 }
             }
         }
@@ -121,13 +119,13 @@ impl Server {
     }
 }
 
-/// Waits for room: it is made at once unless all connections are worked for.
+/// Waits for room: it is made at once unless very many come at the same time.
 async fn admit(open: &Arc<Connections>, peer: SocketAddr) -> Permit {
     loop {
         if let Some(permit) = open.admit(peer.ip(), Instant::now()) {
             return permit;
         }
-        let _ = timeout(BREATH, open.ended.notified()).await;
+        open.ended().await;
     }
 }
 
@@ -200,7 +198,7 @@ async fn answer(
     activity.wait();
     let request = request.map(|body| Received::new(body, activity.clone()));
     let response = router.call(request).await;
-    activity.wait();
+    activity.answer();
     response
 }
 

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use super::configuration::ConfigFile;
 use super::exit;
+use super::printable::printable;
 use crate::config::problem::Drawing;
 use crate::config::{Config, Problems};
 
@@ -54,10 +55,11 @@ fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
     ];
     writeln!(out, "The configuration is good: {}.", counts.join(", "))?;
     if let Err(problem) = config.require_freeswitch() {
-        writeln!(out, "But {problem}, which is enough to replay and not to run: {}.", problem.fault.remedy())?;
+        writeln!(out, "But {problem}, which is enough to replay and not to run: {}.", problem.remedy())?;
     }
     for file in config.exposed_files() {
-        writeln!(out, "But {} holds a secret and may be read by everybody: chmod o-r it.", file.display())?;
+        let file = printable(&file.to_string_lossy());
+        writeln!(out, "But {file} holds a secret and may be read by everybody: chmod o-r it.")?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::outbox::deliveries::{Deliveries, DeliveriesError};
 use crate::outbox::filter::RunRef;
 use crate::outbox::intervention::{Definitions, Effect, Intervention};
 use crate::outbox::{Filter, RunState};
+use crate::printable::EscapingJson;
 
 /// The arguments of `deliveries`.
 #[derive(Clone, Debug, clap::Args)]
@@ -205,6 +206,6 @@ fn intervene(
 }
 
 fn write_json(value: &impl serde::Serialize, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
+    serde_json::to_writer(EscapingJson(&mut *out), value)?;
     writeln!(out)
 }

@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use self::fire::FireError;
 use super::configuration::ConfigFile;
+use super::printable::printable;
 use crate::config::Config;
 use crate::moment::event::EventSet;
 use crate::moment::{EventName, Format, Payload};
@@ -79,7 +80,8 @@ fn list(config: &Config, out: &mut impl Write) -> io::Result<()> {
             (true, true) => "\tdry run",
             (true, false) => "",
         };
-        writeln!(out, "{}\t{}\t{}{state}", hook.id, hook.event, hook.flow.name)
+        let [id, flow] = [&hook.id.to_string(), hook.flow.name.as_str()].map(printable);
+        writeln!(out, "{id}\t{}\t{flow}{state}", hook.event)
     })
 }
 

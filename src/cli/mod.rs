@@ -127,7 +127,7 @@ fn is_broken_pipe(failure: &(dyn Error + 'static)) -> bool {
 /// Says what went wrong.
 fn complain(failure: &dyn Error) {
     // Who closed standard error does not want to know.
-    let _ = writeln!(anstream::stderr(), "hookswitch: {}", with_causes(failure));
+    let _ = writeln!(anstream::stderr(), "hookswitch: {}", printable::printable(&with_causes(failure)));
 }
 
 /// An error and its causes in one line, each said once.

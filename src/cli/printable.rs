@@ -2,12 +2,8 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::printable::steers;
-
-/// The text, with whatever could move the cursor, hide or turn text spelled out.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(spelled).collect()
-}
+pub(super) use crate::printable::printable;
+use crate::printable::spelled;
 
 /// A text in so many columns, cut or padded; 0 takes it whole. Whatever is not printable is
 /// spelled out.
@@ -30,10 +26,6 @@ pub(super) fn column(text: &str, width: usize) -> String {
     }
     shown.extend(std::iter::repeat_n(' ', width.saturating_sub(used)));
     shown
-}
-
-fn spelled(c: char) -> String {
-    if steers(c) { c.escape_default().to_string() } else { c.to_string() }
 }
 
 /// How many columns a terminal gives a character.

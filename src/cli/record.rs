@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::configuration::ConfigFile;
 use super::exit;
 use super::interrupt::{interrupted_or_after, parse_span};
+use super::printable::printable;
 use crate::config::Config;
 use crate::config::freeswitch::FreeswitchNode;
 use crate::daemon::StartError;
@@ -123,7 +124,7 @@ pub async fn run(args: Args) -> Result<ExitCode, RecordError> {
     let settings = Settings { file: args.out.clone(), node: node.name.clone(), by: Writer::Recorder, redaction };
     let (recorder, mut recording) =
         recorder::begin(settings).map_err(|source| RecordError::Create { file: args.out.clone(), source })?;
-    writeln!(anstream::stderr(), "Recording {} into {}.", node.name, args.out.display())?;
+    writeln!(anstream::stderr(), "Recording {} into {}.", printable(node.name.as_str()), args.out.display())?;
 
     let (_unchanged, config) = watch::channel(Arc::clone(&config));
     let around = Surroundings {

@@ -17,6 +17,7 @@ use crate::hook;
 use crate::id::{FlowName, NodeName};
 use crate::lifecycle::Effects;
 use crate::moment::{Moment, Payload};
+use crate::printable::EscapingJson;
 use crate::recording::Playback;
 
 /// How much is printed at once: some thirty hooks for one system call.
@@ -168,7 +169,7 @@ impl<W: Write> Replay<W> {
     fn tell_damage(&mut self, name: &Path, damage: &str) -> Result<(), ReplayError> {
         self.damaged = true;
         self.out.flush()?;
-        writeln!(anstream::stderr(), "hookswitch: {}: {}", name.display(), printable(damage))?;
+        writeln!(anstream::stderr(), "hookswitch: {}: {}", printable(&name.to_string_lossy()), printable(damage))?;
         Ok(())
     }
 
@@ -217,12 +218,12 @@ fn print(output: Output, config: &Config, moment: Moment, out: &mut impl Write) 
             Format::Table => {
                 write!(out, "{}", moment_line(&moment.payload))?;
                 for flow in hook.flows.iter().flatten() {
-                    write!(out, "  → {flow}")?;
+                    write!(out, "  → {}", printable(flow.as_str()))?;
                 }
                 writeln!(out)?;
             }
             Format::Jsonl => {
-                serde_json::to_writer(&mut *out, &hook).map_err(io::Error::from)?;
+                serde_json::to_writer(EscapingJson(&mut *out), &hook).map_err(io::Error::from)?;
                 out.write_all(b"\n")?;
             }
         }

@@ -30,6 +30,9 @@ const SEALED: &str = "hookswitch:sealed";
 /// The keys under which secrets can be written as texts.
 const KEYS: [&str; 2] = ["secrets", "headers"];
 
+/// The keys of bodies, whose members may be secrets.
+const BODIES: [&str; 2] = ["json", "form"];
+
 /// The key of an address, parts of which may be secrets.
 const URL: &str = "url";
 
@@ -106,6 +109,9 @@ pub(super) fn seal(mut json: Json, literals: &mut Literals) -> Json {
                         let secrets = headers.iter_mut().filter(|(name, _)| is_header(name));
                         secrets.for_each(|(_, secret)| seal_text(secret, literals));
                     }
+                    Json::Object(_) if BODIES.contains(&&**key) => {
+                        *value = seal_members(value.take(), false, literals);
+                    }
                     Json::String(url) if key == URL => *value = seal_url(url, literals),
                     _ => *value = seal(value.take(), literals),
                 }
@@ -115,6 +121,28 @@ pub(super) fn seal(mut json: Json, literals: &mut Literals) -> Json {
         _ => {}
     }
     json
+}
+
+/// Puts fingerprints in the place of what a body names as secrets. What a template fills in is none.
+fn seal_members(json: Json, is_secret: bool, literals: &mut Literals) -> Json {
+    match json {
+        Json::Object(members) => {
+            let sealed = members.into_iter().map(|(name, value)| {
+                let is_secret = is_secret || mask::is_secret_member(&name);
+                (name, seal_members(value, is_secret, literals))
+            });
+            Json::Object(sealed.collect())
+        }
+        Json::Array(elements) => {
+            elements.into_iter().map(|element| seal_members(element, is_secret, literals)).collect()
+        }
+        Json::String(text) if is_secret && !text.contains("{{") => {
+            let mut sealed = Json::String(text);
+            seal_text(&mut sealed, literals);
+            sealed
+        }
+        other => other,
+    }
 }
 
 /// Puts fingerprints in the place of a URL's secrets: the rest may be changed while the secrets stay configured.
@@ -200,12 +228,13 @@ mod tests {
             "secrets": ["whsec_geheim", { "env": "NAME" }],
             "url": "https://me:geheim@crm.example/a/?sig=geheim&x={{ agent_name }}",
             "headers": { "authorization": "Bearer geheim", "x-agent": "{{ agent_name }}" },
+            "json": { "login": { "password": "geheim" }, "tokens": ["geheim"], "code": "{{ agent_name }}", "key": "Enter" },
         }});
         let flows = json!({ "crm": { "steps": [{ "if": "true", "then": [step] }] } });
         let mut literals = Literals::new();
         let sealed = seal(flows.clone(), &mut literals);
         assert!(!sealed.to_string().contains("geheim"), "{sealed}");
-        assert!(sealed.to_string().contains("agent_name"));
+        assert!(sealed.to_string().contains("agent_name") && sealed.to_string().contains("Enter"));
         assert_eq!(unseal(sealed.clone(), &literals), Some(flows));
         assert_eq!(unseal(sealed, &Literals::new()), None);
     }

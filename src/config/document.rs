@@ -13,6 +13,14 @@ use super::file::SourceFile;
 use super::problem::Place;
 use super::redaction;
 use super::report::Report;
+use crate::printable::{marked, printable};
+
+/// The most characters that begin tables and values or part them, in all files. A table of one member is six bytes and takes
+/// 2.5 KB of memory, so a file as long as one may be could take gigabytes.
+const MAX_MARKS: usize = 500_000;
+
+/// Which those are.
+const MARKS: &[u8] = b"{[=,.";
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -59,9 +67,16 @@ impl PartialEq for Member {
 /// Parses the files and merges them: tables key by key, arrays of tables at the top one after the other.
 pub(super) fn parse(files: Vec<SourceFile>, report: &Report) -> Option<Node> {
     let mut whole: Option<Node> = None;
+    let mut marks = 0;
     for file in files {
+        marks += file.text.bytes().filter(|byte| MARKS.contains(byte)).count();
+        if marks > MAX_MARKS {
+            report.refuse_whole(Fault::TooMuch { path: file.name, most: MAX_MARKS });
+            return None;
+        }
         let (table, errors) = DeTable::parse_recoverable(&file.text);
-        let source = Arc::new(NamedSource::new(&file.name, redaction::redact(&file.text, table.get_ref())));
+        let text = marked(&redaction::redact(&file.text, table.get_ref()));
+        let source = Arc::new(NamedSource::new(printable(&file.name), text));
         let place = |range| Place { file: Arc::clone(&source), range };
         for error in &errors {
             report.refuse(Fault::Syntax(error.message().to_owned()), &place(error.span().unwrap_or(0..0)));
@@ -133,5 +148,31 @@ fn merge_member(table: &mut Table, key: String, further: Member, report: &Report
                 _ => report.refuse(Fault::SetTwice { key, other: present.key.to_string() }, &further.key),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_would_take_gigabytes_is_refused() {
+        let deep = format!("{}=1\n", ["a"; 60].join("."));
+        let dotted: String = (0..10_000).map(|n| format!("b{n}.{deep}")).collect();
+        for text in [format!("a=[{}]\n", "{a=1},".repeat(200_000)), format!("a=[{}]\n", "1,".repeat(600_000)), dotted] {
+            let problems = Config::from_toml("a", &text).expect_err("is refused");
+            assert!(matches!(problems.iter().next().map(|problem| &problem.fault), Some(Fault::TooMuch { .. })));
+        }
+    }
+
+    #[test]
+    fn ten_thousand_queues_with_hooks_are_not_too_much() {
+        let hooks =
+            ["joined", "bridged", "missed", "leaving"].map(|event| format!("{{ event = \"{event}\", flow = \"f\" }}"));
+        let queue = |n| format!("[queues.\"q{n}@default\"]\nsla = \"30s\"\nhooks = [{}]\n", hooks.join(", "));
+        let queues: String = (0..10_000).map(queue).collect();
+        let marks = queues.bytes().filter(|byte| MARKS.contains(byte)).count();
+        assert!(marks < MAX_MARKS, "{marks}");
     }
 }

@@ -15,6 +15,14 @@ pub enum Fault {
         /// Why.
         reason: String,
     },
+    /// The files have more tables and values than memory should be taken for.
+    #[error("up to and with {path}, the files have more than {most} of the characters `{{`, `[`, `=`, `,` and `.`")]
+    TooMuch {
+        /// The file.
+        path: String,
+        /// The most.
+        most: usize,
+    },
     /// The file is not TOML.
     #[error("{0}")]
     Syntax(String),
@@ -333,6 +341,7 @@ impl Fault {
     pub fn remedy(&self) -> String {
         match self {
             Self::Unreadable { .. } => "check that the file is there and that hookswitch may read it".into(),
+            Self::TooMuch { .. } => "let a pattern such as `[queues.\"sales_*\"]` say what is alike".into(),
             Self::Syntax(_) => "https://toml.io shows how TOML is written".into(),
             Self::UnknownKey { remedy, .. } | Self::UnknownWord { remedy, .. } => remedy.clone(),
             Self::MissingKey(key) => format!("add `{key} = …`"),
@@ -488,6 +497,7 @@ fn template_remedy(error: &TemplateError) -> String {
         TemplateError::TextAndNumber { text, .. } => {
             format!("write `{text}|float`, or `{text}|float(0)` where what is no number counts as 0")
         }
+        TemplateError::EngineFailed => "write it another way: an index or a number in it is out of bounds".into(),
         TemplateError::TooMuchWork => "make it shorter: loops and repetitions are bounded".into(),
         TemplateError::CallDataInAuthority { .. } => {
             "write `https://host/` literally and values behind it, or list every host that it may become in \

@@ -122,8 +122,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Sends the request once; and once more at once where a kept connection was lost before an answer, if repeating it does
-    /// not matter (RFC 9110, 9.2.2).
+    /// Sends the request once; and once more at once where the receiver says that it has not processed it (RFC 9113, 8.7), or
+    /// where a kept connection was lost before an answer, if repeating it does not matter (RFC 9110, 9.2.2).
     async fn send(&self, request: &RenderedRequest, is_elsewhere: bool) -> Result<Response, Verdict> {
         let connections = self.connections_to(is_elsewhere);
         let (sent, was_kept) = self.send_by(connections.kept(), request, connections.proxy()).await?;
@@ -131,8 +131,9 @@ impl Exchange<'_> {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };
+        let may_repeat = was_kept && request.method.is_idempotent();
         let error = match connections.unkept() {
-            Some(unkept) if was_kept && request.method.is_idempotent() && is_lost(&error) => {
+            Some(unkept) if is_unprocessed(&error) || (may_repeat && is_lost(&error)) => {
                 match self.send_by(unkept, request, connections.proxy()).await?.0 {
                     Ok(response) => return Ok(response),
                     Err(error) => error,
@@ -219,6 +220,12 @@ impl Exchange<'_> {
             }
         }
     }
+}
+
+/// Whether the receiver has gone away, with whatever error code, and says that this request comes after the last one that it
+/// has processed. One that it may have processed is told by the end of its connection.
+fn is_unprocessed(error: &reqwest::Error) -> bool {
+    network::says(error, "connection error received: ")
 }
 
 /// Whether the connection was lost before an answer.

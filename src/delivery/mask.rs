@@ -131,6 +131,14 @@ impl SecretValues {
 
     /// Takes note of the secret parts of a URL.
     pub fn note_url(&self, url: &str) {
+        self.note_parts(url, secret_ranges(url));
+    }
+
+    /// Takes note of the secret parts of a URL, which are these.
+    fn note_parts(&self, url: &str, ranges: Vec<Range<usize>>) {
+        if ranges.is_empty() {
+            return;
+        }
         if let Ok(url) = Url::parse(url)
             && (!url.username().is_empty() || url.password().is_some())
         {
@@ -139,7 +147,7 @@ impl SecretValues {
             let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
             self.note(&BASE64_STANDARD.encode(pair));
         }
-        for range in secret_ranges(url) {
+        for range in ranges {
             let part = &url[range];
             // Who signs in with a password is no secret.
             let part =
@@ -179,7 +187,7 @@ impl SecretValues {
             self.note_members(&json, false);
         } else if let Ok(text) = std::str::from_utf8(body) {
             url::form_urlencoded::parse(text.as_bytes())
-                .filter(|(name, _)| is_secret_name(name))
+                .filter(|(name, _)| is_secret_member(name))
                 .for_each(|(_, value)| self.note(&value));
         }
     }
@@ -187,7 +195,7 @@ impl SecretValues {
     fn note_members(&self, json: &Json, is_secret: bool) {
         match json {
             Json::Object(members) => {
-                members.iter().for_each(|(name, value)| self.note_members(value, is_secret || is_secret_name(name)));
+                members.iter().for_each(|(name, value)| self.note_members(value, is_secret || is_secret_member(name)));
             }
             Json::Array(elements) => elements.iter().for_each(|element| self.note_members(element, is_secret)),
             Json::String(text) if is_secret => self.note(text),
@@ -248,6 +256,13 @@ impl SecretValues {
         values.iter().any(|(_, value)| text.contains(&**value))
     }
 
+    /// Masks these values, and nothing else, in a text in its place.
+    pub(super) fn mask_values_in_place(&self, text: &mut String) {
+        if let Cow::Owned(masked) = self.mask_values(text) {
+            *text = masked;
+        }
+    }
+
     /// Masks a text in its place.
     pub(crate) fn mask_in_place(&self, text: &mut String) {
         if let Cow::Owned(masked) = self.mask(text) {
@@ -299,6 +314,19 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     let is_auth = |word: &String| word.starts_with("auth") && !AUTHORS.contains(&word.as_str());
     words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()) || is_auth(word))
         || words.iter().enumerate().any(is_key)
+}
+
+/// Whether a member of a body of this name holds a secret. Countries and errors have codes there, and maps have keys.
+pub(crate) fn is_secret_member(name: &str) -> bool {
+    is_secret_name(name) && !["code", "key", "keys"].contains(&&*name.to_ascii_lowercase())
+}
+
+/// A body as a text, without what it names as secrets.
+pub(crate) fn without_secret_members(body: &[u8]) -> String {
+    let own = SecretValues::default();
+    own.note_body(body);
+    let text = String::from_utf8_lossy(body);
+    own.mask_values(&text).into_owned()
 }
 
 /// The words of a name, in lower case: `X-ApiKey` has `x`, `api` and `key`.
@@ -374,31 +402,37 @@ fn secret_parameters(url: &str, within: Range<usize>, marks: &[char]) -> impl It
 
 /// The segments of a path that are secrets.
 fn secret_segments(host: &str, path: Range<usize>, url: &str) -> Vec<Range<usize>> {
-    let host = host.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-    let is_of = |known: &str| host == known || host.strip_suffix(known).is_some_and(|rest| rest.ends_with('.'));
+    // Every request's address is read here, so nothing is allocated for one without secrets.
+    let host = host.split(':').next().unwrap_or_default().trim_end_matches('.');
+    let is_of = |known: &str| {
+        let Some(start) = host.len().checked_sub(known.len()) else { return false };
+        let ends = host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(known));
+        ends && (start == 0 || host[..start].ends_with('.'))
+    };
+    let is_among = |known: &[&str], text: &str| known.iter().any(|known| known.eq_ignore_ascii_case(text));
     let first = match (WHOLE_HOSTS.iter().any(|known| is_of(known)), HOOK_HOSTS.iter().any(|known| is_of(known))) {
         (true, _) => 1,
         (false, true) => 2,
         (false, false) => usize::MAX,
     };
     let mut ranges = Vec::new();
-    let (mut at, mut former, mut number, mut is_discord) = (path.start, String::new(), 0_usize, false);
+    let (mut at, mut former, mut number, mut is_discord) = (path.start, Cow::Borrowed(""), 0_usize, false);
     for segment in url[path].split('/') {
-        let plain = percent_decode_str(segment).decode_utf8_lossy().into_owned();
+        let plain = percent_decode_str(segment).decode_utf8_lossy();
         let is_secret = (number >= first && !is_placeholder(segment))
             || (is_discord && is_opaque(&plain, 20))
-            || (SECRET_SEGMENTS.contains(&former.as_str()) && !is_placeholder(segment))
-            || (HOOK_SEGMENTS.contains(&former.as_str()) && is_opaque(&plain, 16))
+            || (is_among(&SECRET_SEGMENTS, &former) && !is_placeholder(segment))
+            || (is_among(&HOOK_SEGMENTS, &former) && is_opaque(&plain, 16))
             || is_bot(&plain)
             || is_random(&plain);
         if is_secret {
             ranges.push(at..at + segment.len());
         }
-        is_discord |= former == "webhooks";
+        is_discord |= former.eq_ignore_ascii_case("webhooks");
         at += segment.len() + 1;
         if !segment.is_empty() {
             number += 1;
-            former = plain.to_ascii_lowercase();
+            former = plain;
         }
         number = number.max(1);
     }
@@ -514,6 +548,20 @@ mod tests {
         }
         values.note_url("http://me:ge%40heim@proxy.example:3128");
         assert_eq!(values.mask("Basic bWU6Z2VAaGVpbQ=="), "Basic ***");
+    }
+
+    #[test]
+    fn a_body_is_told_without_what_it_names_as_secrets() {
+        for (body, told) in [
+            (
+                r#"{"login":{"password":"geheim"},"api_keys":["geheim/2"],"code":"gold-1"}"#,
+                r#"{"login":{"password":"***"},"api_keys":["***"],"code":"gold-1"}"#,
+            ),
+            ("password=geheim%2F2&room=blue+1", "password=***&room=blue+1"),
+            ("no secret is in here", "no secret is in here"),
+        ] {
+            assert_eq!(without_secret_members(body.as_bytes()), told);
+        }
     }
 
     #[test]

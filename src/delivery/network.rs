@@ -122,7 +122,7 @@ pub(crate) fn failure(error: &reqwest::Error, proxy: Option<&Url>) -> String {
     let causes = causes(error);
     let tls = causes.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>());
     // A tunnel's and SOCKS's own errors are told by their texts, because the HTTP library keeps their types to itself.
-    let says = |text: &str| causes.iter().any(|cause| cause.to_string().contains(text));
+    let says = |text: &str| says(error, text);
     let name = proxy_name(proxy);
     match tls {
         Some(error) if proxy.scheme() == "https" => match tls::refused_host(error) {
@@ -144,6 +144,11 @@ pub(crate) fn failure(error: &reqwest::Error, proxy: Option<&Url>) -> String {
         None if error.is_connect() => format!("the proxy {name}: {words}"),
         None => format!("{words} (by the proxy {name})"),
     }
+}
+
+/// Whether the error or one of its causes says this.
+pub(super) fn says(error: &reqwest::Error, text: &str) -> bool {
+    causes(error).iter().any(|cause| cause.to_string().contains(text))
 }
 
 /// The proxy as people know it, without user and password.

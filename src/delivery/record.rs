@@ -89,8 +89,9 @@ impl TryRecord {
     /// Masks these values, and secrets of URLs, in everything that was sent, answered and said.
     pub(crate) fn mask(&mut self, secrets: &SecretValues) {
         if let Some(RequestRecord { method: _, url, headers }) = &mut self.request {
-            secrets.mask_in_place(url);
-            headers.iter_mut().for_each(|(_, value)| secrets.mask_in_place(value));
+            // Secrets of URLs are masked since it was recorded.
+            secrets.mask_values_in_place(url);
+            headers.iter_mut().for_each(|(_, value)| secrets.mask_values_in_place(value));
         }
         if let Some(response) = &mut self.response {
             match response.truncated {
@@ -115,7 +116,7 @@ impl RequestRecord {
     pub fn of(request: &RenderedRequest) -> Self {
         let header = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
             let secret = value.is_sensitive() || is_secret_name(name.as_str());
-            let value = if secret { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+            let value = if secret { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()) };
             (name.to_string(), mask_urls(&value).into_owned())
         };
         let headers = request.headers.iter().map(header).collect();

@@ -22,11 +22,11 @@ pub struct Expression {
 impl Expression {
     /// Compiles the expression; all that is wrong with it comes back at once.
     pub fn compile(source: &str, names: &SavedNames) -> Result<Self, Vec<TemplateError>> {
-        let compiled = ENVIRONMENT
-            .compile_expression_owned(guarded_expression(source)?)
+        let guarded = guarded_expression(source)?;
+        let compiled = engine::caught(|| ENVIRONMENT.compile_expression_owned(guarded))
             .map_err(|error| TemplateError::of_expression(source, &error))?;
         check::names(source, &compiled.undeclared_variables(false), names)?;
-        check::trial(source, |fields| compiled.eval(fields).map(drop))?;
+        check::trial(source, |fields| engine::caught(|| compiled.eval(fields)).map(drop))?;
         Ok(Self { source: source.to_owned(), compiled })
     }
 
@@ -37,7 +37,7 @@ impl Expression {
 
     /// The expression's value.
     pub fn evaluate(&self, fields: &Value) -> Result<Value, minijinja::Error> {
-        self.compiled.eval(fields)
+        engine::caught(|| self.compiled.eval(fields))
     }
 
     /// Why an evaluation failed, without a call's data.
@@ -61,6 +61,7 @@ impl fmt::Debug for Expression {
 mod tests {
     use super::*;
     use crate::flow::Context;
+    use crate::flow::template::TextTemplate;
     use crate::moment::{EventName, Payload};
 
     fn holds(source: &str) -> bool {
@@ -101,6 +102,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_engine_does_not_guard_is_an_error() {
+        for source in ["'abc'[::-9223372036854775808]", "[1, 2, 3][::-9223372036854775808]"] {
+            // Without checks of overflows it has a value.
+            for fault in Expression::compile(source, &SavedNames::none()).err().unwrap_or_default() {
+                assert_eq!(fault, TemplateError::EngineFailed, "{source}");
+            }
+            drop(TextTemplate::compile(&format!("{{{{ {source} }}}}"), &SavedNames::none()));
+        }
+        let step = Expression::compile("'abc'[::wait_sec|default(1)|int]", &SavedNames::none()).expect("compiles");
+        let evaluated = step.evaluate(&minijinja::context! { wait_sec => i64::MIN });
+        assert!(
+            evaluated.is_ok() || evaluated.is_err_and(|error| Expression::reason(&error).contains("failed in this"))
+        );
+    }
+
+    #[test]
     fn a_text_compared_with_a_number_is_a_fault() {
         for source in [
             "variables.amount > 100",
@@ -109,6 +126,13 @@ mod tests {
             "1 < variables.amount < 3",
             "member_name >= 1.5",
             "member_name is gt(1)",
+            "variables.amount == 20",
+            "20 != variables.amount",
+            "variables.amount in [10, 20]",
+            "variables.amount not in ('10', 20)",
+            "variables.amount is eq(20) or member_name is in [1]",
+            "variables.amount|trim|upper > 100",
+            "variables.amount ~ '0' > 100",
         ] {
             let errors = Expression::compile(source, &SavedNames::none()).expect_err("refused");
             assert!(matches!(errors[0], TemplateError::TextAndNumber { .. }), "{source}: {errors:?}");
@@ -117,9 +141,15 @@ mod tests {
             Expression::compile("not variables.amount > 100", &SavedNames::none()).expect_err("refused").remove(0);
         assert_eq!(error.to_string(), "`variables.amount` is a text, which is neither less nor more than a number");
         assert_eq!(error.range(), Some(4..20));
-        for source in
-            ["variables.amount|int > 100", "wait_sec > 100", "variables.amount > '100'", "member_name|length > 3"]
-        {
+        for source in [
+            "variables.amount|int == 100",
+            "variables.amount == '20'",
+            "variables.amount in ['1', '2']",
+            "wait_sec == 100",
+            "wait_sec > 100",
+            "variables.amount > '100'",
+            "member_name|length > 3",
+        ] {
             Expression::compile(source, &SavedNames::none()).expect("compiles");
         }
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::bridge::Bridge;
@@ -61,6 +61,9 @@ pub struct Attempt {
     /// What was accepted of it, where others tell of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Box<Told>>,
+    /// By how much the clock of its facts was set since it began.
+    #[serde(default, skip_serializing_if = "SignedDuration::is_zero")]
+    pub clock_step: SignedDuration,
     /// Whether it is settled that the member waited longer than promised, or did not.
     #[serde(default)]
     pub sla_settled: bool,
@@ -195,6 +198,7 @@ impl Attempt {
             loss: None,
             wrap_up: None,
             told: None,
+            clock_step: SignedDuration::ZERO,
             sla_settled: false,
             sequence: 0,
             left: false,

@@ -92,6 +92,11 @@ impl Attempts {
         self.live.iter_mut().map(|(hash, held)| (*hash, held))
     }
 
+    /// All that are held, to be changed.
+    pub fn all_held_mut(&mut self) -> impl Iterator<Item = (AttemptHash, &mut Held)> {
+        self.live.iter_mut().chain(&mut self.wrapping).map(|(hash, held)| (*hash, held))
+    }
+
     /// All that are held.
     pub fn all_held(&self) -> impl Iterator<Item = (AttemptHash, &Attempt)> {
         self.all().chain(self.wrapping.iter().map(|(hash, held)| (*hash, &*held.attempt)))

@@ -58,7 +58,7 @@ impl Attempt {
     /// been missed since before, it is seen when the attempt is next compared with what FreeSWITCH has.
     fn settle_sla(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
         let sla = self.settings.sla.filter(|_| !self.sla_settled && self.loss.is_none())?;
-        let at = self.joined_at + sla;
+        let at = (self.joined_at + sla).saturating_add(self.clock_step).unwrap_or(Timestamp::MAX);
         let waited_until = earlier(self.bridge.as_ref().map(|bridge| bridge.at), self.ended_at());
         match waited_until {
             None if occasion.now < at + LATENESS => return Some(at + LATENESS),

@@ -125,6 +125,14 @@ impl Memory {
         self.hung_up.get(session).copied()
     }
 
+    /// Moves the times at which all was remembered.
+    pub fn follow_clock(&mut self, moved: impl Fn(Timestamp) -> Timestamp) {
+        self.settled.follow_clock(&moved);
+        self.abandoned.follow_clock(&moved);
+        self.departed.follow_clock(&moved);
+        self.hung_up.follow_clock(&moved);
+    }
+
     /// The member's earlier attempts.
     pub fn abandoned(&self, member: &MemberUuid) -> Option<&Abandoned> {
         self.abandoned.get(member)
@@ -165,6 +173,13 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
             }
         }
         forgotten
+    }
+
+    fn follow_clock(&mut self, moved: impl Fn(Timestamp) -> Timestamp) {
+        let written = self.values.values_mut().map(|(at, _)| at);
+        for at in written.chain(self.order.iter_mut().map(|(at, _)| at)) {
+            *at = moved(*at);
+        }
     }
 
     fn is_too_much(&self) -> bool {

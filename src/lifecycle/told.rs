@@ -212,7 +212,7 @@ impl Lifecycle {
             self.keep_alive(hash, word.now);
             return Ok(answer);
         }
-        let joined_at = moment_of(opening.at, word.now, Timestamp::MIN)?;
+        let joined_at = moment_of(opening.at, word.now, Timestamp::MIN, SignedDuration::ZERO)?;
         if !self.has_room() {
             return Err(Refusal::TooManyAttempts);
         }
@@ -263,7 +263,9 @@ impl Lifecycle {
         if !self.attempts.have_bytes() && !matches!(signal.signal, Step::Leaving { .. }) {
             return Err(Refusal::TooManyBytes);
         }
-        let at = moment_of(signal.at, word.now, told.latest().at)?;
+        // By a clock that was set back since, what comes after it may be before it.
+        let set_back = attempt.clock_step.min(SignedDuration::ZERO);
+        let at = moment_of(signal.at, word.now, told.latest().at, set_back)?;
         if let Step::Offering { agent } = &signal.signal {
             self.note_told_offer(agent, hash, at, word.source, effects);
         }
@@ -289,6 +291,20 @@ impl Lifecycle {
             self.with_attempt(other, at, source, effects, |attempt, occasion| {
                 attempt.move_agent(occasion, agent.as_str(), AgentMove::Offer);
             });
+        }
+    }
+
+    /// The clock by which things are told was set: what waits for a time waits as long as before, and what is remembered is
+    /// remembered as long.
+    pub fn follow_clock(&mut self, step: SignedDuration) {
+        let moved = |time: Timestamp| time.saturating_add(step).unwrap_or(time);
+        self.here.now = moved(self.here.now);
+        self.here.memory.follow_clock(moved);
+        self.here.deadlines.clear();
+        for (hash, held) in self.attempts.all_held_mut() {
+            held.attempt.follow_clock(step);
+            held.deadline = held.deadline.map(moved);
+            self.here.deadlines.extend(held.deadline.map(|at| (at, hash)));
         }
     }
 
@@ -346,6 +362,19 @@ impl Accepted {
 }
 
 impl Attempt {
+    /// Moves what it waits for by as much as the clock was set.
+    fn follow_clock(&mut self, step: SignedDuration) {
+        let moved = |time: Timestamp| time.saturating_add(step).unwrap_or(time);
+        self.clock_step = self.clock_step.saturating_add(step);
+        if let Some(wrap_up) = &mut self.wrap_up {
+            (wrap_up.since, wrap_up.due) = (moved(wrap_up.since), moved(wrap_up.due));
+        }
+        if let Some(told) = &mut self.told {
+            told.heard_at = told.heard_at.map(moved);
+        }
+        self.dirty = true;
+    }
+
     /// Takes down that a signal was accepted: gives the number of moments until then.
     fn accept(&mut self, occasion: &Occasion<'_>, signal: &Signal, content: ContentHash) -> u32 {
         // Conclusions are drawn after this; leaving is the only one that has a number.
@@ -385,8 +414,14 @@ impl Attempt {
 /// The first year in which anything can have happened: a time before it is a mistake, as that of a clock that was never set.
 const EARLIEST_YEAR: i16 = 2000;
 
-/// When something happened: as it says itself, if that can be, else now.
-fn moment_of(said: Option<Timestamp>, now: Timestamp, former: Timestamp) -> Result<Timestamp, Refusal> {
+/// When something happened: as it says itself, if that can be, else now. It is not before the former signal, but where the
+/// clock was set back meanwhile.
+fn moment_of(
+    said: Option<Timestamp>,
+    now: Timestamp,
+    former: Timestamp,
+    set_back: SignedDuration,
+) -> Result<Timestamp, Refusal> {
     let Some(at) = said else { return Ok(now.max(former)) };
     if at.to_zoned(TimeZone::UTC).year() < EARLIEST_YEAR {
         return Err(Refusal::LongAgo(at));
@@ -394,7 +429,7 @@ fn moment_of(said: Option<Timestamp>, now: Timestamp, former: Timestamp) -> Resu
     if at > now.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX) {
         return Err(Refusal::InFuture { at, now });
     }
-    if at < former {
+    if at < former.saturating_add(set_back).unwrap_or(Timestamp::MIN) {
         return Err(Refusal::TooEarly { at, former });
     }
     Ok(at.min(now).max(former))

@@ -17,7 +17,7 @@ use crate::id::QueueName;
 use crate::lifecycle::kept::Kept;
 use crate::lifecycle::told::{Acknowledgement, Refusal};
 use crate::lifecycle::{Effects, Lifecycle};
-use crate::outbox::{Closed, Committed, Receipt};
+use crate::outbox::{Closed, Committed, Reading, Receipt};
 use crate::signal::{TellersKey, Telling};
 
 /// How many words may wait: as many as the outbox takes into one transaction.
@@ -26,7 +26,7 @@ const WORDS: usize = 1_024;
 /// How long the task sleeps where nothing is to be decided; whatever comes wakes it.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// What the calendar may be ahead of the time in which this process could run: timers are late on a busy machine.
+/// What may have passed beyond the time in which this process could run: timers are late on a busy machine.
 const PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
 /// The task.
@@ -36,8 +36,8 @@ pub struct Reception {
     around: Surroundings,
     words: mpsc::Receiver<Word>,
     clock: RunningClock,
-    /// What this machine's calendar and the running clock showed when time last passed.
-    passed: (Timestamp, Instant),
+    /// What this machine's clocks and the running clock showed when time last passed.
+    passed: (Reading, Instant),
 }
 
 /// Where something can be told; clones are handles to the same task.
@@ -95,7 +95,7 @@ impl Reception {
         }
         let (sender, words) = mpsc::channel(WORDS);
         let clock = RunningClock::default();
-        let passed = (Timestamp::now(), clock.now());
+        let passed = (Reading::now(), clock.now());
         (Self { lifecycle, around, words, clock, passed }, Desk { words: sender, figures: Arc::default() })
     }
 
@@ -132,18 +132,22 @@ impl Reception {
         Ok(())
     }
 
-    /// Lets time pass. Where the calendar went further than this process could run, because it was paused or because the
-    /// clock was set, nobody could be heard in between.
+    /// Lets time pass. A clock that was set makes nothing late or early; and where more time has passed than this process
+    /// could run, because it was paused, nobody could be heard in between.
     fn pass_time(&mut self) -> Effects {
-        let former = std::mem::replace(&mut self.passed, (Timestamp::now(), self.clock.now()));
+        let former = std::mem::replace(&mut self.passed, (Reading::now(), self.clock.now()));
         let (now, running) = self.passed;
+        let step = SignedDuration::from_millis(now.step_since(former.0));
+        if !step.is_zero() {
+            self.lifecycle.follow_clock(step);
+        }
         let ran = SignedDuration::try_from(running.duration_since(former.1)).unwrap_or(SignedDuration::MAX);
-        let unheard = now.duration_since(former.0).saturating_sub(ran);
+        let unheard = now.elapsed_since(former.0).saturating_sub(ran);
         if unheard > PAUSE {
             self.lifecycle.extend_times_to_live(unheard);
         }
         let mut effects = Effects::default();
-        self.lifecycle.advance(now, &mut effects);
+        self.lifecycle.advance(Timestamp::now(), &mut effects);
         effects
     }
 

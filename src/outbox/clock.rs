@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -55,6 +55,11 @@ impl Reading {
         self.wall_ms
     }
 
+    /// How much time has passed since an earlier reading.
+    pub fn elapsed_since(self, earlier: Self) -> SignedDuration {
+        SignedDuration::from_millis(self.elapsed_ms.saturating_sub(earlier.elapsed_ms))
+    }
+
     /// The time that the wall clock would show now if it had not been set since this reading.
     pub fn advanced(self) -> Timestamp {
         let passed = millis(elapsed()).saturating_sub(self.elapsed_ms);
@@ -63,7 +68,7 @@ impl Reading {
 
     /// By how many milliseconds the wall clock was set ahead since an earlier reading; negative where it was set back. Less
     /// than [`TOLERANCE_MS`] is no step.
-    pub(super) fn step_since(self, earlier: Self) -> i64 {
+    pub fn step_since(self, earlier: Self) -> i64 {
         let by_wall = self.wall_ms.saturating_sub(earlier.wall_ms);
         let step_ms = by_wall.saturating_sub(self.elapsed_ms.saturating_sub(earlier.elapsed_ms));
         if step_ms.abs() < TOLERANCE_MS { 0 } else { step_ms }
@@ -127,12 +132,16 @@ pub(super) fn resume(connection: &Connection, now: Reading) -> rusqlite::Result<
     Ok(step_ms)
 }
 
-/// Moves the times of open runs. What somebody has asked for meanwhile is due at once, by whichever clock he read.
+/// Moves the times of open runs, and notes by how much, for the age of what is stored. What somebody has asked for meanwhile
+/// is due at once, by whichever clock he read.
 fn move_times(connection: &Connection, step_ms: i64, now_ms: i64) -> rusqlite::Result<()> {
     let sql = "UPDATE run SET due_at_ms = CASE asked WHEN 1 THEN min(due_at_ms + ?1, ?2) ELSE due_at_ms + ?1 END, \
                expires_at_ms = expires_at_ms + ?1, resumed_at_ms = resumed_at_ms + ?1, clock_step_ms = clock_step_ms + ?1 \
                WHERE ended_at_ms IS NULL";
-    connection.execute(sql, [step_ms, now_ms]).map(drop)
+    connection.execute(sql, [step_ms, now_ms])?;
+    let sql = "INSERT INTO clock_step (moment, step_ms) SELECT coalesce(max(id), 0), ?1 FROM moment WHERE true \
+               ON CONFLICT (moment) DO UPDATE SET step_ms = step_ms + excluded.step_ms";
+    connection.execute(sql, [step_ms]).map(drop)
 }
 
 #[cfg(test)]

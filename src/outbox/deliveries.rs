@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, Row, params_from_iter};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,6 +24,38 @@ use crate::moment::value::Time;
 #[derive(Debug)]
 pub struct Deliveries {
     pub(super) connection: Connection,
+}
+
+/// Whether somebody waits for what is read. When it is dropped, the reading is ended.
+#[derive(Default)]
+pub struct Reader(Arc<Mutex<ReadState>>);
+
+/// What a reading has of its [`Reader`].
+#[derive(Clone, Default)]
+pub struct ReaderHandle(Arc<Mutex<ReadState>>);
+
+#[derive(Default)]
+enum ReadState {
+    #[default]
+    ToBegin,
+    UnderWay(InterruptHandle),
+    Ended,
+}
+
+impl Reader {
+    /// What the reading is given.
+    pub fn handle(&self) -> ReaderHandle {
+        ReaderHandle(self.0.clone())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let former = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), ReadState::Ended);
+        if let ReadState::UnderWay(handle) = former {
+            handle.interrupt();
+        }
+    }
 }
 
 /// A run, as a list shows it.
@@ -106,6 +139,9 @@ pub enum DeliveriesError {
     /// SQLite failed while reading or writing.
     #[error("the outbox failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// Nobody waits for it any more.
+    #[error("nobody waits for it any more")]
+    Abandoned,
     /// There is no such run.
     #[error("there is no run {0}")]
     NoRun(RunRef),
@@ -131,6 +167,16 @@ impl Deliveries {
             Ok(connection) => Ok(Self { connection }),
             Err(cause) => Err(DeliveriesError::Unusable { path: path.to_owned(), cause }),
         }
+    }
+
+    /// Reads on only while somebody waits for it.
+    pub fn read_for(&self, reader: &ReaderHandle) -> Result<(), DeliveriesError> {
+        let mut reading = reader.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*reading, ReadState::Ended) {
+            return Err(DeliveriesError::Abandoned);
+        }
+        *reading = ReadState::UnderWay(self.connection.get_interrupt_handle());
+        Ok(())
     }
 
     /// The latest runs that the filter means, the newest first.
@@ -241,4 +287,30 @@ fn read_delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 
 fn time(millisecond: i64) -> Time {
     Time(Timestamp::from_millisecond(millisecond).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_is_not_read_on() {
+        let log = Deliveries { connection: Connection::open_in_memory().expect("opens") };
+        let (waits, gone) = (Reader::default(), Reader::default());
+        let handle = gone.handle();
+        drop(gone);
+        assert!(matches!(log.read_for(&handle), Err(DeliveriesError::Abandoned)), "it is not begun");
+        log.read_for(&waits.handle()).expect("somebody waits");
+        let goes = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(waits);
+        });
+        let endless =
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n WHERE i < 0";
+        let read = log.connection.query_row(endless, [], |row| row.get::<_, i64>(0));
+        assert_eq!(read.expect_err("is ended").sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+        goes.join().expect("ends");
+    }
 }

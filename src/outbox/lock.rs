@@ -16,13 +16,15 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    /// Where SQLite keeps the write-ahead log: beside the file to which links lead.
-    log_path: PathBuf,
     beside: File,
     database: File,
-    /// What the write-ahead log's file was when it was first seen.
-    log: Option<Identity>,
+    /// What SQLite's files beside the database were when they were first seen, in the order of [`BESIDE`].
+    others: [Option<Identity>; BESIDE.len()],
 }
+
+/// What SQLite keeps beside a database, to which links lead: the write-ahead log, and the index of it, in which all
+/// processes lock it. With another index each would write over what others write.
+const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,12 @@ pub(super) enum Displaced {
         _0.display()
     )]
     Replaced(PathBuf),
+    /// The write-ahead log or its index is gone, or another one.
+    #[error(
+        "{} was deleted, moved or replaced; what is written now would be lost: start hookswitch again",
+        _0.display()
+    )]
+    Log(PathBuf),
 }
 
 impl Lock {
@@ -76,27 +84,45 @@ impl Lock {
         let file = open(database)?;
         lock(database, &file, &mut beside)?;
         write_holder(&mut beside).map_err(|source| io_error(&path, source))?;
-        let whole = database.canonicalize().map_err(|source| io_error(database, source))?;
-        let log_path = with_suffix(&whole, "-wal");
-        Ok(Self { path: database.to_owned(), log_path, beside, database: file, log: None })
+        if file.metadata().is_ok_and(|found| found.nlink() > 1) {
+            tracing::warn!(
+                outbox = %database.display(),
+                "the outbox's file has several names (hard links), but only one log; always use the same name",
+            );
+        }
+        Ok(Self { path: database.to_owned(), beside, database: file, others: [None; BESIDE.len()] })
     }
 
     /// Goes over to the file that is at the path now: the daemon itself has put it there.
     pub(super) fn follow(&mut self) -> Result<(), LockError> {
         let file = open(&self.path)?;
         lock(&self.path, &file, &mut self.beside)?;
-        (self.database, self.log) = (file, None);
+        (self.database, self.others) = (file, [None; BESIDE.len()]);
         Ok(())
     }
 
-    /// Looks whether the database, its log and the lock file are still where they were opened. A lock file that is gone is
-    /// made anew, because the lock on the database keeps others out.
+    /// Looks whether the database and what SQLite keeps beside it are still where they were opened: whoever opens the path
+    /// next must find them all.
     pub(super) fn check(&mut self) -> Result<(), Displaced> {
-        self.expect(&self.path, Identity::of(&self.database))?;
-        match self.log {
-            Some(_) => self.expect(&self.log_path, self.log)?,
-            None => self.log = Identity::at(&self.log_path),
+        let whole = self.path.canonicalize().map_err(|_| Displaced::Gone(self.path.clone()))?;
+        match Identity::at(&whole) {
+            None => return Err(Displaced::Gone(self.path.clone())),
+            found if found == Identity::of(&self.database) => {}
+            Some(_) => return Err(Displaced::Replaced(self.path.clone())),
         }
+        for (suffix, opened) in BESIDE.into_iter().zip(&mut self.others) {
+            let path = with_suffix(&whole, suffix);
+            let found = Identity::at(&path);
+            if opened.is_some() && found != *opened {
+                return Err(Displaced::Log(path));
+            }
+            *opened = found;
+        }
+        Ok(())
+    }
+
+    /// Makes the lock file anew where it is gone; until then the lock on the database keeps others out.
+    pub(super) fn keep_beside(&mut self) {
         let path = beside(&self.path, "lock");
         if Identity::at(&path) != Identity::of(&self.beside)
             && let Ok(mut file) = open(&path)
@@ -105,15 +131,6 @@ impl Lock {
         {
             tracing::warn!(lock = %path.display(), "the outbox's lock file was deleted or replaced, and is made anew");
             self.beside = file;
-        }
-        Ok(())
-    }
-
-    fn expect(&self, path: &Path, opened: Option<Identity>) -> Result<(), Displaced> {
-        match Identity::at(path) {
-            None => Err(Displaced::Gone(path.to_owned())),
-            found if found == opened => Ok(()),
-            Some(_) => Err(Displaced::Replaced(path.to_owned())),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::clock::Reading;
 use super::entry::{AttemptChange, Entry, PlannedRun};
 use crate::id::{AttemptHash, MomentId};
 use crate::moment::value::{CancelReason, Variables};
@@ -14,6 +15,8 @@ use crate::moment::{EventName, Moment, Payload};
 pub(super) struct PreparedEntry {
     pub(super) moments: Vec<PreparedMoment>,
     pub(super) attempts: Vec<PreparedChange>,
+    /// What the clocks said when it was given: its times are of this wall clock.
+    pub(super) given: Reading,
 }
 
 /// A moment, ready to be stored.
@@ -52,6 +55,7 @@ impl PreparedEntry {
         Self {
             moments: entry.moments.into_iter().map(PreparedMoment::new).collect(),
             attempts: entry.attempts.into_iter().map(PreparedChange::new).collect(),
+            given: Reading::now(),
         }
     }
 }

@@ -36,7 +36,8 @@ impl Retention {
         Self { keep, max_bytes, position: 0, deleted: 0, complained: false }
     }
 
-    /// Goes on by one chunk, and tells how many rows were deleted: moments, or definitions.
+    /// Goes on by one chunk, and tells how many rows were deleted: moments, or definitions. How old a moment is does not
+    /// depend on how the clock was set since, so one that is set ahead by months deletes nothing.
     pub(super) fn advance(&mut self, connection: &mut Connection, now_ms: i64) -> rusqlite::Result<usize> {
         let keep_ms = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
         let is_too_large = self.is_too_large(connection)?;
@@ -55,6 +56,8 @@ impl Retention {
             deleted += delete(&transaction, &candidate)?;
             position = candidate.row;
         }
+        let sql = "DELETE FROM clock_step WHERE moment < coalesce((SELECT min(id) FROM moment), ?1)";
+        transaction.prepare_cached(sql)?.execute([i64::MAX])?;
         transaction.commit()?;
         self.position = position;
         self.deleted += deleted;
@@ -84,7 +87,8 @@ impl Retention {
     /// The next moments that may go. Rows are in the order of their age, so the first young one ends the search, unless
     /// young ones may go as well.
     fn candidates(&self, connection: &Connection, before_ms: i64, young_too: bool) -> rusqlite::Result<Vec<Candidate>> {
-        let sql = "SELECT id, committed_at_ms FROM moment WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let sql = "SELECT id, committed_at_ms + (SELECT coalesce(sum(step_ms), 0) FROM clock_step AS step WHERE step.moment >= moment.id) \
+                   FROM moment WHERE id > ?1 ORDER BY id LIMIT ?2";
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![self.position, CHUNK])?;
         let mut candidates = Vec::new();
@@ -127,4 +131,49 @@ fn delete(connection: &Connection, candidate: &Candidate) -> rusqlite::Result<us
 fn delete_definitions(connection: &Connection) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM definition WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.definition = definition.hash)";
     connection.prepare_cached(sql)?.execute([])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::clock::{self, Reading};
+
+    const DAY_MS: i64 = 24 * 3_600_000;
+    const KEEP: Duration = Duration::from_hours(31 * 24);
+
+    fn store(connection: &Connection, row: i64, at_ms: i64) {
+        let sql = "INSERT INTO moment (id, hash, attempt, queue, event, committed_at_ms, payload, variables) \
+                   VALUES (?1, randomblob(16), x'00', 'q', 'joined', ?2, '{}', 1)";
+        connection.execute(sql, [row, at_ms]).expect("stores");
+    }
+
+    fn rows(connection: &Connection) -> Vec<i64> {
+        let mut statement = connection.prepare("SELECT id FROM moment ORDER BY id").expect("prepares");
+        statement.query_map([], |row| row.get(0)).expect("reads").collect::<rusqlite::Result<_>>().expect("reads")
+    }
+
+    #[test]
+    fn history_is_kept_as_long_as_it_was_meant_to_be_however_the_clock_is_set() {
+        for step_days in [-4_000, -40, 40, 4_000] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let mut connection = crate::outbox::file::connect(&directory.path().join("outbox.db")).expect("a database");
+            connection.execute("INSERT INTO variables (id, json) VALUES (1, '{}')", []).expect("stores");
+            let (start, step_ms) = (1_800_000_000_000, step_days * DAY_MS);
+            store(&connection, 1, start - 10 * DAY_MS);
+            store(&connection, 2, start);
+            clock::follow(&connection, Reading::of_past(start), Reading::of_past(start + step_ms)).expect("follows");
+            store(&connection, 3, start + step_ms);
+            let mut retention = Retention::new(KEEP, None);
+            let mut after = |days: i64| {
+                let now_ms = start + step_ms + days * DAY_MS;
+                while retention.advance(&mut connection, now_ms).expect("goes on") > 0 {}
+                rows(&connection)
+            };
+            assert_eq!(after(20), [1, 2, 3], "set by {step_days} days");
+            assert_eq!(after(22), [2, 3], "set by {step_days} days");
+            assert_eq!(after(32), [0; 0], "set by {step_days} days");
+            let steps = connection.query_row("SELECT count(*) FROM clock_step", [], |row| row.get::<_, i64>(0));
+            assert_eq!(steps, Ok(0), "what no moment needs is forgotten");
+        }
+    }
 }

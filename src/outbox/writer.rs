@@ -16,7 +16,7 @@ use super::clock::{self, Reading};
 use super::desk::{Desk, Turns};
 use super::figures::Figures;
 use super::file;
-use super::lock::Lock;
+use super::lock::{Displaced, Lock};
 use super::outbox::{Command, Committed, Health};
 use super::retention::Retention;
 use super::run::{Run, RunState};
@@ -84,6 +84,8 @@ struct Outcome {
     woken: Vec<usize>,
     ready: Vec<Run>,
     desk: Desk,
+    /// Where the clock was set, what both clocks said then and by how much.
+    followed: Option<(Reading, i64)>,
 }
 
 impl Writer {
@@ -133,11 +135,12 @@ impl Writer {
                 break;
             }
             let idle = batch.is_empty();
-            self.follow_clock();
             let room = if self.ends.runs.is_closed() { 0 } else { self.ends.runs.capacity() };
             self.desk.set_room(room.try_into().unwrap_or(u32::MAX));
             self.desk.set_turns(self.ends.turns.borrow().clone());
-            if !idle || !self.desk.claimable(now_ms()).is_empty() {
+            let now = Reading::now();
+            let clock_was_set = now.step_since(self.clock) != 0;
+            if !idle || clock_was_set || !self.desk.claimable(now.wall_ms()).is_empty() {
                 self.persist(&mut batch)?;
             }
             if self.checkpointer.has_ended() {
@@ -155,34 +158,10 @@ impl Writer {
     fn wait(&self) -> Duration {
         match self.desk.next_due_ms() {
             Some(due_ms) if !self.ends.runs.is_closed() => {
-                let remaining_ms = due_ms.saturating_sub(now_ms());
+                let remaining_ms = due_ms.saturating_sub(Reading::now().wall_ms());
                 Duration::from_millis(remaining_ms.try_into().unwrap_or(0)).clamp(BREATH, TICK)
             }
             Some(_) | None => TICK,
-        }
-    }
-
-    /// Moves due times with the wall clock if that was set. Where it can't be written now, it is tried again.
-    fn follow_clock(&mut self) {
-        let now = Reading::now();
-        let mut follow = || {
-            if now.step_since(self.clock) == 0 {
-                return Ok(0);
-            }
-            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let step_ms = clock::follow(&transaction, self.clock, now)?;
-            transaction.commit()?;
-            store::load_due(&self.connection, &mut self.desk)?;
-            Ok::<_, rusqlite::Error>(step_ms)
-        };
-        match follow() {
-            Ok(0) => {}
-            Ok(step_ms) => {
-                self.clock = now;
-                self.unsaved = true;
-                warn!(step_ms, "the clock was set; what waits for a time waits as long as before");
-            }
-            Err(error) => warn!(reason = reason(&error), "due times can't follow the clock, which was set"),
         }
     }
 
@@ -196,6 +175,10 @@ impl Writer {
         failpoint::after_commit();
         self.unsaved = true;
         self.desk = outcome.desk;
+        if let Some((clock, step_ms)) = outcome.followed {
+            self.clock = clock;
+            warn!(step_ms, "the clock was set; what waits for a time waits as long as before");
+        }
         for run in outcome.ready {
             // There is a place for it, because the desk gives no more seats than the channel has. Where the runner has
             // ended, the run is found again at the next start.
@@ -238,8 +221,7 @@ impl Writer {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let began = Instant::now();
-            let checked = self.lock.check().map_err(|displaced| displaced.to_string());
-            let done = checked.map(|()| self.transact(batch));
+            let done = self.check_place().map(|()| self.transact(batch));
             self.ends.figures.commits.observe(began.elapsed());
             match done {
                 Err(reason) => self.set_health(Health::Stalled { reason }),
@@ -259,17 +241,29 @@ impl Writer {
         }
     }
 
-    /// Does the batch in one transaction; an error rolls all of it back.
+    /// Looks whether what is written now will be found again, and says why not. Where the log is gone, what is in it is moved
+    /// into the database while it can still be read.
+    fn check_place(&mut self) -> Result<(), String> {
+        self.lock.check().map_err(|displaced| {
+            if matches!(displaced, Displaced::Log(_)) {
+                self.checkpoint();
+            }
+            displaced.to_string()
+        })
+    }
+
+    /// Does the batch in one transaction; an error rolls all of it back. Times that are stored already follow the clock first,
+    /// and by the same reading as what the batch stores, so that nothing is moved twice or not at all.
     fn transact(&mut self, batch: &[Command]) -> rusqlite::Result<Outcome> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut desk = self.desk.clone();
-        let mut work = Work {
-            connection: &transaction,
-            desk: &mut desk,
-            stored: &mut self.stored,
-            clock: Reading::now(),
-            ready: Vec::new(),
-        };
+        let clock = Reading::now();
+        let step_ms = clock::follow(&transaction, self.clock, clock)?;
+        if step_ms != 0 {
+            store::load_due(&transaction, &mut desk)?;
+        }
+        let mut work =
+            Work { connection: &transaction, desk: &mut desk, stored: &mut self.stored, clock, ready: Vec::new() };
         let (mut committed, mut recorded, mut woken) = (Vec::new(), Vec::new(), Vec::new());
         for command in batch {
             match command {
@@ -282,7 +276,8 @@ impl Writer {
         let ready = work.ready;
         failpoint::before_commit();
         transaction.commit()?;
-        Ok(Outcome { committed, recorded, woken, ready, desk })
+        let followed = (step_ms != 0).then_some((clock, step_ms));
+        Ok(Outcome { committed, recorded, woken, ready, desk, followed })
     }
 
     fn set_health(&self, health: Health) {
@@ -304,10 +299,11 @@ impl Writer {
     fn tick(&mut self, idle: bool) {
         self.last_tick = Instant::now();
         // What can't be written is tried until it can, so nothing but the file's place can be wrong here.
-        if let Err(displaced) = self.lock.check() {
-            return self.set_health(Health::Stalled { reason: displaced.to_string() });
+        if let Err(reason) = self.check_place() {
+            return self.set_health(Health::Stalled { reason });
         }
         self.set_health(Health::Writing);
+        self.lock.keep_beside();
         if let Err(error) = self.notice_others() {
             warn!(%error, "the outbox could not be read");
         }
@@ -354,7 +350,9 @@ impl Writer {
         if self.last_tick < self.forget_from {
             return;
         }
-        match self.retention.advance(&mut self.connection, now_ms()) {
+        // By the clock as stored times have it, which may have been set just now.
+        let now_ms = self.clock.advanced().as_millisecond();
+        match self.retention.advance(&mut self.connection, now_ms) {
             Ok(0) => {}
             Ok(deleted) => {
                 debug!(rows = deleted, "forgot what is old");
@@ -384,8 +382,4 @@ impl Writer {
 /// What SQLite said, and what can be done about it.
 fn reason(error: &rusqlite::Error) -> String {
     trouble::advice(error).map_or_else(|| error.to_string(), |advice| format!("{error}; {advice}"))
-}
-
-fn now_ms() -> i64 {
-    Reading::now().wall_ms()
 }

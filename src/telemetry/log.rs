@@ -6,10 +6,10 @@ use std::io::IsTerminal as _;
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::format::{Format, Json, JsonFields, Writer, debug_fn};
 use tracing_subscriber::fmt::{FormatFields, SubscriberBuilder};
 
-use crate::printable::Spelling;
+use crate::printable::{EscapingJson, Spelling};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -33,14 +33,19 @@ pub fn begin_as(format: LogFormat, level: &str) {
     // A second call, as in tests, changes nothing.
     let _ = match format {
         LogFormat::Json => {
-            let lines = tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_ansi(is_terminal);
-            lines.with_env_filter(filter).with_writer(std::io::stderr).try_init()
+            let lines = json_lines().with_env_filter(filter);
+            lines.with_writer(|| EscapingJson(std::io::stderr())).try_init()
         }
         LogFormat::Text => {
             let lines = text_lines().with_ansi(is_terminal).with_env_filter(filter).with_writer(std::io::stderr);
             if is_journal() { lines.without_time().try_init() } else { lines.try_init() }
         }
     };
+}
+
+/// Lines for programs.
+fn json_lines() -> SubscriberBuilder<JsonFields, Format<Json>> {
+    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_ansi(false)
 }
 
 /// Lines for people.
@@ -121,6 +126,23 @@ mod tests {
         }
         let colourful = logged(true, || tracing::info!(agent = %name, "{name} has come"));
         assert!(!colourful.contains("\u{1b}[31m") && colourful.matches('\n').count() == 1, "{colourful:?}");
+    }
+
+    #[test]
+    fn a_line_of_json_neither_forges_nor_steers() {
+        let name = "x\r\n{\"level\":\"ERROR\"} \u{1b}[31m\u{9b}2J\u{85}\u{2028}\u{202e}gnp\u{7f}\u{e0001} Zoë";
+        let page = Page::default();
+        let writer = page.clone();
+        let subscriber = json_lines().with_writer(move || EscapingJson(writer.clone())).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let _within = tracing::info_span!("call", agent = %name).entered();
+            tracing::info!(agent = name, "{name} has come");
+        });
+        let text = String::from_utf8(page.0.lock().expect("nobody panics with it").clone()).expect("UTF-8");
+        let line = text.strip_suffix('\n').expect("a line");
+        assert!(!line.contains(steers), "{line:?}");
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((&line["agent"], &line["message"]), (&name.into(), &format!("{name} has come").into()));
     }
 
     #[test]

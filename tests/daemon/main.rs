@@ -1,6 +1,7 @@
 //! The daemon as a process: what an operator does to it, and what it says.
 
 mod check;
+mod clock;
 mod crowd;
 mod disk;
 mod init;

@@ -111,8 +111,13 @@ impl Name {
         self.0.iter().map(|byte| format!("%{byte:02X}")).collect()
     }
 
-    /// As a text; what is no UTF-8 is replaced.
+    /// As a payload has it: what is no UTF-8 is replaced, and a name has 1,024 characters at most.
     pub(crate) fn text(&self) -> String {
+        self.whole().chars().take(1024).collect()
+    }
+
+    /// The whole of it, as a variable has it.
+    pub(crate) fn whole(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 }

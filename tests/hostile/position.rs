@@ -101,15 +101,14 @@ impl Position {
 
     /// Whether the position can say the name; else its run fails, visibly, and nothing is sent.
     pub(crate) fn takes(self, name: &Name) -> bool {
-        let (text, bytes) = (name.text(), name.text().len());
+        let text = name.text();
         match self {
-            Self::Url | Self::Get => bytes < 8 * 1024 && text != "." && text != "..",
+            Self::Url | Self::Get => 2 * encoded(&text) < 8 * 1024 - 100 && text != "." && text != "..",
             Self::Host => text == "127.0.0.1",
-            Self::Header => bytes < 4 * 1024,
-            Self::Log => bytes < 16 * 1024,
-            // A step's result has an end.
-            Self::Set => bytes < 16 * 1024,
-            Self::If
+            Self::Header
+            | Self::Log
+            | Self::Set
+            | Self::If
             | Self::Switch
             | Self::Json
             | Self::Form
@@ -137,31 +136,36 @@ impl Position {
             Self::Header => json!([format!("name={text}")]),
             _ => json!([]),
         };
-        json!({ "path": path, "query": query, "x-name": header, "body": self.body(&text) })
+        json!({ "path": path, "query": query, "x-name": header, "body": self.body(&text, &name.whole()) })
     }
 
-    fn body(self, text: &str) -> Json {
+    fn body(self, text: &str, whole: &str) -> Json {
         match self {
             Self::Url | Self::Host | Self::Header => json!({}),
             Self::Get => Json::Null,
             Self::Set => json!({ "name": text, "text": format!("<{text}>"), "length": text.chars().count() }),
             Self::If => json!({ "held": true }),
             Self::Switch => json!({ "case": if text == "127.0.0.1" { "listed" } else { "default" } }),
-            Self::Json => json!({ "name": text, "text": format!("<{text}>"), "list": [note(text)] }),
-            Self::Form => json!([["a", text], ["b", format!("<{}>", note_text(text))], ["c", "1"]]),
+            Self::Json => json!({ "name": text, "text": format!("<{text}>"), "list": [note(whole)] }),
+            Self::Form => json!([["a", text], ["b", format!("<{}>", note_text(whole))], ["c", "1"]]),
             Self::Plain => json!([format!("name: {}", on_one_line(text))]),
             Self::Markup => {
-                json!({ "tag": "a", "attributes": { "b": in_xml(text) }, "text": in_xml(&note_text(text)), "children": ["c"] })
+                json!({ "tag": "a", "attributes": { "b": in_xml(text) }, "text": in_xml(&note_text(whole)), "children": ["c"] })
             }
-            Self::Standard => json!({ "type": "queue.offering", "name": text, "note": note(text) }),
+            Self::Standard => json!({ "type": "queue.offering", "name": text, "note": note(whole) }),
             Self::CloudEvents => {
                 json!({ "type": "queue.offering", "source": ["", "nodes", "fs1", "queues", "support@default"],
-                        "name": text, "note": note(text) })
+                        "name": text, "note": note(whole) })
             }
-            Self::Webitel => json!({ "name": text, "note": note_text(text) }),
+            Self::Webitel => json!({ "name": text, "note": note_text(whole) }),
             Self::Log => unreachable!("a log line is sent to nobody"),
         }
     }
+}
+
+/// How many bytes a text has in a URL, where whatever is neither letter nor digit is percent-encoded.
+fn encoded(text: &str) -> usize {
+    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { 1 } else { 3 }).sum()
 }
 
 /// The variable that bears the name as well. FreeSWITCH's own way of writing a list makes it one, and payloads carry no

@@ -2,17 +2,23 @@
 //!
 //! The daemon is a process of its own, so that its memory and its open files are its own.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use hookswitch::admin::password;
+use hookswitch::moment::{EventName, Payload};
 use reqwest::{Client, StatusCode};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 use url::form_urlencoded::Serializer;
 
 use crate::stage::{PATIENCE, TOKENS};
@@ -27,11 +33,16 @@ struct Process {
     child: Child,
     address: SocketAddr,
     client: Client,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Process {
     fn start(http: &str) -> Self {
+        Self::start_with(http, None)
+    }
+
+    /// With so many open files.
+    fn start_with(http: &str, files: Option<u32>) -> Self {
         let directory = TempDir::new().expect("a directory");
         let text = format!(
             "[http]\nlisten = \"127.0.0.1:0\"\n{http}\n[queues.chat]\nsource = \"api\"\n[[freeswitch]]\nname = \"fs1\"\n\
@@ -40,8 +51,11 @@ impl Process {
         );
         let config = directory.path().join("hookswitch.toml");
         fs::write(&config, text).expect("writes");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookswitch"));
-        command.args(["run", "--config"]).arg(config).env_remove("RUST_LOG").stderr(Stdio::piped());
+        // A shell, because a process's limit of open files can only be set before it begins.
+        let mut command = Command::new("sh");
+        let limit = files.map_or(String::new(), |files| format!("ulimit -n {files}; "));
+        command.args(["-c", &format!("{limit}exec \"$0\" run --config \"$1\""), env!("CARGO_BIN_EXE_hookswitch")]);
+        command.arg(config).env_remove("RUST_LOG").stderr(Stdio::piped());
         let mut child = command.spawn().expect("starts");
         let mut lines = BufReader::new(child.stderr.take().expect("is piped")).lines();
         let listens =
@@ -50,7 +64,7 @@ impl Process {
         std::thread::spawn(move || lines.for_each(drop));
         let policy = reqwest::redirect::Policy::none();
         let client = Client::builder().no_proxy().redirect(policy).pool_max_idle_per_host(0).build().expect("a client");
-        Self { child, address, client, _directory: directory }
+        Self { child, address, client, directory }
     }
 
     fn url(&self, path: &str) -> String {
@@ -59,9 +73,23 @@ impl Process {
 
     /// The most memory that it has had, in MiB.
     fn peak_mib(&self) -> u64 {
+        self.status("VmHWM:") / 1_024
+    }
+
+    fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("runs");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        peak.and_then(|peak| peak.trim().parse::<u64>().ok()).expect("a number") / 1_024
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+        value.and_then(|value| value.parse().ok()).expect("a number")
+    }
+
+    /// The outbox, beside the daemon.
+    async fn outbox(&self) -> Connection {
+        // It is there when something was told.
+        let told = self.client.put(self.url("/api/queues/chat/attempts/first")).json(&serde_json::json!({})).send();
+        assert_eq!(told.await.expect("answers").status(), 201);
+        let outbox = Connection::open(self.directory.path().join("outbox.db")).expect("is there");
+        outbox.busy_timeout(PATIENCE).expect("waits");
+        outbox
     }
 
     async fn csrf(&self) -> String {
@@ -271,4 +299,140 @@ async fn a_head_is_as_large_as_it_may_be_and_no_larger() {
     }
     let long = daemon.client.get(daemon.url(&format!("/healthz?{}", "a".repeat(40_000)))).send().await;
     assert_eq!(long.expect("answers").status().as_u16(), 431);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_ask_again_and_again_keep_nobody_out() {
+    for from in [ONE, SEVERAL] {
+        let daemon = Process::start("");
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", daemon.address);
+        let mut clients = JoinSet::new();
+        for i in 0..300_u32 {
+            let mut client = daemon.connect(from((i % 256) as u8)).await;
+            let request = request.clone();
+            clients.spawn(async move {
+                let mut buffer = [0; 4_096];
+                // Far more often than an idle connection is closed for another.
+                while client.write_all(request.as_bytes()).await.is_ok()
+                    && client.read(&mut buffer).await.is_ok_and(|count| count > 0)
+                {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            });
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        daemon.is_alive("300 ask again and again").await;
+        let page = daemon.client.get(daemon.url("/nodes")).timeout(SOON).send().await.expect("answers");
+        assert_eq!(page.status(), 200, "others find a place");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_come_faster_than_any_can_wait_keep_nobody_out() {
+    let daemon = Process::start("");
+    let (mut clients, address) = (JoinSet::new(), daemon.address);
+    let count = Arc::new(AtomicU32::new(0));
+    for _ in 0..16 {
+        let count = count.clone();
+        clients.spawn(async move {
+            // Those before are closed by the daemon, or wait to be taken.
+            let mut open = VecDeque::new();
+            loop {
+                if let Ok(Ok(client)) = tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    open.push_back(client);
+                }
+                if open.len() > 100 {
+                    open.pop_front();
+                }
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    daemon.is_alive("many connections come and send nothing").await;
+    println!("{} connections", count.load(Ordering::Relaxed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_take_long_keep_no_probe_out() {
+    let daemon = Process::start("");
+    let outbox = daemon.outbox().await;
+    // Nothing can be written while somebody else does.
+    outbox.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let mut signals = JoinSet::new();
+    for i in 0..600 {
+        let (client, url) = (daemon.client.clone(), daemon.url(&format!("/api/queues/chat/attempts/k{i}")));
+        signals.spawn(async move {
+            let answer = client.put(url).json(&serde_json::json!({})).send().await;
+            answer.map_or(0, |answer| answer.status().as_u16())
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    daemon.is_alive("600 wait for the outbox").await;
+    outbox.execute_batch("COMMIT").expect("ends");
+    let statuses = signals.join_all().await;
+    let count = |status| statuses.iter().filter(|found| **found == status).count();
+    println!("{} acknowledged, {} refused for now, {} cut off", count(201), count(503), count(0));
+    // Those that had a place; the others are refused, or give way before they have sent anything.
+    assert!(count(201) >= 200 && count(201) + count(503) + count(0) == 600, "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_open_files_are_left_to_others_than_clients() {
+    let daemon = Process::start_with("", Some(64));
+    let mut clients = Vec::new();
+    for _ in 0..300 {
+        clients.push(daemon.connect([127, 0, 0, 1]).await);
+    }
+    daemon.is_alive("300 send nothing, with 64 open files").await;
+    for path in ["/deliveries", "/live"] {
+        let page = daemon.client.get(daemon.url(path)).timeout(SOON).send().await.expect("answers");
+        assert_eq!(page.status(), 200, "{path}: the outbox can be read");
+    }
+}
+
+/// Writes moments and runs as a long log has them; none of the member who is looked for.
+async fn write_long_log(daemon: &Process) {
+    let mut payload = serde_json::to_value(Payload::sample(EventName::Joined)).expect("JSON");
+    // They are stored beside it.
+    payload.as_object_mut().expect("an object").remove("variables");
+    let payload = payload.to_string().replace('\'', "''");
+    let sql = format!(
+        "BEGIN;
+        INSERT INTO variables (id, json) VALUES (1000000, '{{}}');
+        WITH RECURSIVE n(i) AS (SELECT 1000000 UNION ALL SELECT i + 1 FROM n WHERE i < 1200000)
+        INSERT INTO moment (id, hash, attempt, queue, event, committed_at_ms, payload, variables)
+        SELECT i, randomblob(16), randomblob(16), 'chat', 'joined', unixepoch() * 1000, '{payload}', 1000000 FROM n;
+        INSERT INTO run (id, hash, moment, attempt, hook, flow, ordered, state, created_at_ms, due_at_ms, ended_at_ms)
+        SELECT id, randomblob(16), id, attempt, 'chat/came', 'tell', 0, 'delivered', committed_at_ms, committed_at_ms,
+               committed_at_ms FROM moment WHERE id >= 1000000;
+        COMMIT;"
+    );
+    daemon.outbox().await.execute_batch(&sql).expect("is written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_searches_at_once_take_few_threads_and_leave_the_pages_to_others() {
+    let daemon = Process::start("");
+    write_long_log(&daemon).await;
+    let (threads, memory) = (daemon.status("Threads:"), daemon.peak_mib());
+    let mut searches = JoinSet::new();
+    for i in 0..150 {
+        let path = if i % 3 == 0 { "/api/deliveries?flow=none&limit=1000" } else { "/deliveries?number=no&span=7d" };
+        let (client, url) = (daemon.client.clone(), daemon.url(path));
+        searches.spawn(async move { client.get(url).send().await.map_or(0, |answer| answer.status().as_u16()) });
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    daemon.is_alive("150 search").await;
+    for path in ["/nodes", "/live", "/deliveries", "/queues/chat"] {
+        let page = daemon.client.get(daemon.url(path)).timeout(SOON).send().await.expect("answers");
+        let (status, text) = (page.status(), page.text().await.expect("a text"));
+        assert_eq!(status, 200, "{path} while others search: {:?}", text.split("problem\">").nth(1));
+    }
+    let (during, peak) = (daemon.status("Threads:"), daemon.peak_mib());
+    println!("{threads} threads before, {during} while 150 search; {memory} MiB before, {peak} at most since");
+    assert!(during <= threads + 6 && peak < memory + 100, "{threads} threads, {memory} MiB; then {during}, {peak}");
+    let statuses = searches.join_all().await;
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
+    assert!(statuses.contains(&200), "{statuses:?}");
 }

@@ -9,6 +9,7 @@ use hookswitch::id::CoreUuid;
 use hookswitch::lifecycle::anomaly::Anomaly;
 use hookswitch::lifecycle::kept::Kept;
 use hookswitch::lifecycle::{Effects, Lifecycle};
+use hookswitch::signal::{Opening, Telling};
 use jiff::{SignedDuration, Timestamp};
 
 const CONFIG: &str = "[queues.desk]\nsource = \"api\"\nprocessing = true\nttl = \"10 min\"\n[queues.phone]\n";
@@ -184,4 +185,44 @@ fn while_nobody_could_be_heard_no_time_to_live_passes() {
     assert_eq!(teller.told().len(), 0);
     teller.lifecycle.advance(teller.now + minutes(11), &mut teller.effects);
     assert_eq!(teller.told(), ["leaving cancel lost"]);
+}
+
+/// What is told over HTTP is measured by this machine's clock, which can be set.
+#[test]
+fn a_clock_that_is_set_makes_nothing_late_and_nothing_early() {
+    let minutes = SignedDuration::from_mins;
+    for step in [-4_320, -60, 60, 4_320].map(minutes) {
+        let config = "[queues.desk]\nsource = \"api\"\nttl = \"10 min\"\nsla = \"5 min\"\n\
+                      hooks = [{ name = \"late\", event = \"sla_missed\", flow = \"late\" }]\n\
+                      [flows.late]\nsteps = [{ log = { message = \"late\" } }]\n";
+        let config = Config::from_toml("test.toml", config).expect("good");
+        let mut lifecycle = Lifecycle::of_api(Arc::new(config));
+        let mut now = Timestamp::from_second(1_795_000_000).expect("in range");
+        let told = |effects: &mut Effects| {
+            let moments = std::mem::take(effects).moments;
+            moments.iter().map(|moment| moment.payload.event.to_string()).collect::<Vec<_>>()
+        };
+        let (mut effects, queue) = (Effects::default(), "desk".into());
+        let key = |key: &str| key.parse().expect("a key");
+        let opening = Telling::Opening(Opening::default());
+        lifecycle.advance(now, &mut effects);
+        lifecycle.tell(&queue, &key("k1"), &opening, &mut effects).expect("is taken");
+        assert_eq!(told(&mut effects), ["joined"]);
+        lifecycle.follow_clock(step);
+        now += step;
+        lifecycle.advance(now + minutes(4), &mut effects);
+        assert_eq!(told(&mut effects), [""; 0], "set by {step}");
+        lifecycle.advance(now + minutes(6), &mut effects);
+        assert_eq!(told(&mut effects), ["sla_missed"], "set by {step}");
+        lifecycle.advance(now + minutes(9), &mut effects);
+        assert_eq!(told(&mut effects), [""; 0], "set by {step}");
+        lifecycle.advance(now + minutes(11), &mut effects);
+        assert_eq!(told(&mut effects), ["leaving"], "set by {step}");
+        // It is remembered that it was.
+        lifecycle.follow_clock(step);
+        lifecycle.advance(now + minutes(11) + step, &mut effects);
+        lifecycle.tell(&queue, &key("k2"), &opening, &mut effects).expect("is taken");
+        let again = lifecycle.tell(&queue, &key("k1"), &opening, &mut effects).expect("is known");
+        assert!(again.is_repeated, "set by {step}");
+    }
 }

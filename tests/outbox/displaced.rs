@@ -86,13 +86,57 @@ async fn a_directory_that_is_moved_away_takes_its_files_with_it() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_deleted_is_noticed() {
-    let place = Place::new();
-    let opened = place.open();
+async fn a_log_that_is_deleted_is_noticed_and_what_was_in_it_is_saved() {
+    for suffix in ["-wal", "-shm"] {
+        let place = Place::new();
+        let path = place.settings().path;
+        let opened = place.open();
+        opened.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
+        opened.outbox.commit(entry(2, 0, &flows())).await.expect("commits");
+        fs::remove_file(beside(&path, suffix)).expect("deletes");
+        becomes(&opened.outbox, suffix, is_stalled).await;
+        // What a crash would leave.
+        let copy = beside(&path, ".copy");
+        fs::copy(&path, &copy).expect("copies");
+        let count = "SELECT count(*) FROM moment";
+        let found = rusqlite::Connection::open(&copy).and_then(|copy| copy.query_row(count, [], |row| row.get(0)));
+        assert_eq!(found, Ok(2), "{suffix} is deleted");
+    }
+}
+
+/// The database is where it was, but whoever opens it next looks for its log elsewhere.
+#[tokio::test]
+async fn a_path_that_leads_to_the_file_by_another_name_is_noticed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let name = |name: &str| directory.path().join(name);
+    let renamed = Opened::open(&Settings::at(name("outbox.db"))).expect("opens");
+    renamed.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
+    fs::rename(name("outbox.db"), name("real.db")).expect("moves");
+    symlink("real.db", name("outbox.db")).expect("links");
+    becomes(&renamed.outbox, "it is renamed, and a link leads to it", is_stalled).await;
+
+    symlink("first.db", name("link.db")).expect("links");
+    let linked = Opened::open(&Settings::at(name("link.db"))).expect("opens");
+    linked.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
+    fs::hard_link(name("first.db"), name("second.db")).expect("links");
+    fs::remove_file(name("link.db")).expect("deletes");
+    symlink("second.db", name("link.db")).expect("links");
+    becomes(&linked.outbox, "the link leads to another name of it", is_stalled).await;
+}
+
+/// Where the whole directory has moved and a link leads to it, nothing is lost.
+#[tokio::test]
+async fn a_directory_to_which_a_link_leads_is_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (inner, elsewhere) = (directory.path().join("inner"), directory.path().join("elsewhere"));
+    fs::create_dir(&inner).expect("makes");
+    let opened = Opened::open(&Settings::at(inner.join("outbox.db"))).expect("opens");
     opened.outbox.commit(entry(1, 0, &flows())).await.expect("commits");
-    opened.outbox.commit(entry(2, 0, &flows())).await.expect("commits");
-    fs::remove_file(beside(&place.settings().path, "-wal")).expect("deletes");
-    becomes(&opened.outbox, "the log is deleted", is_stalled).await;
+    fs::rename(&inner, &elsewhere).expect("moves");
+    symlink(&elsewhere, &inner).expect("links");
+    becomes(&opened.outbox, "it is there", |health| *health == Health::Writing).await;
+    let committed = tokio::time::timeout(LONG, opened.outbox.commit(entry(2, 0, &flows()))).await;
+    committed.expect("in time").expect("commits");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use rcgen::{
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -312,4 +312,69 @@ async fn who_speaks_http_2_gets_everything_over_one_connection() {
     }
     assert_eq!((connections.load(Ordering::SeqCst), requests.load(Ordering::SeqCst)), (1, 50));
     serving.abort();
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("is short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Answers 204 to each request, and to the second of a connection goes away with this error code: it has processed the first.
+async fn goes_away(mut wire: impl AsyncRead + AsyncWrite + Unpin, code: u32) -> Option<()> {
+    wire.read_exact(&mut [0; 24]).await.ok()?;
+    wire.write_all(&frame(4, 0, 0, &[])).await.ok()?;
+    let mut requests = 0;
+    loop {
+        let mut head = [0; 9];
+        wire.read_exact(&mut head).await.ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        wire.read_exact(&mut vec![0; usize::try_from(length).ok()?]).await.ok()?;
+        let (kind, flags, stream) = (head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]));
+        match kind {
+            4 if flags & 1 == 0 => wire.write_all(&frame(4, 1, 0, &[])).await.ok()?,
+            0 | 1 if flags & 1 == 1 => {
+                requests += 1;
+                if requests == 2 {
+                    let payload = [1_u32.to_be_bytes(), code.to_be_bytes()].concat();
+                    wire.write_all(&frame(7, 0, 0, &payload)).await.ok()?;
+                    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                    return None;
+                }
+                // `:status: 204` of the static table.
+                wire.write_all(&frame(1, 5, stream, &[0x89])).await.ok()?;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_receiver_that_goes_away_has_not_processed_is_sent_again_at_once_whatever_its_error() {
+    // No error, an internal one, and too much load.
+    for code in [0, 2, 11] {
+        let authority = Authority::new();
+        let mut config = settings(&authority.issue("localhost", |_| {}), None);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let origin = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move { goes_away(acceptor.accept(stream).await.ok()?, code).await });
+            }
+        });
+        let directory = authority.directory();
+        let step = format!("url = '{origin}/', json = {{}}, retry = []");
+        let text =
+            format!("[delivery.receivers.'{origin}']\nca = 'ca.pem'\n[flows.f]\nsteps = [{{ http = {{ {step} }} }}]\n");
+        let stage = Stage::start(&directory, &text);
+        for attempt in 0..3 {
+            let story = stage.over(stage.fire("f", attempt, 0).await).await;
+            assert_delivered(&story);
+            assert_eq!(story.tries.len(), 1, "it costs no try");
+        }
+        serving.abort();
+    }
 }

@@ -73,5 +73,5 @@ async fn list(State(app): State<App>, Query(wanted): Query<Wanted>) -> Result<Js
     let Wanted { queue, flow, attempt, state, since, until, .. } = wanted;
     let (attempt, states) = (attempt.map(AttemptRef::Hash), state.into_iter().collect());
     let filter = Filter { runs: Vec::new(), queue, flow, attempt, after: 0, number: None, states, since, until };
-    app.deliveries(move |log| log.list(&filter, limit)).await.map(Json)
+    app.search(move |log| log.list(&filter, limit)).await.map(Json)
 }

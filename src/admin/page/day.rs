@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use crate::admin::app::App;
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub struct Day {
     tally: RwLock<Arc<Tally>>,
     /// One reads at a time.
-    reader: Mutex<()>,
+    reader: Arc<Mutex<()>>,
     /// When the latest moment happened, in milliseconds.
     latest_ms: AtomicI64,
 }
@@ -105,9 +105,13 @@ pub struct AgentDay {
 impl Day {
     /// The day up to now, or as far as it could be read at once; the rest is then read while nobody waits.
     pub async fn read(&self, app: &App) -> Result<Arc<Tally>, Problem> {
-        let reader = app.clone();
-        let reading = tokio::spawn(async move { reader.pages.day.read_on(&reader).await });
-        if let Ok(read) = timeout(PATIENCE, reading).await {
+        let read = async {
+            // Who is not the one to read begins nothing that would go on without a page.
+            let alone = self.reader.clone().lock_owned().await;
+            let reader = app.clone();
+            tokio::spawn(async move { reader.pages.day.read_rest(&reader, alone).await }).await
+        };
+        if let Ok(read) = timeout(PATIENCE, read).await {
             read.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))?;
         }
         Ok(self.known())
@@ -121,7 +125,11 @@ impl Day {
 
     /// Reads what is new, a piece after the other, until nothing is or the daemon ends.
     pub async fn read_on(&self, app: &App) -> Result<(), Problem> {
-        let _alone = self.reader.lock().await;
+        let alone = self.reader.clone().lock_owned().await;
+        self.read_rest(app, alone).await
+    }
+
+    async fn read_rest(&self, app: &App, _alone: OwnedMutexGuard<()>) -> Result<(), Problem> {
         while !app.pages.end.is_cancelled() {
             let known = self.known();
             let tally = app.deliveries(move |log| read_piece(known, &log)).await?;

@@ -17,7 +17,7 @@ use crate::admin::role::Role;
 use crate::outbox::deliveries::Delivery;
 use crate::outbox::filter::{AttemptRef, RunRef};
 use crate::outbox::intervention::{Definitions, Effect, Intervention};
-use crate::outbox::{Filter, RunState};
+use crate::outbox::{Deliveries, Filter, RunState};
 
 /// How many are listed.
 const LISTED: u32 = 100;
@@ -131,14 +131,13 @@ pub(super) async fn content(app: &App, visitor: &Visitor, wanted: &Wanted, of_qu
     let mut filter = wanted.filter()?;
     // Who does not see numbers can't find them out by asking either.
     filter.number = filter.number.filter(|_| visitor.sees_numbers());
-    let (runs, open) = app
-        .deliveries(move |log| {
-            if let Some(since) = filter.since {
-                filter.after = log.place_at(since)?.run;
-            }
-            Ok((log.list(&filter, LISTED)?, log.open_runs()?))
-        })
-        .await?;
+    let read = move |log: Deliveries| {
+        if let Some(since) = filter.since {
+            filter.after = log.place_at(since)?.run;
+        }
+        Ok((log.list(&filter, LISTED)?, log.open_runs()?))
+    };
+    let (runs, open) = if wanted.says_something() { app.search(read).await? } else { app.deliveries(read).await? };
     Ok(html! {
         @if !of_queue {
             p.lead data-region="open" {

@@ -104,7 +104,9 @@ fn look(app: &App, access: Access, request: &Request) -> Result<Visitor, Refusal
         (None, Access::Public) => {
             Ok(Visitor { name: None, role: Role::Ingest, now, csrf: app.pages.sessions.csrf.clone() })
         }
-        (None, Access::Needs(_)) if request.method() == Method::GET => Err(Refusal::SignIn(sign_in_for(request.uri()))),
+        (None, Access::Needs(_)) if matches!(*request.method(), Method::GET | Method::HEAD) => {
+            Err(Refusal::SignIn(sign_in_for(request.uri())))
+        }
         (None, Access::Needs(_)) => {
             Err(Problem::plain(StatusCode::UNAUTHORIZED, "sign in first: nothing was changed").into())
         }

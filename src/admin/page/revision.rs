@@ -83,7 +83,7 @@ pub(super) async fn apply_change(
         Ok(written) => written,
         Err(EditError::ChangedMeanwhile) => return Ok(Err(Refusal::ChangedMeanwhile)),
         Err(EditError::Refused(problems)) => {
-            let told = problems.iter().map(|problem| format!("{problem}: {}", problem.fault.remedy()));
+            let told = problems.iter().map(|problem| format!("{problem}: {}", problem.remedy()));
             return Ok(Err(Refusal::Wrong(told.collect())));
         }
         Err(error @ EditError::NoHook { .. }) => return Err(Problem::not_found(error.to_string())),

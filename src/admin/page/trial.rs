@@ -9,7 +9,7 @@ use super::visitor::Visitor;
 use super::{address, delivery, hook_form, queue, show};
 use crate::admin::app::App;
 use crate::admin::problem::Problem;
-use crate::delivery::mask::SecretValues;
+use crate::delivery::mask::{self, SecretValues};
 use crate::delivery::record::RequestRecord;
 use crate::flow::Flows;
 use crate::flow::step::{Intent, Outcome, StepEnd};
@@ -142,7 +142,7 @@ fn intended(intent: Option<&Intent>, secrets: &SecretValues) -> Markup {
             Some(Intent::Request(request)) => {
                 @let record = RequestRecord::of(request);
                 p { code { (record.method) " " (masked(&record.url)) } }
-                @if !request.body.is_empty() { details { summary { "Body" } pre tabindex="0" { code { (show::json(&masked(&String::from_utf8_lossy(&request.body)))) } } } }
+                @if !request.body.is_empty() { details { summary { "Body" } pre tabindex="0" { code { (show::json(&masked(&mask::without_secret_members(&request.body)))) } } } }
             }
             Some(Intent::Commands { node, commands }) => { @for command in commands { p { code { (node) ": " (command.line()) } } } }
             Some(Intent::Parcel(parcel)) => {

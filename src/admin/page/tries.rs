@@ -29,7 +29,8 @@ const CALLERS: usize = 10_000;
 /// How many passwords are compared at once: each takes 19 MiB and a core for a while.
 const AT_ONCE: usize = 2;
 
-/// How many sign-ins are compared or wait for it: the last of them waits for a second or two.
+/// How many sign-ins are compared or wait for it: the last of them waits for a second or two. As many more may be of names
+/// from where they have signed in before, so that strangers at many addresses keep nobody out.
 const WAITING: usize = 16;
 
 /// How much of a name tells it from others: a form may send far more.
@@ -40,6 +41,7 @@ const NAME_CHARS: usize = 128;
 pub struct Tries {
     shared: Arc<Shared>,
     waiting: Arc<Semaphore>,
+    known_waiting: Arc<Semaphore>,
     comparing: Arc<Semaphore>,
     comparer: Arc<Comparer>,
 }
@@ -101,6 +103,7 @@ impl Default for Tries {
         Self {
             shared: Arc::default(),
             waiting: Arc::new(Semaphore::new(WAITING)),
+            known_waiting: Arc::new(Semaphore::new(WAITING)),
             comparing: Arc::new(Semaphore::new(AT_ONCE)),
             comparer: Arc::default(),
         }
@@ -121,9 +124,11 @@ impl Tries {
     /// Counts a sign-in as failed, unless there were too many. Those that would be too many if all failed that are under way
     /// wait for these: many people can have one address.
     pub async fn begin(&self, address: IpAddr, name: &str) -> Result<Attempted, Refused> {
-        let waiting = self.waiting.clone().try_acquire_owned().map_err(|_| Refused::Busy)?;
         let name: String = name.chars().take(NAME_CHARS).collect();
         let (network, shared) = (network(address), self.shared.clone());
+        let is_known = shared.counts().is_known(&name, &network);
+        let waiting = if is_known { &self.known_waiting } else { &self.waiting };
+        let waiting = waiting.clone().try_acquire_owned().map_err(|_| Refused::Busy)?;
         let keys = loop {
             let mut ended = std::pin::pin!(self.shared.ended.notified());
             ended.as_mut().enable();
@@ -184,9 +189,14 @@ impl Counts {
     /// What failures are counted under: the address, and the name; for an address that the name has signed in from, the
     /// name there, so that nobody elsewhere locks its owner out.
     fn keys(&self, name: &str, network: &str) -> [String; 2] {
-        let is_known = self.known.contains(&(name.to_owned(), network.to_owned()));
-        let of_name = if is_known { format!("name {network} {name}") } else { format!("name {name}") };
+        let of_name =
+            if self.is_known(name, network) { format!("name {network} {name}") } else { format!("name {name}") };
         [format!("address {network}"), of_name]
+    }
+
+    /// Whether the name has signed in from there.
+    fn is_known(&self, name: &str, network: &str) -> bool {
+        self.known.contains(&(name.to_owned(), network.to_owned()))
     }
 
     fn take(&mut self, name: &str, network: &str, now: Instant) -> Verdict {
@@ -328,10 +338,13 @@ mod tests {
         let (tries, start) = (Tries::default(), Instant::now());
         let address = |i: u32| IpAddr::V4(std::net::Ipv4Addr::from(i));
         let mut begun = Vec::new();
+        tries.begin(address(98), "owner").await.expect("the first").succeed();
         for i in 0..WAITING as u32 {
             begun.push(tries.begin(address(i), &i.to_string()).await.expect("room"));
         }
         assert_eq!(tries.begin(address(99), "b").await.map(drop), Err(Refused::Busy));
+        assert_eq!(tries.begin(address(99), "owner").await.map(drop), Err(Refused::Busy), "from elsewhere");
+        assert!(tries.begin(address(98), "owner").await.is_ok(), "who has signed in from there is not kept out");
         drop(begun);
         for i in 0..CALLERS as u32 {
             assert_eq!(fail(&tries, &i.to_string(), &format!("n{i}"), start), None);

@@ -9,7 +9,7 @@ use crate::config::Config;
 pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     let mut is_well = true;
     for (name, destination) in config.destinations() {
-        write!(out, "{name} ({}): ", destination.kind())?;
+        write!(out, "{} ({}): ", printable(name), destination.kind())?;
         out.flush()?;
         match destination.connect().await {
             Ok(said) => writeln!(out, "{}.", printable(&said.to_string()))?,

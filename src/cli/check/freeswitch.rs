@@ -28,7 +28,7 @@ struct Seen {
 pub(super) async fn connect(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     let (mut is_well, mut queues) = (true, BTreeSet::new());
     for node in &config.freeswitch {
-        write!(out, "{} ({}): ", node.name, node.address)?;
+        write!(out, "{} ({}): ", printable(node.name.as_str()), printable(&node.address))?;
         out.flush()?;
         match see(node).await {
             Ok(seen) => {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::cli::printable::printable;
 use crate::config::outbox::OutboxSettings;
 use crate::outbox::inspection::{Inspection, LEAST_ROOM_BYTES, inspect};
 
@@ -12,11 +13,11 @@ pub(super) fn look(settings: &OutboxSettings, out: &mut impl Write) -> io::Resul
     let Inspection { size_bytes, room_bytes } = match inspect(&settings.path) {
         Ok(inspection) => inspection,
         Err(error) => {
-            writeln!(out, "{}.", super::super::with_causes(&error))?;
+            writeln!(out, "{}.", printable(&super::super::with_causes(&error)))?;
             return Ok(false);
         }
     };
-    let path = settings.path.display();
+    let path = printable(&settings.path.to_string_lossy());
     match size_bytes {
         Some(size) => write!(out, "The outbox {path} has {} MB", size / MB)?,
         None => write!(out, "The outbox {path} is made at the first start")?,

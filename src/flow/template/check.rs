@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use minijinja::{ErrorKind, Value};
 
+use super::engine;
+use super::guard::Refusal;
 use crate::flow::context::SAMPLES;
 use crate::flow::names::SavedNames;
 use crate::moment::Payload;
@@ -68,16 +70,21 @@ pub enum TemplateError {
         range: Option<Range<usize>>,
     },
     /// A text is compared with a number.
-    #[error("`{text}` is a text, which is neither less nor more than a number")]
+    #[error("`{text}` is a text, which is {relation} a number")]
     TextAndNumber {
         /// The text's expression, as it is written.
         text: String,
+        /// What it never is.
+        relation: &'static str,
         /// Where.
         range: Option<Range<usize>>,
     },
     /// The text does more work than a delivery may take.
     #[error("this takes too much work")]
     TooMuchWork,
+    /// The engine panics at it.
+    #[error("the template engine failed in this")]
+    EngineFailed,
     /// A value would be filled in before the URL's path.
     #[error("scheme, user, host and port of a URL must be literal text")]
     CallDataInAuthority {
@@ -122,9 +129,12 @@ impl TemplateError {
             | Self::TooComplex { range, .. }
             | Self::TextAndNumber { range, .. } => range.clone(),
             Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range.clone()),
-            Self::TooLong { .. } | Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) | Self::HostNotAllowed(_) => {
-                None
-            }
+            Self::TooLong { .. }
+            | Self::TooMuchWork
+            | Self::EngineFailed
+            | Self::NotAUrl(_)
+            | Self::Scheme(_)
+            | Self::HostNotAllowed(_) => None,
         }
     }
 
@@ -138,9 +148,12 @@ impl TemplateError {
             | Self::TooComplex { range, .. }
             | Self::TextAndNumber { range, .. } => range.as_mut(),
             Self::CallDataInAuthority { range } | Self::ControlCharacter { range } => Some(range),
-            Self::TooLong { .. } | Self::TooMuchWork | Self::NotAUrl(_) | Self::Scheme(_) | Self::HostNotAllowed(_) => {
-                None
-            }
+            Self::TooLong { .. }
+            | Self::TooMuchWork
+            | Self::EngineFailed
+            | Self::NotAUrl(_)
+            | Self::Scheme(_)
+            | Self::HostNotAllowed(_) => None,
         };
         if let Some(range) = range {
             *range = range.start + offset..range.end + offset;
@@ -191,6 +204,9 @@ fn within(source: &str, range: Range<usize>) -> Range<usize> {
 }
 
 fn unknown_word(source: &str, error: &minijinja::Error) -> Option<TemplateError> {
+    if engine::refusal(error) == Some(&Refusal::EngineFailed) {
+        return Some(TemplateError::EngineFailed);
+    }
     let what = match error.kind() {
         ErrorKind::UnknownFilter => "filter",
         ErrorKind::UnknownTest => "test",

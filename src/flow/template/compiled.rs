@@ -5,6 +5,7 @@ use std::fmt;
 use minijinja::{Environment, Value};
 
 use super::check::{self, TemplateError};
+use super::engine;
 use super::error::RenderError;
 use super::source::guarded_template;
 use crate::flow::names::SavedNames;
@@ -35,10 +36,11 @@ impl Compiled {
         }
         let syntax = |error| TemplateError::of_template(source, &error);
         let mut environment = environment.clone();
-        environment.add_template_owned(NAME, guarded_template(source)?).map_err(syntax)?;
+        let guarded = guarded_template(source)?;
+        engine::caught(|| environment.add_template_owned(NAME, guarded)).map_err(syntax)?;
         let template = environment.get_template(NAME).map_err(syntax)?;
         check::names(source, &template.undeclared_variables(false), names)?;
-        check::trial(source, |fields| template.render(fields).map(drop))?;
+        check::trial(source, |fields| engine::caught(|| template.render(fields)).map(drop))?;
         drop(template);
         Ok(Self::Template(Box::new(environment)))
     }
@@ -47,7 +49,7 @@ impl Compiled {
     pub(super) fn render(&self, fields: &Value, limit: usize) -> Result<String, RenderError> {
         let text = match self {
             Self::Literal(text) => text.clone(),
-            Self::Template(environment) => environment.get_template(NAME)?.render(fields)?,
+            Self::Template(environment) => engine::caught(|| environment.get_template(NAME)?.render(fields))?,
         };
         if text.len() > limit { Err(RenderError::TooLong { limit }) } else { Ok(text) }
     }

@@ -1,10 +1,11 @@
 //! The template engine as we use it: what templates and expressions may do, and how much of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, Error, UndefinedBehavior, Value};
 
 use super::guard;
 
@@ -36,16 +37,21 @@ pub(super) fn syntax() -> SyntaxConfig {
     SYNTAX.clone()
 }
 
+/// Does what the engine is to do. It does not guard all of its arithmetic (`'abc'[::-9223372036854775808]`): a panic of it is
+/// an error like any other.
+pub(in crate::flow) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(guard::Refusal::EngineFailed.into()))
+}
+
 /// Why an evaluation failed, without a call's data, which the engine may quote.
-pub(in crate::flow) fn reason(error: &minijinja::Error) -> String {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if let Some(refusal) = cause.downcast_ref::<guard::Refusal>() {
-            return refusal.to_string();
-        }
-        source = cause.source();
-    }
-    error.kind().to_string()
+pub(in crate::flow) fn reason(error: &Error) -> String {
+    refusal(error).map_or_else(|| error.kind().to_string(), ToString::to_string)
+}
+
+/// What of ours refused to go on, if anything did.
+pub(super) fn refusal(error: &Error) -> Option<&guard::Refusal> {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.into_iter().find_map(|cause| cause.downcast_ref())
 }
 
 /// Such an environment whose templates encode every inserted value with `encode`, whether marked safe or not.

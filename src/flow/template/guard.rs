@@ -54,6 +54,9 @@ pub(in crate::flow) enum Refusal {
     /// A list or an object stands where none can.
     #[error("a {0} can't stand here")]
     NotScalar(&'static str),
+    /// The engine has panicked.
+    #[error("the template engine failed in this")]
+    EngineFailed,
 }
 
 /// How much a rendering has weighed so far.
@@ -64,6 +67,11 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::new(ErrorKind::InvalidOperation, refusal.to_string()).with_source(refusal)
     }
+}
+
+/// The operator of which a test is another name.
+pub(super) fn operator(test: &str) -> Option<&'static str> {
+    OPERATORS.iter().find(|(_, names)| names.contains(&test)).map(|(operator, _)| *operator)
 }
 
 /// Adds the filters and tests.

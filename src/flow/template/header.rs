@@ -110,6 +110,14 @@ mod tests {
     }
 
     #[test]
+    fn a_value_has_an_end() {
+        let header = HeaderTemplate::compile("{{ member_name }}", &SavedNames::none()).expect("compiles");
+        let of = |length| header.render(&minijinja::context! { member_name => "x".repeat(length) });
+        assert!(of(MAX_BYTES).is_ok());
+        assert!(matches!(of(MAX_BYTES + 1), Err(RenderError::TooLong { .. })));
+    }
+
+    #[test]
     fn a_secret_is_not_shown() {
         let header = HeaderTemplate::secret("Bearer geheim").expect("a value");
         assert!(!format!("{header:?}").contains("geheim"));

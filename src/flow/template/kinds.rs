@@ -7,6 +7,7 @@ use minijinja::machinery::ast::{BinOpKind, CallArg, CompareOpKind, Expr, Stmt, U
 use minijinja::value::ValueKind;
 
 use super::check::TemplateError;
+use super::guard;
 use super::limits::range;
 use crate::flow::context::SAMPLES;
 use crate::moment::Payload;
@@ -16,6 +17,13 @@ const VARIABLES: &str = "variables";
 
 /// The filters whose result is a number.
 const NUMBERS: [&str; 5] = ["abs", "count", "float", "int", "length"];
+
+/// The filters whose result is a text.
+const TEXTS: [&str; 7] = ["capitalize", "join", "lower", "string", "title", "trim", "upper"];
+
+/// What a text never is to a number: by `==`, and by `<` and `>`.
+const EQUAL: &str = "never equal to";
+const ORDERED: &str = "neither less nor more than";
 
 /// A kind that the text tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +126,12 @@ impl<'s> Walk<'s> {
             Expr::Var(_) | Expr::Const(_) => {}
             Expr::UnaryOp(unary) => self.expression(&unary.expr),
             Expr::BinOp(binary) => {
-                if matches!(binary.op, BinOpKind::Lt | BinOpKind::Lte | BinOpKind::Gt | BinOpKind::Gte) {
-                    self.ordered(&binary.left, &binary.right);
+                use BinOpKind::{Eq, Gt, Gte, In, Lt, Lte, Ne};
+                match binary.op {
+                    Eq | Ne => self.compared(&binary.left, EQUAL, &binary.right),
+                    Lt | Lte | Gt | Gte => self.compared(&binary.left, ORDERED, &binary.right),
+                    In => self.contained(&binary.left, &binary.right),
+                    _ => {}
                 }
                 self.expression(&binary.left);
                 self.expression(&binary.right);
@@ -128,9 +140,11 @@ impl<'s> Walk<'s> {
                 let mut left = &chain.expr;
                 self.expression(left);
                 for link in &chain.ops {
-                    use CompareOpKind::{Gt, Gte, Lt, Lte};
-                    if matches!(link.op, Lt | Lte | Gt | Gte) {
-                        self.ordered(left, &link.expr);
+                    use CompareOpKind::{Eq, Gt, Gte, In, Lt, Lte, Ne, NotIn};
+                    match link.op {
+                        Eq | Ne => self.compared(left, EQUAL, &link.expr),
+                        Lt | Lte | Gt | Gte => self.compared(left, ORDERED, &link.expr),
+                        In | NotIn => self.contained(left, &link.expr),
                     }
                     left = &link.expr;
                     self.expression(left);
@@ -182,15 +196,31 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// A test that orders: `x is gt(1)`.
+    /// A test that compares: `x is gt(1)`.
     fn tested(&mut self, tested: &Expr<'s>, name: &str, arguments: &[CallArg<'s>]) {
-        let orders = ["lt", "lessthan", "le", "gt", "greaterthan", "ge"].contains(&name);
-        if let (true, [CallArg::Pos(other)]) = (orders, arguments) {
-            self.ordered(tested, other);
+        let [CallArg::Pos(other)] = arguments else { return };
+        match guard::operator(name) {
+            Some("in") => self.contained(tested, other),
+            Some("==" | "!=") => self.compared(tested, EQUAL, other),
+            Some(_) => self.compared(tested, ORDERED, other),
+            None => {}
         }
     }
 
-    fn ordered(&mut self, left: &Expr<'s>, right: &Expr<'s>) {
+    /// What is looked for in a list: each item of one that is written out.
+    fn contained(&mut self, value: &Expr<'s>, container: &Expr<'s>) {
+        let items = match container {
+            Expr::List(list) => &list.items,
+            Expr::Tuple(tuple) => &tuple.items,
+            _ => return,
+        };
+        let known = self.faults.len();
+        items.iter().for_each(|item| self.compared(value, EQUAL, item));
+        // One for all items says enough.
+        self.faults.truncate(known + 1);
+    }
+
+    fn compared(&mut self, left: &Expr<'s>, relation: &'static str, right: &Expr<'s>) {
         let text = match (self.kind(left), self.kind(right)) {
             (Some(Kind::Text), Some(Kind::Number)) => left,
             (Some(Kind::Number), Some(Kind::Text)) => right,
@@ -198,7 +228,7 @@ impl<'s> Walk<'s> {
         };
         let range = range(text.span());
         let written = self.source.get(range.clone()).unwrap_or_default().to_owned();
-        self.faults.push(TemplateError::TextAndNumber { text: written, range: Some(range) });
+        self.faults.push(TemplateError::TextAndNumber { text: written, relation, range: Some(range) });
     }
 
     fn kind(&self, expression: &Expr<'s>) -> Option<Kind> {
@@ -209,6 +239,8 @@ impl<'s> Walk<'s> {
             Expr::GetAttr(attribute) => self.is_variables(&attribute.expr).then_some(Kind::Text),
             Expr::GetItem(item) => self.is_variables(&item.expr).then_some(Kind::Text),
             Expr::UnaryOp(unary) if matches!(unary.op, UnaryOpKind::Neg) => self.kind(&unary.expr),
+            Expr::BinOp(binary) if matches!(binary.op, BinOpKind::Concat) => Some(Kind::Text),
+            Expr::Filter(filter) if TEXTS.contains(&filter.name) => Some(Kind::Text),
             Expr::Filter(filter) => NUMBERS.contains(&filter.name).then_some(Kind::Number),
             _ => None,
         }

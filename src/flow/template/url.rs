@@ -218,6 +218,14 @@ mod tests {
     }
 
     #[test]
+    fn a_url_has_an_end() {
+        let source = "https://crm.example/{{ member_name }}";
+        let most = MAX_BYTES - "https://crm.example/".len();
+        assert!(render(source, &"x".repeat(most)).is_ok());
+        assert!(matches!(render(source, &"x".repeat(most + 1)), Err(RenderError::TooLong { .. })));
+    }
+
+    #[test]
     fn a_value_cannot_climb() {
         for source in ["{{ agent_name }}", "{{ exit_key }}{{ exit_key }}/x", "{{ exit_key }}?q", "%2e{{ exit_key }}/"] {
             let source = format!("https://crm.example/a/{source}");

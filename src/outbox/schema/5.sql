@@ -9,6 +9,13 @@ CREATE TABLE clock (
     elapsed_ms INTEGER NOT NULL
 );
 
+-- By how much the clock was set, and after which moment (its row): how old a moment is can be told from it, however the clock
+-- was set since.
+CREATE TABLE clock_step (
+    moment  INTEGER PRIMARY KEY,
+    step_ms INTEGER NOT NULL
+);
+
 -- By how much the clock was set since the run was stored: its moment's time is moved by as much where it is compared with
 -- the present.
 ALTER TABLE run ADD COLUMN clock_step_ms INTEGER NOT NULL DEFAULT 0;

@@ -23,17 +23,21 @@ pub(super) struct NewRun<'a> {
     pub(super) flow: &'a Flow,
     pub(super) state: RunState,
     pub(super) expires_at: Option<Timestamp>,
+    /// By how much the clock was set since the moment.
+    pub(super) clock_step_ms: i64,
 }
 
 impl Work<'_> {
     /// Stores an entry. Moments that are there already are passed over with their runs.
     pub(in crate::outbox) fn commit(&mut self, entry: &PreparedEntry) -> rusqlite::Result<Committed> {
         let mut committed = Committed::default();
+        // It may have waited for a disk.
+        let clock_step_ms = self.clock.step_since(entry.given);
         for moment in &entry.moments {
             let Some(row) = self.insert_moment(moment)? else { continue };
             committed.moments.push(moment.id);
             for run in &moment.runs {
-                if self.insert_run(row, moment, run)? {
+                if self.insert_run(row, moment, run, clock_step_ms)? {
                     committed.runs.push(run.id);
                 }
             }
@@ -64,9 +68,19 @@ impl Work<'_> {
         Ok(Some(row))
     }
 
-    fn insert_run(&mut self, moment_row: i64, moment: &PreparedMoment, run: &PlannedRun) -> rusqlite::Result<bool> {
+    fn insert_run(
+        &mut self,
+        moment_row: i64,
+        moment: &PreparedMoment,
+        run: &PlannedRun,
+        clock_step_ms: i64,
+    ) -> rusqlite::Result<bool> {
         let PlannedRun { id, hook, flow, expires_after } = run;
-        let expires_at = expires_after.map(|after| moment.happened_at.saturating_add(after).unwrap_or(Timestamp::MAX));
+        let clock_step = SignedDuration::from_millis(clock_step_ms);
+        let expires_at = expires_after.map(|after| {
+            let expires_at = moment.happened_at.saturating_add(after).unwrap_or(Timestamp::MAX);
+            expires_at.saturating_add(clock_step).unwrap_or(expires_at)
+        });
         let state = if flow.ordered && self.first_open(moment.attempt.as_bytes(), &flow.name)?.is_some() {
             RunState::Waiting
         } else if self.desk.sit(&flow.name, self.now_ms()) {
@@ -74,8 +88,8 @@ impl Work<'_> {
         } else {
             RunState::Pending
         };
-        let row =
-            NewRun { id: *id, moment: moment_row, attempt: moment.attempt.as_bytes(), hook, flow, state, expires_at };
+        let attempt = moment.attempt.as_bytes();
+        let row = NewRun { id: *id, moment: moment_row, attempt, hook, flow, state, expires_at, clock_step_ms };
         let is_new = self.insert(&row)?;
         match state {
             RunState::Running if !is_new => self.desk.rise(&flow.name),
@@ -90,7 +104,7 @@ impl Work<'_> {
                 tries: 0,
                 expires_at,
                 resumed_at: None,
-                clock_step: SignedDuration::ZERO,
+                clock_step,
                 taken: self.clock,
                 since: Instant::now(),
                 saved: Vec::new(),
@@ -110,12 +124,12 @@ impl Work<'_> {
 
     /// Stores a run, unless it is there already.
     pub(super) fn insert(&mut self, run: &NewRun<'_>) -> rusqlite::Result<bool> {
-        let NewRun { id, moment, attempt, hook, flow, state, expires_at } = run;
+        let NewRun { id, moment, attempt, hook, flow, state, expires_at, clock_step_ms } = run;
         if let Some(definition) = &flow.definition {
             self.store_definition(definition)?;
         }
         let sql = "INSERT OR IGNORE INTO run (hash, moment, attempt, hook, flow, ordered, state, created_at_ms, due_at_ms, \
-                   definition, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)";
+                   definition, expires_at_ms, clock_step_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)";
         let inserted = self.connection.prepare_cached(sql)?.execute(params![
             id.as_bytes(),
             moment,
@@ -126,7 +140,8 @@ impl Work<'_> {
             state,
             self.now_ms(),
             flow.definition.as_ref().map(|definition| definition.hash.as_bytes()),
-            expires_at.map(Timestamp::as_millisecond)
+            expires_at.map(Timestamp::as_millisecond),
+            clock_step_ms
         ])?;
         Ok(inserted == 1)
     }

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::printable::printable;
 use crate::delivery::TryRecord;
-use crate::delivery::mask::SecretValues;
+use crate::delivery::mask::{self, SecretValues};
 use crate::delivery::record::RequestRecord;
 use crate::flow::RenderedRequest;
 use crate::flow::definition::{Step, StepKind};
@@ -17,6 +17,7 @@ use crate::flow::step::{Intent, Outcome, Parcel, StepEnd};
 use crate::flow::trial::{Ending, Told};
 use crate::id::{FlowName, NodeName, RunId};
 use crate::moment::Payload;
+use crate::printable::EscapingJson;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -122,7 +123,7 @@ impl Teller {
         for (name, value) in headers {
             writeln!(self.out, "   {DIM}> {}: {}{DIM:#}", printable(&name), printable(&self.secrets.mask(&value)))?;
         }
-        self.write_body('>', &String::from_utf8_lossy(&request.body))
+        self.write_body('>', &mask::without_secret_members(&request.body))
     }
 
     /// Writes a body's beginning; JSON as people read it.
@@ -236,7 +237,8 @@ impl Teller {
     }
 
     fn line(&mut self, value: &Json) -> io::Result<()> {
-        writeln!(self.out, "{value}")
+        serde_json::to_writer(EscapingJson(&mut self.out), value)?;
+        writeln!(self.out)
     }
 }
 
@@ -245,7 +247,7 @@ fn told(step: &Step, intent: Option<&Intent>, end: &StepEnd, retries: usize, sec
     let request = match intent {
         Some(Intent::Request(request)) => {
             let RequestRecord { method, url, headers } = RequestRecord::of(request);
-            let body = String::from_utf8_lossy(&request.body);
+            let body = mask::without_secret_members(&request.body);
             let url = secrets.mask(&url);
             let headers: Vec<_> = headers.iter().map(|(name, value)| (name, secrets.mask(value))).collect();
             Some(json!({ "method": method, "url": url, "headers": headers, "body": secrets.mask(&body) }))
