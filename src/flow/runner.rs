@@ -79,7 +79,7 @@ impl Runner {
             Ok(done) => done,
             Err(_) => {
                 error!(run = %id, "the program failed in a run, which is a bug of it; the run is tried again");
-                self.outbox.record(panicked).await.map(drop)
+                self.outbox.record(self.telling(panicked, "", None)).await.map(drop)
             }
         }
     }
@@ -143,6 +143,8 @@ impl Runner {
     fn telling(&self, report: Report, step: &str, left_alone: Option<String>) -> Report {
         let (kind, reason) = match (report.progress(), left_alone) {
             (Progress::Failed { reason }, _) => (FailureKind::Run, reason.clone()),
+            // Begins only if it is the last try, which the outbox knows.
+            (Progress::Panicked, _) => (FailureKind::Run, Run::PANICKED.to_owned()),
             (_, Some(reason)) => (FailureKind::Receiver, reason),
             _ => return report,
         };

@@ -298,6 +298,9 @@ impl Run {
         self.plain_report(attempted, progress)
     }
 
+    /// Why a run has failed in which the program failed, as the delivery log has it.
+    pub const PANICKED: &str = "the program failed in this run, which is a bug of it; its log has the place";
+
     /// The report that the program itself has failed in the run.
     pub fn panicked(&self) -> Report {
         self.plain_report(None, Progress::Panicked)

@@ -44,7 +44,8 @@ async fn a_daemon() {
     let flow = webhook("crm", &variable(RECEIVER), &[Duration::from_millis(20); 3]);
     let path = variable(FILE);
     let Opened { outbox, runs, .. } = Opened::open(&Settings::at(&path)).expect("opens");
-    let flows = Arc::new(Flows::from_iter([flow.clone()]));
+    let alarm = webhook("alarm", &variable(RECEIVER), &[]);
+    let flows = Arc::new(Flows::from_iter([flow.clone(), alarm.clone()]).telling(Some(alarm)));
     let client = Arc::new(Client::new(Limits::default()).expect("a client"));
     let nodes = Nodes::default();
     let runner = Runner { outbox: outbox.clone(), client, nodes, flows: watch::channel(flows).1 };
@@ -200,9 +201,11 @@ async fn a_run_that_panics_is_tried_again_and_fails_in_the_end_and_those_behind_
     assert_eq!(runs().iter().filter(|run| run.state == RunState::Delivered).count(), 5);
     let file = stage.file();
     std::fs::remove_file(&file).expect("deletes");
-    let output = stage.run(1, &format!("{}=panic", failpoint::IN_RUN)).await;
+    let output = stage.run(1, &format!("{}=3*panic", failpoint::IN_RUN)).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let runs = runs();
-    assert_eq!((runs.len(), runs[0].state), (1, RunState::Failed));
-    assert!(runs[0].error.as_deref().is_some_and(|error| error.contains("bug")));
+    let of = |flow: &str| runs.iter().filter(|run| run.flow.as_str() == flow).collect::<Vec<_>>();
+    let ([failed], [alarm]) = (&of("crm")[..], &of("alarm")[..]) else { panic!("one of each: {runs:?}") };
+    assert_eq!((failed.state, alarm.state), (RunState::Failed, RunState::Delivered), "the failure is told of");
+    assert!(failed.error.as_deref().is_some_and(|error| error.contains("bug")));
 }

@@ -4,16 +4,13 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::Work;
-use crate::outbox::run::{JournalEntry, Progress, Report, RunState};
+use crate::outbox::run::{JournalEntry, Progress, Report, Run, RunState};
 
 /// How often the program may fail in a step of a run before the run has failed.
 const PANICS: u32 = 3;
 
 /// How long a run waits after the program has failed in it; twice as long each time.
 const FIRST_PAUSE_MS: i64 = 5_000;
-
-/// What the delivery log says of it.
-const PANICKED: &str = "the program failed in this run, which is a bug of it; its log has the place";
 
 /// Where a report leaves its run.
 struct Standing<'a> {
@@ -126,7 +123,7 @@ impl Work<'_> {
                    ended_at_ms = CASE WHEN state = 'cancelling' OR step_tries + 1 >= ?5 THEN ?3 END, \
                    state = CASE WHEN state = 'cancelling' THEN 'cancelled' WHEN step_tries + 1 >= ?5 THEN 'failed' \
                    ELSE 'pending' END WHERE id = ?1 AND ended_at_ms IS NULL RETURNING state, due_at_ms";
-        let values = params![report.row, PANICKED, now_ms, FIRST_PAUSE_MS, PANICS];
+        let values = params![report.row, Run::PANICKED, now_ms, FIRST_PAUSE_MS, PANICS];
         let changed = self.connection.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)));
         let Some((state, due_ms)): Option<(RunState, i64)> = changed.optional()? else { return Ok(RunState::Failed) };
         self.desk.rise(&report.flow);
@@ -134,6 +131,11 @@ impl Work<'_> {
             self.desk.note_due(&report.flow, due_ms);
         } else {
             self.promote_next(report)?;
+        }
+        if let Some(follow_up) = &report.follow_up
+            && state == RunState::Failed
+        {
+            self.follow_up(report.row, follow_up)?;
         }
         Ok(state)
     }
