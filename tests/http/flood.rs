@@ -436,3 +436,41 @@ async fn many_searches_at_once_take_few_threads_and_leave_the_pages_to_others() 
     assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
     assert!(statuses.contains(&200), "{statuses:?}");
 }
+
+/// A sender that has gone wild, each attempt with nearly as much as one may have.
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_of_any_number_take_so_much_memory_and_no_more() {
+    let daemon = Arc::new(Process::start(""));
+    drop(daemon.outbox().await);
+    let variables: serde_json::Map<_, _> =
+        (0..15).map(|i| (format!("variable_{i}"), serde_json::Value::from("v".repeat(4_000)))).collect();
+    let body = serde_json::json!({ "variables": variables });
+    let put = |name: String, body: &serde_json::Value| {
+        daemon.client.put(daemon.url(&format!("/api/queues/chat/attempts/{name}"))).json(body).send()
+    };
+    let before = daemon.peak_mib();
+    let (mut accepted, mut refused) = (0, 0);
+    for _ in 0..30 {
+        let answers = futures_util::future::join_all((0..100).map(|i| put(format!("w{}", accepted + refused + i), &body)));
+        for answer in answers.await {
+            match answer.expect("answers").status() {
+                StatusCode::CREATED => accepted += 1,
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => refused += 1,
+                other => panic!("{other}"),
+            }
+        }
+    }
+    let grown = daemon.peak_mib() - before;
+    println!("{accepted} accepted, {refused} refused, {grown} MiB more");
+    assert!((900..1_300).contains(&accepted), "some 64 MiB of 60 kB each: {accepted}");
+    assert!(grown < 400, "{grown} MiB more");
+    daemon.is_alive("the live attempts are as large as they may be").await;
+    // What has left makes room.
+    for i in 0..50 {
+        let url = daemon.url(&format!("/api/queues/chat/attempts/w{i}/signals"));
+        let leaving = serde_json::json!({ "id": "1", "signal": { "leaving": { "reason": "timeout" } } });
+        let left = daemon.client.post(url).json(&leaving).send().await.expect("answers");
+        assert!(left.status().is_success(), "{}", left.status());
+    }
+    assert_eq!(put("after".into(), &body).await.expect("answers").status(), StatusCode::CREATED);
+}
