@@ -10,6 +10,11 @@ use super::{json::JsonHeaders, plain::PlainHeaders};
 /// What FreeSWITCH writes for an empty value.
 const UNDEFINED: &str = "_undef_";
 
+/// The value, unless it is empty, in either way of writing that.
+pub fn non_empty(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    (!value.is_empty() && value != UNDEFINED).then_some(value)
+}
+
 /// An event.
 ///
 /// A plain event is a slice of the buffer that it was read into, and keeps all of that buffer (256 KiB) in memory: take
@@ -55,7 +60,7 @@ impl Event {
             Form::Plain(headers) => headers.get(name)?,
             Form::Json(headers) => Cow::Borrowed(headers.get(name)?),
         };
-        (!value.is_empty() && value != UNDEFINED).then_some(value)
+        non_empty(value)
     }
 
     /// Every header, decoded, in the order in which they came; repeated names and undefined values included.

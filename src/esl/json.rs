@@ -67,21 +67,21 @@ impl<'de> Visitor<'de> for Pairs {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonHeaders, A::Error> {
         let mut headers = Vec::new();
         while let Some((name, value)) = map.next_entry()? {
-            headers.extend(text(value).map(|value| (name, value)));
+            headers.push((name, text(value)));
         }
         Ok(JsonHeaders(headers))
     }
 }
 
-/// A value as the plain form has it: a list is `ARRAY::a|:b`.
-fn text(value: Value) -> Option<String> {
+/// A value as the plain form has it: a list is `ARRAY::a|:b`, and what is null is empty.
+fn text(value: Value) -> String {
     match value {
-        Value::Null => None,
-        Value::String(text) => Some(text),
+        Value::Null => String::new(),
+        Value::String(text) => text,
         Value::Array(items) => {
-            let items: Vec<String> = items.into_iter().filter_map(text).collect();
-            Some(format!("ARRAY::{}", items.join("|:")))
+            let items: Vec<String> = items.into_iter().map(text).collect();
+            format!("ARRAY::{}", items.join("|:"))
         }
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => Some(value.to_string()),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     }
 }

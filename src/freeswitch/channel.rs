@@ -40,6 +40,20 @@ impl<'e> ChannelData<'e> {
         self.0.header(h::CALL_DIRECTION).is_some_and(|direction| direction == "inbound")
     }
 
+    /// Who made the leg, where the event has channel data.
+    pub fn direction(self) -> Option<Direction> {
+        match self.0.header(h::CALL_DIRECTION).as_deref() {
+            Some("inbound") => Some(Direction::Inbound),
+            Some("outbound") => Some(Direction::Outbound),
+            _ => None,
+        }
+    }
+
+    /// Whether they are those of a channel that was just made: no dialplan has changed them yet.
+    pub fn is_creation(self) -> bool {
+        self.0.header(h::EVENT_NAME).is_some_and(|name| name == "CHANNEL_CREATE")
+    }
+
     /// Whether the leg is one that mod_callcenter called an agent on.
     pub fn is_agent_leg(self) -> bool {
         self.0.header(h::CC_SIDE).is_some_and(|side| side == "agent")
@@ -67,6 +81,12 @@ impl<'e> ChannelData<'e> {
     /// When the channel was made.
     pub fn created_at(self) -> Option<Timestamp> {
         self.time(h::CHANNEL_CREATED_TIME)
+    }
+
+    /// When its far end began to ring, or to be heard before an answer.
+    pub fn rang_at(self) -> Option<Timestamp> {
+        let times = [h::CHANNEL_PROGRESS_TIME, h::CHANNEL_PROGRESS_MEDIA_TIME];
+        times.into_iter().filter_map(|name| self.time(name)).min()
     }
 
     /// When it was answered.
@@ -140,6 +160,15 @@ pub struct ChannelTimes {
     pub created_at: Option<Timestamp>,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
+}
+
+/// Who made a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Its far end called in.
+    Inbound,
+    /// FreeSWITCH called its far end.
+    Outbound,
 }
 
 /// Whether a channel is up.

@@ -23,9 +23,14 @@ headers! {
     HANGUP_CAUSE = "Hangup-Cause";
     CALLER_ID_NAME = "Caller-Caller-ID-Name";
     CALLER_ID_NUMBER = "Caller-Caller-ID-Number";
+    CALLEE_ID_NAME = "Caller-Callee-ID-Name";
+    CALLEE_ID_NUMBER = "Caller-Callee-ID-Number";
     CALLER_DESTINATION_NUMBER = "Caller-Destination-Number";
     CALLER_RDNIS = "Caller-RDNIS";
+    CHANNEL_NAME = "Channel-Name";
     CHANNEL_CREATED_TIME = "Caller-Channel-Created-Time";
+    CHANNEL_PROGRESS_TIME = "Caller-Channel-Progress-Time";
+    CHANNEL_PROGRESS_MEDIA_TIME = "Caller-Channel-Progress-Media-Time";
     CHANNEL_ANSWERED_TIME = "Caller-Channel-Answered-Time";
     CHANNEL_BRIDGED_TIME = "Caller-Channel-Bridged-Time";
     CHANNEL_HANGUP_TIME = "Caller-Channel-Hangup-Time";
@@ -88,6 +93,8 @@ headers! {
     CC_CAUSE_VARIABLE = "variable_cc_cause";
     CC_CANCEL_REASON_VARIABLE = "variable_cc_cancel_reason";
     CC_QUEUE_CANCELED_EPOCH = "variable_cc_queue_canceled_epoch";
+    DIALED_USER = "variable_dialed_user";
+    ORIGINATION_CALLEE_ID_NAME = "variable_origination_callee_id_name";
     AMD_RESULT = "variable_amd_result";
     AVMD_DETECT = "variable_avmd_detect";
     GROUP_CONFIRM_KEY = "variable_group_confirm_key";

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::config::Config;
 use crate::id::{MomentId, QueueName};
+use crate::lifecycle::variables;
 use crate::moment::value::Variables;
 use crate::moment::{EventName, Payload};
 
@@ -22,7 +23,7 @@ pub fn sample(config: &Config, event: EventName, queue: Option<QueueName>) -> Pa
         let settings = config.queue(name).settings.clone();
         payload.queue_type = Some(settings.queue_type);
         payload.channel = Some(settings.queue_type.medium());
-        let mut variables = settings.variables.clone();
+        let mut variables = variables::configured(&settings);
         let own: Map<String, Json> = serde_json::from_str(payload.variables.as_json()).unwrap_or_default();
         variables.extend(own);
         payload.variables = Variables::from_object(&variables);

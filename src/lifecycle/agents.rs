@@ -181,7 +181,8 @@ impl Lifecycle {
                 self.with_attempt(hash, now, &source, effects, |attempt, occasion| attempt.find_agent(occasion, row));
             }
             let status = (Facet::Status, &row.status, row.status_since());
-            for (facet, value, since) in [status, (Facet::State, &row.state, None)] {
+            let facets = [status, (Facet::State, &row.state, None)];
+            for (facet, value, since) in facets.into_iter().filter(|(_, value, _)| !value.is_empty()) {
                 let held = Held { value: value.as_str().into(), since, sequence: None };
                 let at = since.unwrap_or(now);
                 self.change_agent(

@@ -83,6 +83,9 @@ pub struct Member {
     pub name: Option<String>,
     /// The member's number.
     pub number: Option<String>,
+    /// Whether name and number are to be read off the member's channel yet, of which nothing was heard.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_presumed: bool,
     /// The variable `cc_member_id`.
     pub id: Option<i64>,
     /// Which of the member's attempts this is.
@@ -233,6 +236,7 @@ impl Attempt {
     /// Takes what the member's channel data say now, as far as they belong to this stay: a member who is in the next
     /// queue already carries that one's variables.
     pub fn absorb(&mut self, data: ChannelData<'_>) {
+        self.recognize_subscriber(data);
         self.call.created_at = self.call.created_at.or_else(|| data.created_at());
         self.call.answered_at = self.call.answered_at.or_else(|| data.answered_at());
         if let Some(mark) = data.header(h::TRANSFER_SOURCE) {

@@ -55,6 +55,8 @@ impl Lifecycle {
         let Some(uuid) = data.uuid() else { return };
         if step == ChannelStep::Create && !input.again {
             self.here.channels.create(&uuid, data, &mut self.anomalies);
+        } else if step != ChannelStep::HangupComplete {
+            self.here.channels.recognize(&uuid, data, &mut self.anomalies);
         }
         if let Some(hash) = self.marked_leg(input, step, &uuid, data, effects) {
             self.leg_step(input, hash, step, &uuid, data, effects);
@@ -63,7 +65,14 @@ impl Lifecycle {
             ChannelStep::Create => {
                 self.agent_leg(input, &uuid, data, effects);
             }
-            ChannelStep::Ring | ChannelStep::Judge | ChannelStep::Beep => {}
+            ChannelStep::Ring => {
+                if let Some(hash) = self.here.channels.get(&uuid).and_then(|channel| channel.serves) {
+                    self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
+                        attempt.ring_leg(&uuid, data.rang_at().unwrap_or(input.at));
+                    });
+                }
+            }
+            ChannelStep::Judge | ChannelStep::Beep => {}
             ChannelStep::Answer => {
                 if let Some(hash) = self.agent_leg(input, &uuid, data, effects) {
                     self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::anomaly::{Anomalies, Anomaly};
-use crate::freeswitch::channel::ChannelData;
+use super::subscriber::{self, Named};
+use crate::freeswitch::channel::{ChannelData, Direction};
 use crate::freeswitch::header as h;
 use crate::id::{AttemptHash, ChannelUuid};
 
@@ -15,8 +16,12 @@ const CHANNELS_LIMIT: usize = 200_000;
 /// A live channel.
 #[derive(Clone, Debug, Default)]
 pub struct Channel {
+    /// Who made it.
+    pub direction: Option<Direction>,
     /// The number called, as it was before any transfer.
     pub destination: Option<Box<str>>,
+    /// The name of the person who was called on it.
+    pub called_name: Option<Box<str>>,
     /// The person at its far end: who was called, or who called.
     pub person: Option<Box<str>>,
     /// The attempt whose agent is called on it.
@@ -39,12 +44,24 @@ pub struct Channels {
 impl Channels {
     /// Keeps a channel that was just made.
     pub fn create(&mut self, uuid: &str, data: ChannelData<'_>, anomalies: &mut Anomalies) {
-        let number = |name| data.header(name).map(|text| text.into());
-        let destination: Option<Box<str>> = number(h::CALLER_DESTINATION_NUMBER);
-        let person = if data.is_inbound() { number(h::CALLER_ID_NUMBER) } else { destination.clone() };
+        let destination: Option<Box<str>> = subscriber::called(data).map(Into::into);
+        let caller = || data.header(h::CALLER_ID_NUMBER).map(Into::into);
+        let person = if data.is_inbound() { caller() } else { destination.clone() };
+        let is_called = data.direction() == Some(Direction::Outbound);
+        let number = destination.as_deref().filter(|_| is_called);
+        let called_name = number.and_then(|number| subscriber::name_of(number, Some(data), &Named::default()));
         if let Some(channel) = self.entry(uuid, anomalies) {
+            channel.direction = data.direction();
             channel.destination = destination;
+            channel.called_name = called_name.map(Into::into);
             channel.person = person;
+        }
+    }
+
+    /// Keeps the channel of a member whose creation was not heard.
+    pub fn recognize(&mut self, uuid: &str, data: ChannelData<'_>, anomalies: &mut Anomalies) {
+        if self.live.get(uuid).is_none_or(|channel| channel.direction.is_none()) && data.is_member_leg() {
+            self.create(uuid, data, anomalies);
         }
     }
 

@@ -15,10 +15,11 @@ use super::input::Input;
 use super::joining::Newcomer;
 use super::machine::{Effects, Lifecycle};
 use super::memory::Stay;
+use super::subscriber::{self, Named, Subscriber};
 use super::wrap_up::AgentMove;
 use crate::config::queue::QueueSource;
 use crate::esl::Event;
-use crate::freeswitch::channel::ChannelData;
+use crate::freeswitch::channel::{ChannelData, Direction};
 use crate::freeswitch::fact::{ChannelStep, MemberRef, Stamp};
 use crate::freeswitch::header as h;
 use crate::id::{AttemptHash, ChannelUuid};
@@ -170,8 +171,7 @@ impl Lifecycle {
             member: &leg.member,
             source: leg.source,
             brings_call: leg.side == Side::Member,
-            name: None,
-            number: None,
+            named: Named::by_caller_id(data),
             data,
             joined_at,
             bridged_before: None,
@@ -223,7 +223,14 @@ impl Lifecycle {
         match self.attempt(hash).and_then(Attempt::channel) {
             Some(known) if *known != channel => return self.anomalies.count(Anomaly::RepeatedJoin),
             Some(_) => {}
-            None => self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| attempt.take_call(data)),
+            None => {
+                let known = self.here.channels.get(uuid);
+                let subscriber = Subscriber::of(known, Some(data), &Named::by_caller_id(data));
+                self.with_attempt(hash, input.at, &input.source, effects, |attempt, _| {
+                    attempt.introduce_subscriber(subscriber);
+                    attempt.take_call(data);
+                });
+            }
         }
         self.attempts.note_session(channel, hash);
     }
@@ -291,8 +298,11 @@ impl Lifecycle {
 
 /// The agent on a leg: as the dialer names it, else by the number that was called, or has called.
 pub(super) fn agent_on(data: ChannelData<'_>) -> Option<Cow<'_, str>> {
-    let number = if data.is_inbound() { h::CALLER_ID_NUMBER } else { h::CALLER_DESTINATION_NUMBER };
-    data.header(h::CC_AGENT_VARIABLE).or_else(|| data.header(number))
+    let number = || match data.direction() {
+        Some(Direction::Inbound) => data.header(h::CALLER_ID_NUMBER),
+        _ => subscriber::dialled(data).map(Cow::Owned),
+    };
+    data.header(h::CC_AGENT_VARIABLE).or_else(number)
 }
 
 /// Whether that is a dialer's name in the place of a channel.

@@ -48,11 +48,7 @@ impl Attempt {
 
     /// The member is called on this leg.
     pub fn take_call(&mut self, data: ChannelData<'_>) {
-        let text = |name| data.header(name).map(|text| text.into_owned());
         self.call.channel = data.uuid().map(ChannelUuid::new);
-        self.call.destination = text(h::CALLER_DESTINATION_NUMBER);
-        self.member.number = if data.is_inbound() { text(h::CALLER_ID_NUMBER) } else { self.call.destination.clone() };
-        self.member.name = if data.is_inbound() { text(h::CALLER_ID_NAME) } else { None };
         self.absorb(data);
         self.dirty = true;
     }

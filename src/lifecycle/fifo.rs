@@ -4,8 +4,6 @@
 //! when that leg is made, or else when it takes the caller, and has answered then at the latest. Surveys do not
 //! ask mod_fifo: who is in a fifo before the daemon listens is not followed.
 
-use std::borrow::Cow;
-
 use super::anomaly::Anomaly;
 use super::attempt::Attempt;
 use super::dialer::agent_on;
@@ -14,6 +12,7 @@ use super::joining::Newcomer;
 use super::machine::{Effects, Lifecycle};
 use super::memory::Stay;
 use super::offer::Offer;
+use super::subscriber::Named;
 use super::world::Occasion;
 use super::wrap_up::AgentMove;
 use crate::config::queue::QueueSource;
@@ -76,13 +75,11 @@ impl Lifecycle {
             return self.anomalies.count(Anomaly::RepeatedJoin);
         }
         let member = MemberRef { queue: name.into(), member: caller.into(), session: caller.into() };
-        let text = |name| data.header(name).map(Cow::into_owned);
         let newcomer = Newcomer {
             member: &member,
             source: QueueSource::Fifo,
             brings_call: false,
-            name: text(h::CALLER_ID_NAME),
-            number: text(if data.is_inbound() { h::CALLER_ID_NUMBER } else { h::CALLER_DESTINATION_NUMBER }),
+            named: Named::by_caller_id(data),
             data,
             joined_at: input.at,
             bridged_before: data.bridged_at(),

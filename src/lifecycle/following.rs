@@ -3,9 +3,10 @@
 
 use jiff::Timestamp;
 
-use super::attempt::{Attempt, Member, QueueEnd};
+use super::attempt::{Attempt, QueueEnd};
 use super::leg::LegEnd;
 use super::offer::OfferState;
+use super::subscriber::Subscriber;
 use super::variables;
 use super::world::Occasion;
 use crate::freeswitch::channel::{ChannelData, Disposition, Hangup};
@@ -38,21 +39,22 @@ pub enum Disorder {
 
 impl Attempt {
     /// Takes what is told of the member. Where a channel tells it, that one carries the attempt.
-    pub(super) fn introduce(&mut self, opening: &Opening, data: Option<ChannelData<'_>>) {
+    pub(super) fn introduce(&mut self, opening: &Opening, subscriber: Subscriber, data: Option<ChannelData<'_>>) {
         self.call.variables = variables::of_teller(&opening.variables, &self.settings);
         if let Some((data, uuid)) = data.and_then(|data| Some((data, data.uuid()?))) {
             self.call.channel = Some(ChannelUuid::new(uuid));
             self.absorb(data);
         }
         self.call.created_at.get_or_insert(self.joined_at);
-        self.call.destination = variables::cut(opening.destination.clone());
-        self.member = Member {
-            name: variables::cut(opening.member_name.clone()),
-            number: variables::cut(opening.member_number.clone()),
-            id: opening.member_id.or(self.member.id),
-            attempt_seq: 1,
-            ..Member::default()
-        };
+        let said = |text: &Option<String>| variables::cut(text.clone());
+        self.introduce_subscriber(Subscriber {
+            name: said(&opening.member_name).or(subscriber.name),
+            number: said(&opening.member_number).or(subscriber.number),
+            destination: said(&opening.destination).or(subscriber.destination),
+            is_presumed: false,
+        });
+        self.member.id = opening.member_id.or(self.member.id);
+        self.member.attempt_seq = 1;
     }
 
     /// Whether a step can follow what happened.

@@ -1,7 +1,5 @@
 //! How attempts are opened: by a member who joins, or for a later fact whose attempt nobody saw begin.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 
 use super::anomaly::Anomaly;
@@ -9,6 +7,7 @@ use super::attempt::{Attempt, Call, Loss, Member};
 use super::input::Input;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
+use super::subscriber::{Named, Subscriber};
 use super::variables;
 use crate::config::queue::QueueSource;
 use crate::esl::Event;
@@ -16,7 +15,6 @@ use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::fact::{MemberRef, MemberStep};
 use crate::freeswitch::header as h;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid};
-use crate::moment::value::Variables;
 
 /// A member for whom an attempt is to be opened.
 pub(super) struct Newcomer<'a> {
@@ -24,8 +22,8 @@ pub(super) struct Newcomer<'a> {
     pub(super) source: QueueSource,
     /// Whether the data are those of a leg on which a dialer calls the member.
     pub(super) brings_call: bool,
-    pub(super) name: Option<String>,
-    pub(super) number: Option<String>,
+    /// How the subscriber is named beside the channel.
+    pub(super) named: Named<'a>,
     pub(super) data: ChannelData<'a>,
     pub(super) joined_at: Timestamp,
     /// When the channel had been connected before, where that is known.
@@ -36,13 +34,18 @@ pub(super) struct Newcomer<'a> {
 
 impl<'a> Newcomer<'a> {
     fn of_event(member: &'a MemberRef<'a>, data: ChannelData<'a>, joined_at: Timestamp, synthetic: bool) -> Self {
-        let text = |name| data.header(name).map(Cow::into_owned);
-        let (name, number) = (text(h::CC_MEMBER_CID_NAME), text(h::CC_MEMBER_CID_NUMBER));
+        let named = Named::by_callcenter(data);
         let resumed = data.header(h::CC_ACTION).is_some_and(|action| action == "member-queue-resume");
         // What is made up of a later event may have been connected since.
         let bridged_before = data.bridged_at().filter(|_| !synthetic);
         let (source, brings_call) = (QueueSource::Callcenter, false);
-        Self { member, source, brings_call, name, number, data, joined_at, bridged_before, resumed, synthetic }
+        Self { member, source, brings_call, named, data, joined_at, bridged_before, resumed, synthetic }
+    }
+
+    /// The member's channel data, where it has them.
+    fn members_data(&self) -> Option<ChannelData<'a>> {
+        let is_members = self.brings_call || self.data.uuid().is_some_and(|uuid| uuid == self.member.session);
+        is_members.then_some(self.data)
     }
 }
 
@@ -140,11 +143,12 @@ impl Lifecycle {
             return None;
         }
         let mut attempt = self.new_attempt(&newcomer)?;
+        attempt.introduce_subscriber(self.subscriber(&newcomer, &attempt));
+        let of_member = newcomer.members_data();
         let Newcomer { member, data, resumed, synthetic, .. } = newcomer;
-        let of_member = data.uuid().is_some_and(|uuid| uuid == member.session);
         if newcomer.brings_call {
             attempt.take_call(data);
-        } else if of_member {
+        } else if let Some(data) = of_member {
             attempt.absorb(data);
             attempt.call.transfer_mark_at_join = attempt.call.transfer_mark.take();
             attempt.call.bridged_before = newcomer.bridged_before;
@@ -173,6 +177,18 @@ impl Lifecycle {
         stays.map(|bridge| bridge.at).chain(over).max()
     }
 
+    /// Who the subscriber of a new attempt is. A dialer's may be called later only.
+    fn subscriber(&self, newcomer: &Newcomer<'_>, attempt: &Attempt) -> Subscriber {
+        let data = newcomer.members_data();
+        if newcomer.source == QueueSource::Channel && data.is_none() {
+            return Subscriber::default();
+        }
+        let session = data.and_then(ChannelData::uuid).unwrap_or_else(|| newcomer.member.session.clone());
+        let subscriber = Subscriber::of(self.here.channels.get(&session), data, &newcomer.named);
+        let calls_members = attempt.settings.queue_type.calls_members();
+        if calls_members { subscriber.without_presumed_names() } else { subscriber }
+    }
+
     fn new_attempt(&self, newcomer: &Newcomer<'_>) -> Option<Attempt> {
         let Newcomer { member, data, joined_at, .. } = newcomer;
         let earlier =
@@ -198,23 +214,13 @@ impl Lifecycle {
         Some(Attempt {
             attempt_id: dialers.unwrap_or(begun.attempt_id),
             member: Member {
-                name: variables::cut(newcomer.name.clone()),
-                number: variables::cut(newcomer.number.clone()),
-                id: None,
                 attempt_seq: integer(h::CC_ATTEMPT_SEQ)
                     .unwrap_or_else(|| before.as_ref().map_or(1, |b| b.attempts + 1)),
                 first_joined_at: before.as_ref().map(|before| before.first_joined_at),
                 previous_attempt_id: before.map(|before| before.attempt_id).or(on_channel),
+                ..Member::default()
             },
-            call: Call {
-                destination: variables::cut(
-                    channel
-                        .and_then(|channel| channel.destination.as_deref().map(str::to_owned))
-                        .or_else(|| destination(*data).filter(|_| newcomer.source != QueueSource::Channel)),
-                ),
-                variables: Variables::from_object(&begun.settings.variables),
-                ..Call::default()
-            },
+            call: Call { variables: variables::of_queue(&begun.settings), ..Call::default() },
             ..begun
         })
     }
@@ -223,12 +229,4 @@ impl Lifecycle {
 /// When the member joined, as callcenter events tell it, in whole seconds.
 pub(super) fn joined_time(event: &Event) -> Option<Timestamp> {
     Timestamp::from_second(event.header(h::CC_MEMBER_JOINED_TIME)?.parse().ok()?).ok()
-}
-
-/// The number called, of a channel whose creation was not seen.
-fn destination(data: ChannelData<'_>) -> Option<String> {
-    [h::SIP_REQ_USER, h::SIP_TO_USER, h::CALLER_RDNIS, h::CALLER_DESTINATION_NUMBER]
-        .into_iter()
-        .find_map(|name| data.header(name))
-        .map(Cow::into_owned)
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Loss;
+use super::subscriber;
 use crate::freeswitch::channel::{ChannelData, Disposition, Hangup};
 use crate::freeswitch::header as h;
 use crate::id::{AgentName, ChannelUuid};
@@ -16,6 +17,12 @@ pub struct Leg {
     /// Whether the agent must accept with a key. FreeSWITCH tells so only until it is done.
     #[serde(default)]
     pub confirms: bool,
+    /// The number or user that was dialled.
+    #[serde(default)]
+    pub dialled: Option<String>,
+    /// How far calling the agent on it has come.
+    #[serde(default)]
+    pub progress: Progress,
     /// How it ended, once it has.
     pub end: Option<LegEnd>,
     /// That it was found gone.
@@ -26,13 +33,52 @@ pub struct Leg {
 impl Leg {
     /// A leg that lives.
     pub fn new(channel: ChannelUuid) -> Self {
-        Self { channel, confirms: false, end: None, loss: None }
+        Self { channel, confirms: false, dialled: None, progress: Progress::Called, end: None, loss: None }
     }
 
     /// A leg that lives, of which its own channel data tell.
     pub fn of(channel: ChannelUuid, data: ChannelData<'_>) -> Self {
-        Self { confirms: data.needs_confirmation(), ..Self::new(channel) }
+        let dialled = subscriber::dialled(data).filter(|_| !data.is_inbound());
+        Self { confirms: data.needs_confirmation(), dialled, ..Self::new(channel) }
     }
+
+    /// Its phone rings, or was answered.
+    pub fn advance(&mut self, progress: Progress) {
+        let rings = matches!(self.progress, Progress::Ringing { .. }) && matches!(progress, Progress::Ringing { .. });
+        if !rings {
+            self.progress = self.progress.max(progress);
+        }
+    }
+
+    /// It has ended. Its data tell whether it rang, which not every phone does by an event that is heard.
+    pub fn end(&mut self, end: &LegEnd, rang_at: Option<Timestamp>) {
+        if let Some(since) = rang_at {
+            self.advance(Progress::Ringing { since });
+        }
+        self.end = Some(end.clone());
+    }
+
+    /// Whether it was answered, as far as that is known, and that was enough.
+    pub fn is_answered(&self) -> bool {
+        self.progress >= Progress::Answered || self.end.as_ref().is_some_and(|end| end.answered_at.is_some())
+    }
+}
+
+/// How far calling an agent on a leg has come. Of several legs, the one that has come farthest stands for the offer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Progress {
+    /// It was made.
+    #[default]
+    Called,
+    /// Its phone rings.
+    Ringing {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It was answered.
+    Answered,
+    /// It is the one that is, or is about to be, connected.
+    Chosen,
 }
 
 /// How a leg ended.
@@ -95,7 +141,7 @@ impl LegIdentity {
         self.agent_id = number(h::CC_AGENT_ID).or(self.agent_id);
         self.user_id = number(h::CC_USER_ID).or(self.user_id);
         if self.dialled.is_none() && !data.is_inbound() {
-            self.dialled = data.header(h::CALLER_DESTINATION_NUMBER).map(|text| text.into_owned());
+            self.dialled = subscriber::dialled(data);
         }
     }
 }

@@ -9,7 +9,7 @@
 //! - [`dialer`], [`dialled`]: what the channels mean that a dialer makes without mod_callcenter; [`fifo`]: what mod_fifo's
 //!   events mean.
 //! - [`told`]: what others tell of queues outside FreeSWITCH; [`following`]: what that changes.
-//! - [`joining`]: how an attempt is opened.
+//! - [`joining`]: how an attempt is opened; `subscriber`: who the subscriber is.
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent; [`leg`]: a leg on which
 //!   the agent is called.
 //! - [`offering`]: what facts about agents change of an attempt; [`verdict`]: why an offer failed.
@@ -48,6 +48,7 @@ pub mod offering;
 pub mod queues;
 pub mod result;
 pub mod seen;
+mod subscriber;
 pub mod survey;
 pub mod telling;
 pub mod told;

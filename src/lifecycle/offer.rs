@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Loss;
-use super::leg::{Leg, LegEnd, LegIdentity};
+use super::leg::{Leg, LegEnd, LegIdentity, Progress};
 use crate::freeswitch::cause;
 use crate::id::{AgentName, ChannelUuid};
 use crate::moment::value::{OfferSummary, Outcome, Seconds};
@@ -85,9 +85,19 @@ impl Offer {
         !matches!(self.state, OfferState::Closed { .. })
     }
 
-    /// The leg that stands for the offer: the one that was connected, else the first.
+    /// The leg that stands for the offer: the one that was connected, else the first that was answered, else the latest
+    /// that rang, else the latest.
     pub fn leg(&self) -> Option<&Leg> {
-        self.legs.first()
+        let answered = || self.legs.iter().find(|leg| leg.is_answered());
+        let chosen = self.legs.iter().find(|leg| leg.progress == Progress::Chosen);
+        // Of legs of the same progress, the last one is taken.
+        chosen.or_else(answered).or_else(|| self.legs.iter().max_by_key(|leg| leg.progress))
+    }
+
+    /// Who the agent is, as far as the legs tell: the number is that of the leg that stands for the offer.
+    pub fn identity(&self) -> LegIdentity {
+        let dialled = self.leg().and_then(|leg| leg.dialled.clone()).or_else(|| self.identity.dialled.clone());
+        LegIdentity { dialled, ..self.identity.clone() }
     }
 
     /// That the offer was found gone: no leg of it lives, and how the last of them ended was not seen.
@@ -152,17 +162,27 @@ impl Offer {
 
     /// Makes the leg the one that stands for the offer: mod_callcenter says that it is the one it will connect.
     pub fn choose_leg(&mut self, channel: ChannelUuid) {
+        for leg in self.legs.iter_mut().filter(|leg| leg.progress == Progress::Chosen) {
+            leg.progress = Progress::Answered;
+        }
         let leg = match self.legs.iter().position(|leg| leg.channel == channel) {
             Some(place) => self.legs.remove(place),
             None => Leg::new(channel),
         };
-        self.legs.insert(0, leg);
+        self.legs.insert(0, Leg { progress: Progress::Chosen, ..leg });
+    }
+
+    /// Calling the agent on one of its legs has come on.
+    pub fn advance_leg(&mut self, channel: &str, progress: Progress) {
+        if let Some(leg) = self.legs.iter_mut().find(|leg| leg.channel.as_str() == channel) {
+            leg.advance(progress);
+        }
     }
 
     /// Keeps how a leg ended.
-    pub fn end_leg(&mut self, channel: &str, end: &LegEnd) {
+    pub fn end_leg(&mut self, channel: &str, end: &LegEnd, rang_at: Option<Timestamp>) {
         if let Some(leg) = self.legs.iter_mut().find(|leg| leg.channel.as_str() == channel) {
-            leg.end = Some(end.clone());
+            leg.end(end, rang_at);
         }
     }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::{Attempt, Loss};
-use super::leg::{Leg, LegEnd, LegIdentity, UnclaimedLeg};
+use super::leg::{Leg, LegEnd, LegIdentity, Progress, UnclaimedLeg};
 use super::offer::{Offer, OfferState};
 use super::world::Occasion;
 use crate::freeswitch::channel::{ChannelData, ChannelTimes};
@@ -63,7 +63,17 @@ impl Attempt {
     pub fn answer_leg(&mut self, occasion: &mut Occasion<'_>, leg: &str, data: ChannelData<'_>) {
         let Some(index) = self.offers.iter().position(|offer| offer.is_open() && offer.has_leg(leg)) else { return };
         if !data.needs_confirmation() {
+            self.offers[index].advance_leg(leg, Progress::Answered);
             self.answer(occasion, index, data.answered_at().unwrap_or(occasion.at));
+        }
+    }
+
+    /// An agent's phone rings on a leg.
+    pub fn ring_leg(&mut self, channel: &str, since: Timestamp) {
+        let legs = self.offers.iter_mut().filter(|offer| offer.is_open()).flat_map(|offer| &mut offer.legs);
+        let mut legs = legs.chain(self.unclaimed_legs.iter_mut().map(|unclaimed| &mut unclaimed.leg));
+        if let Some(leg) = legs.find(|leg| leg.channel.as_str() == channel) {
+            leg.advance(Progress::Ringing { since });
         }
     }
 
@@ -106,11 +116,12 @@ impl Attempt {
     pub fn end_leg(&mut self, channel: &str, at: Timestamp, data: ChannelData<'_>) {
         let end = LegEnd::read(at, data);
         self.dirty = true;
+        let rang_at = data.rang_at();
         for offer in &mut self.offers {
-            offer.end_leg(channel, &end);
+            offer.end_leg(channel, &end, rang_at);
         }
         for unclaimed in self.unclaimed_legs.iter_mut().filter(|unclaimed| unclaimed.leg.channel.as_str() == channel) {
-            unclaimed.leg.end = Some(end.clone());
+            unclaimed.leg.end(&end, rang_at);
         }
     }
 

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::machine::{Effects, Lifecycle};
+use super::variables;
 use crate::freeswitch::Snapshot;
 use crate::id::{AttemptHash, MomentId, QueueName};
-use crate::moment::value::{Seconds, Source, Time, Variables};
+use crate::moment::value::{Seconds, Source, Time};
 use crate::moment::{EventName, Moment, Payload};
 
 /// The members who wait in the queues that somebody hears of.
@@ -169,7 +170,7 @@ impl Lifecycle {
             channel: Some(settings.queue_type.medium()),
             timestamp: Time(at),
             source,
-            variables: Variables::from_object(&settings.variables),
+            variables: variables::of_queue(settings),
             ..Payload::default()
         }
     }

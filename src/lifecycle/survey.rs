@@ -1,5 +1,6 @@
 //! What a survey of FreeSWITCH finds: which attempts are gone, and which nobody saw begin.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -9,9 +10,10 @@ use super::input::Input;
 use super::joining::Newcomer;
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
 use super::memory::Stay;
+use super::subscriber::Named;
 use crate::config::WaitingAtStart;
 use crate::config::queue::QueueSource;
-use crate::esl::Event;
+use crate::esl::{Event, event};
 use crate::freeswitch::Snapshot;
 use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::fact::{MemberRef, Stamp};
@@ -182,7 +184,8 @@ impl Lifecycle {
             return;
         }
         let opened = known.or_else(|| {
-            let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
+            let text = |text| event::non_empty(Cow::Borrowed(text));
+            let named = Named { name: text(&row.cid_name), number: text(&row.cid_number) };
             let joined_at = row.joined_at().unwrap_or(at);
             // Who is connected while the survey's questions are answered is connected in this stay.
             let is_before = |at: &Timestamp| !row.is_answered() && at.as_second() <= joined_at.as_second();
@@ -190,18 +193,8 @@ impl Lifecycle {
             let resumed = row.is_resumed();
             let (source, brings_call, synthetic) = (QueueSource::Callcenter, false, true);
             let member = &member;
-            let newcomer = Newcomer {
-                member,
-                source,
-                brings_call,
-                name,
-                number,
-                data,
-                joined_at,
-                bridged_before,
-                resumed,
-                synthetic,
-            };
+            let newcomer =
+                Newcomer { member, source, brings_call, named, data, joined_at, bridged_before, resumed, synthetic };
             let opened = self.open(&input, newcomer, effects)?;
             self.apply_early(&member.session, effects);
             Some(opened)

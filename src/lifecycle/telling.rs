@@ -175,7 +175,7 @@ impl Attempt {
             return;
         }
         payload.agent_channel_id = offer.leg().map(|leg| leg.channel.clone());
-        occasion.world.name_agent(payload, &offer.agent, &offer.identity);
+        occasion.world.name_agent(payload, &offer.agent, &offer.identity());
     }
 
     fn fill_hold(&self, payload: &mut Payload) {
@@ -197,7 +197,7 @@ impl Attempt {
         payload.talk_ended_by = self.talk_ended_by();
         payload.offers = Some(self.offers.iter().map(|offer| offer.summary(left_at)).collect());
         payload.transferred_to = match self.transfer_mark() {
-            Some(TransferMark::Blind(target)) => Some(target.to_owned()),
+            Some(TransferMark::Blind(target)) => Some(target).filter(|target| !target.is_empty()).map(str::to_owned),
             Some(TransferMark::Attended(_)) => self.call.transferred_to.clone(),
             None => None,
         };

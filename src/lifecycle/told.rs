@@ -17,6 +17,7 @@ use super::attempts::LIVE_BYTES;
 use super::following::Disorder;
 use super::input::Input;
 use super::machine::{Effects, Lifecycle};
+use super::subscriber::{Named, Subscriber};
 use super::world::Occasion;
 use super::wrap_up::AgentMove;
 use crate::config::queue::QueueSource;
@@ -221,7 +222,11 @@ impl Lifecycle {
         }
         let settings = self.world.config.queue(&key.queue).settings.clone();
         let mut attempt = Attempt::begin(key, self.here.name.clone(), QueueSource::Api, settings, joined_at);
-        attempt.introduce(opening, word.data);
+        let subscriber = word.data.map_or_else(Subscriber::default, |data| {
+            let known = data.uuid().and_then(|uuid| self.here.channels.get(&uuid));
+            Subscriber::of(known, Some(data), &Named::by_caller_id(data))
+        });
+        attempt.introduce(opening, subscriber, word.data);
         let opening = Accepted { id: None, content, at: joined_at, sequence: 1 };
         let answer = opening.acknowledge(hash, false);
         attempt.told = Some(Box::new(Told {

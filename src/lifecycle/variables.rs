@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use crate::config::queue::QueueSettings;
+use crate::esl::event;
 use crate::freeswitch::channel::ChannelData;
 use crate::freeswitch::header as h;
 use crate::moment::value::{AmdResult, Variables};
@@ -26,9 +27,19 @@ const LIST_PREFIX: &str = "ARRAY::";
 /// What separates its items.
 const LIST_SEPARATOR: &str = "|:";
 
+/// The queue's configured variables.
+pub fn of_queue(settings: &QueueSettings) -> Variables {
+    Variables::from_object(&configured(settings))
+}
+
+/// The queue's configured variables, as they are to be carried.
+pub fn configured(settings: &QueueSettings) -> Map<String, Value> {
+    settings.variables.iter().map(|(name, value)| (name.clone(), carried(value))).collect()
+}
+
 /// Collects the variables: the queue's configured ones, and over them the member's own.
 pub fn collect(data: ChannelData<'_>, settings: &QueueSettings) -> Variables {
-    let mut object = settings.variables.clone();
+    let mut object = configured(settings);
     let (mut size, mut cut) = (0, 0_u64);
     for (name, value) in data.variables(|name| is_wanted(name, settings)) {
         size += name.len() + value.len();
@@ -47,7 +58,7 @@ pub fn collect(data: ChannelData<'_>, settings: &QueueSettings) -> Variables {
 
 /// The variables that a teller gives, over the queue's configured ones.
 pub fn of_teller(given: &Map<String, Value>, settings: &QueueSettings) -> Variables {
-    let mut object = settings.variables.clone();
+    let mut object = configured(settings);
     let (mut size, mut cut) = (0, 0_u64);
     let is_excluded = |name: &str| settings.variable_filter.exclude.iter().any(|pattern| glob(pattern, name));
     for (name, value) in given.iter().filter(|(name, _)| !is_excluded(name)) {
@@ -56,7 +67,7 @@ pub fn of_teller(given: &Map<String, Value>, settings: &QueueSettings) -> Variab
             cut += 1;
         } else {
             size += length;
-            object.insert(name.clone(), value.clone());
+            object.insert(name.clone(), carried(value));
         }
     }
     if cut > 0 {
@@ -68,9 +79,8 @@ pub fn of_teller(given: &Map<String, Value>, settings: &QueueSettings) -> Variab
 /// The queue's configured variables alone, with the mark of how many were left out; none if there are no others.
 pub fn without_own(variables: &Variables, settings: &QueueSettings) -> Option<Variables> {
     let all: Map<String, Value> = serde_json::from_str(variables.as_json()).unwrap_or_default();
-    let own =
-        all.iter().filter(|(name, value)| *name != CUT_MARK && settings.variables.get(*name) != Some(*value)).count();
-    let mut object = settings.variables.clone();
+    let mut object = configured(settings);
+    let own = all.iter().filter(|(name, value)| *name != CUT_MARK && object.get(*name) != Some(*value)).count();
     let before = all.get(CUT_MARK).and_then(Value::as_u64).unwrap_or(0);
     object.insert(CUT_MARK.to_owned(), (before + own as u64).into());
     (own > 0).then(|| Variables::from_object(&object))
@@ -79,9 +89,10 @@ pub fn without_own(variables: &Variables, settings: &QueueSettings) -> Option<Va
 /// The most characters of a name or a number that a payload carries.
 const TEXT_LIMIT: usize = 1_024;
 
-/// A name or a number, cut where it is too long to be one.
+/// A name or a number, cut where it is too long to be one; none if it is empty.
 pub fn cut(text: Option<String>) -> Option<String> {
     let mut text = text?;
+    event::non_empty(Cow::Borrowed(&text))?;
     if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
         text.truncate(end);
         text.shrink_to_fit();
@@ -104,10 +115,18 @@ pub fn amd_result(data: ChannelData<'_>) -> Option<AmdResult> {
 }
 
 fn typed(value: Cow<'_, str>) -> Value {
+    let Some(value) = event::non_empty(value) else { return Value::Null };
     match value.strip_prefix(LIST_PREFIX) {
+        Some("") => Value::Null,
         Some(items) => items.split(LIST_SEPARATOR).collect(),
         None => Value::String(value.into_owned()),
     }
+}
+
+/// A value that is not FreeSWITCH's, as it is to be carried: an empty one is null.
+fn carried(value: &Value) -> Value {
+    let is_empty = value.as_str().is_some_and(|text| event::non_empty(Cow::Borrowed(text)).is_none());
+    if is_empty { Value::Null } else { value.clone() }
 }
 
 fn is_wanted(name: &str, settings: &QueueSettings) -> bool {
@@ -313,6 +332,27 @@ mod tests {
             "customer_id": "C-1", "cc_record_filename": "/r.wav", "tags": ["vip", "gold member"],
         });
         assert_eq!(collected(headers, &QueueSettings::default()), expected);
+    }
+
+    #[test]
+    fn an_empty_value_is_null_however_it_is_written() {
+        let mut settings = QueueSettings::default();
+        settings.variables.insert("configured".into(), "".into());
+        settings.variables.insert("crm".into(), "acme".into());
+        let expected = serde_json::json!({
+            "configured": null, "crm": null, "a": null, "b": null, "c": null, "list": ["", "_undef_"],
+        });
+        let plain = "variable_a: \nvariable_b: _undef_\nvariable_c: ARRAY%3A%3A\nvariable_crm: \n\
+                     variable_list: ARRAY%3A%3A%7C%3A_undef_\n\n";
+        assert_eq!(collected(plain, &settings), expected);
+        let json = br#"{"variable_a":"","variable_b":null,"variable_c":[],"variable_crm":"_undef_",
+            "variable_list":["","_undef_"]}"#;
+        let event = Event::from_json(json).expect("reads");
+        let json: Value = serde_json::from_str(collect(ChannelData(&event), &settings).as_json()).expect("JSON");
+        assert_eq!(json, expected);
+        let given = serde_json::json!({ "a": "", "b": "_undef_", "c": null, "crm": "", "list": ["", "_undef_"] });
+        let told = of_teller(given.as_object().expect("an object"), &settings);
+        assert_eq!(serde_json::from_str::<Value>(told.as_json()).expect("JSON"), expected);
     }
 
     #[test]

@@ -134,8 +134,8 @@ payload! {
     use_processing: Given<bool>, ATTEMPT, Some(true);
     /// The UUID of the agent's call.
     agent_channel_id: Option<ChannelUuid>, ATTEMPT, Some("6c565e9d-e7e5-4f2b-83f1-b889917b5d7b".into());
-    /// The UUID of the member's call.
-    member_channel_id: Given<ChannelUuid>, ATTEMPT, Some("ddc040a8-c903-4f12-8e46-485551fc06cf".into());
+    /// The UUID of the member's call; null where no call carries the attempt, or before the member is called.
+    member_channel_id: Option<ChannelUuid>, ATTEMPT, Some("ddc040a8-c903-4f12-8e46-485551fc06cf".into());
     /// The agent's name, as mod_callcenter has it.
     agent_name: Option<AgentName>, AGENT, Some("1000@default".into());
     /// The agent's identifier: from the configured directory, the call, or a numeric agent name.
@@ -145,7 +145,7 @@ payload! {
     /// The agent's extension.
     agent_extension: Option<String>, AGENT, Some("1000".into());
     /// The member's name.
-    member_name: Option<String>, BUT_JOINED, Some("Zoë Müller".into());
+    member_name: Option<String>, ATTEMPT, Some("Zoë Müller".into());
     /// The member's identifier: the variable `cc_member_id`.
     member_id: Option<i64>, BUT_JOINED, Some(42);
     /// The member's number, in either direction.
@@ -169,7 +169,7 @@ payload! {
     /// The final SIP status of the member's INVITE: 200 once it was answered. Null while the call lives on.
     call_sip_code: Option<u16>, ENDED, Some(200);
     /// The SIP status that FreeSWITCH's table pairs with `call_cause`.
-    call_cause_sip_code: Option<u16>, LEAVING, Some(480);
+    call_cause_sip_code: Option<u16>, ENDED, Some(480);
     /// Who ended the member's call; null while it lives on.
     hangup_side: Option<Side>, LEAVING, Some(Side::Member);
     /// Who ended the conversation, also when the call goes on.
