@@ -123,19 +123,29 @@ impl<'e> ChannelData<'e> {
 
     /// How the leg ended.
     pub fn hangup(self) -> Hangup {
-        let disposition = match self.0.header(h::SIP_HANGUP_DISPOSITION).as_deref() {
-            Some("recv_bye" | "recv_cancel" | "recv_refuse") => Disposition::ByFarEnd,
-            Some(_) => Disposition::ByFreeSwitch,
-            None => Disposition::Unknown,
-        };
         Hangup {
-            disposition,
+            disposition: self.disposition(),
             by_bridge: self.0.header(h::LAST_BRIDGE_HANGUP_CAUSE).is_some(),
             by_own_transfer: matches!(
                 self.0.header(h::ENDPOINT_DISPOSITION).as_deref(),
                 Some("BLIND_TRANSFER" | "ATTENDED_TRANSFER")
             ),
             sip_status: self.sip_status(),
+        }
+    }
+
+    /// What the leg's endpoint says of who ended it: mod_sofia and mod_verto do, each in a variable of its own, in the same
+    /// words.
+    fn disposition(self) -> Disposition {
+        let is_verto = self.0.header(h::CHANNEL_NAME).is_some_and(|name| name.starts_with("verto"));
+        let (own, other) = match is_verto {
+            true => (h::VERTO_HANGUP_DISPOSITION, h::SIP_HANGUP_DISPOSITION),
+            false => (h::SIP_HANGUP_DISPOSITION, h::VERTO_HANGUP_DISPOSITION),
+        };
+        match self.0.header(own).or_else(|| self.0.header(other)).as_deref() {
+            Some(said) if said.starts_with("recv_") => Disposition::ByFarEnd,
+            Some("" | "_undef_") | None => Disposition::Unknown,
+            Some(_) => Disposition::ByFreeSwitch,
         }
     }
 
@@ -182,14 +192,14 @@ pub enum AnswerState {
     Other,
 }
 
-/// Who ended a leg's SIP dialogue.
+/// Who ended a leg, as its endpoint says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Disposition {
     /// The phone or the network behind it.
     ByFarEnd,
     /// FreeSWITCH.
     ByFreeSwitch,
-    /// Not told (no SIP leg, or not yet).
+    /// The endpoint does not say.
     #[default]
     Unknown,
 }

@@ -102,6 +102,7 @@ headers! {
     LAST_BRIDGE_HANGUP_CAUSE = "variable_last_bridge_hangup_cause";
     PROTO_SPECIFIC_HANGUP_CAUSE = "variable_proto_specific_hangup_cause";
     SIP_HANGUP_DISPOSITION = "variable_sip_hangup_disposition";
+    VERTO_HANGUP_DISPOSITION = "variable_verto_hangup_disposition";
     SIP_INVITE_FAILURE_STATUS = "variable_sip_invite_failure_status";
     SIP_REQ_USER = "variable_sip_req_user";
     SIP_TERM_STATUS = "variable_sip_term_status";

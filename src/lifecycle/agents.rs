@@ -152,6 +152,11 @@ impl Lifecycle {
         by: Option<AttemptHash>,
         effects: &mut Effects,
     ) {
+        for hash in self.attempts.outlasted_by(agent).filter(|hash| Some(*hash) != by).collect::<Vec<_>>() {
+            self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| {
+                attempt.move_agent(occasion, agent, step);
+            });
+        }
         if !self.world.may_tell(EventName::Processed) {
             return;
         }

@@ -148,12 +148,15 @@ pub struct Loss {
     /// When it surely was over, where events had been missed: what happened later says nothing of its end.
     #[serde(default)]
     pub over_by: Option<Timestamp>,
+    /// Of an attempt: whether the member's channel was still there, so that the call went on somewhere else.
+    #[serde(default)]
+    pub call_lives: bool,
 }
 
 impl Loss {
     /// A loss of which it is not known by when it was one.
     pub fn new(at: Timestamp, grace_until: Timestamp) -> Self {
-        Self { at, grace_until, over_by: None }
+        Self { at, grace_until, over_by: None, call_lives: false }
     }
 }
 
@@ -346,12 +349,12 @@ impl Attempt {
 
     /// FreeSWITCH does not have the attempt any more, and nobody has seen how it ended; until `grace_until`, the events
     /// that tell it may still come. Where there is no grace, the process itself has gone: what is known then is all.
-    pub fn lose(&mut self, Loss { at, grace_until, over_by }: Loss) {
+    pub fn lose(&mut self, Loss { at, grace_until, over_by, call_lives }: Loss) {
         let is_explained = at < grace_until && (self.queue_end.is_some() || self.call.end.is_some());
         let is_sooner = self.loss.as_ref().is_none_or(|loss| grace_until < loss.grace_until);
         if is_sooner && !is_explained {
             let at = self.loss.as_ref().map_or(at.max(self.latest_fact_at()), |loss| loss.at);
-            self.loss = Some(Loss { at, grace_until, over_by });
+            self.loss = Some(Loss { at, grace_until, over_by, call_lives });
         }
     }
 

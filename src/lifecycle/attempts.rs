@@ -17,11 +17,11 @@ const ATTEMPTS_LIMIT: usize = 200_000;
 /// A member's variables are one or two kilobytes, so that this is tens of thousands of members.
 pub const LIVE_BYTES: usize = 64 * 1024 * 1024;
 
-/// The attempts of a cluster: the live ones, and those that have left and whose agent still wraps up.
+/// The attempts of a cluster: the live ones, and those that have left and whose agent is still on the phone, or wraps up.
 #[derive(Debug, Default)]
 pub struct Attempts {
     live: HashMap<AttemptHash, Held>,
-    /// Those that have left and whose agent still wraps up, where somebody waits to hear of its end.
+    /// Those that have left and whose agent is still on the phone, or wraps up where somebody waits to hear of its end.
     wrapping: HashMap<AttemptHash, Held>,
     /// The live ones.
     by_session: HashMap<ChannelUuid, Vec<AttemptHash>>,
@@ -72,7 +72,7 @@ impl Attempts {
         self.live.get(&hash).map(|held| &*held.attempt)
     }
 
-    /// A live attempt, or one that has left and whose agent wraps up.
+    /// A live attempt, or one that has left and whose agent is on the phone or wraps up.
     pub fn held(&self, hash: AttemptHash) -> Option<&Held> {
         self.live.get(&hash).or_else(|| self.wrapping.get(&hash))
     }
@@ -108,14 +108,22 @@ impl Attempts {
         on_channel.iter().rev().copied().find(|hash| self.get(*hash).is_some_and(|a| is_in(a, queue, member)))
     }
 
-    /// The live attempt with these UUIDs that is being offered to the agent: not the latest, where the member came back on
-    /// the same channel while the agent's phone still rang.
+    /// The attempt with these UUIDs that is being offered to the agent: not the latest, where the member came back on the
+    /// same channel while the agent's phone still rang; one that has left, where the agent is still on the phone.
     pub fn find_offered(&self, member: &MemberRef<'_>, agent: &str, at: Timestamp) -> Option<AttemptHash> {
         let is_offered = |attempt: &Attempt| {
             is_in(attempt, &member.queue, &member.member) && attempt.open_offer(agent, at).is_some()
         };
-        let on_channel = self.by_session.get(&*member.session)?;
-        on_channel.iter().rev().copied().find(|hash| self.get(*hash).is_some_and(is_offered))
+        let on_channel = self.by_session.get(&*member.session).into_iter().flatten().rev().copied();
+        on_channel.chain(self.outlasted_by(agent)).find(|hash| {
+            self.held(*hash).is_some_and(|held| held.attempt.key.session.as_str() == member.session && is_offered(&held.attempt))
+        })
+    }
+
+    /// The attempts that have left and whose agent, this one, is still on the phone.
+    pub fn outlasted_by(&self, agent: &str) -> impl Iterator<Item = AttemptHash> {
+        let offered = self.by_agent.get(agent).filter(|_| !self.wrapping.is_empty()).into_iter().flatten().copied();
+        offered.filter(|hash| self.wrapping.get(hash).is_some_and(|held| held.attempt.agent_on_phone().is_some()))
     }
 
     /// The live attempt with these UUIDs whose end an event at that time tells: the first whose end is still to come.

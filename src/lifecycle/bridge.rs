@@ -1,10 +1,12 @@
-//! The connection of member and agent: how it is made, inferred, held, parted and ended.
+//! The connection of member and agent: how it is made, inferred, parted and ended. Holding it is in [`super::hold`].
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Loss};
+use super::hold::Hold;
 use super::leg::LegEnd;
+use super::machine::LOSS_GRACE;
 use super::offer::OfferState;
 use super::world::Occasion;
 use crate::config::queue::QueueSource;
@@ -12,7 +14,14 @@ use crate::freeswitch::channel::{AnswerState, ChannelData, ChannelTimes};
 use crate::freeswitch::header as h;
 use crate::id::ChannelUuid;
 use crate::moment::EventName;
-use crate::moment::value::{Outcome, Seconds, Side};
+use crate::moment::value::Outcome;
+
+/// How long the end of an agent's part is waited for after the agent's leg has ended, once the member has left: FreeSWITCH
+/// can fail to tell of it.
+const AGENTS_END_WAIT: SignedDuration = SignedDuration::from_secs(10);
+
+/// After so long the part of an agent of whom nothing more was heard is over: longer than any shift.
+const LONGEST_PART: SignedDuration = SignedDuration::from_hours(12);
 
 /// The connection of member and agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,70 +38,11 @@ pub struct Bridge {
     pub hold: Hold,
 }
 
-/// The time that a conversation spends on hold.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Hold {
-    /// How often it was put on hold.
-    pub count: u32,
-    /// The holds that are over, in microseconds.
-    pub done_micros: i64,
-    /// Since when it is on hold.
-    pub since: Option<Timestamp>,
-    /// Who holds it: it goes on when nobody does.
-    #[serde(default)]
-    pub held_by: Vec<Side>,
-    /// When it was last taken off hold by anybody: what happened before comes late.
-    #[serde(default)]
-    pub released_at: Option<Timestamp>,
-}
-
-/// What became of a conversation when somebody held it, or ceased to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HoldChange {
-    Held,
-    Resumed {
-        /// When it had been put on hold.
-        since: Timestamp,
-    },
-}
-
 impl Bridge {
-    /// Times at which something of it was seen; of holds that are over, one by which they can have been at the earliest.
+    /// Times at which something of it was seen.
     pub fn facts_at(&self) -> impl Iterator<Item = Timestamp> + use<> {
-        let held = self.at.checked_add(SignedDuration::from_micros(self.hold.done_micros)).ok();
-        [Some(self.at), held, self.hold.since, self.disconnected_at, self.agent_done_at].into_iter().flatten()
-    }
-}
-
-impl Hold {
-    fn hold(&mut self, side: Side, at: Timestamp) -> Option<HoldChange> {
-        let is_late = self.released_at.is_some_and(|released_at| at < released_at);
-        if is_late || self.held_by.contains(&side) {
-            return None;
-        }
-        self.held_by.push(side);
-        if self.since.is_some() {
-            return None;
-        }
-        self.since = Some(at);
-        self.count += 1;
-        Some(HoldChange::Held)
-    }
-
-    fn release(&mut self, side: Side, at: Timestamp) -> Option<HoldChange> {
-        self.released_at = self.released_at.max(Some(at));
-        self.held_by.retain(|holder| *holder != side);
-        let since = self.since.filter(|_| self.held_by.is_empty())?;
-        self.end(at);
-        Some(HoldChange::Resumed { since })
-    }
-
-    /// It is over, whoever holds it.
-    pub(super) fn end(&mut self, at: Timestamp) {
-        self.held_by.clear();
-        if let Some(since) = self.since.take() {
-            self.done_micros += (at.as_microsecond() - since.as_microsecond()).max(0);
-        }
+        let ends = [Some(self.at), self.disconnected_at, self.agent_done_at].into_iter().flatten();
+        ends.chain(self.hold.facts_at(self.at))
     }
 }
 
@@ -198,38 +148,67 @@ impl Attempt {
         true
     }
 
+    /// The bridged offer whose agent's part is not over, of an attempt that has left.
+    pub(super) fn agent_on_phone(&self) -> Option<usize> {
+        let Bridge { offer, .. } = self.bridge.as_ref().filter(|_| self.left)?;
+        (self.offers[*offer].state == OfferState::Bridged).then_some(*offer)
+    }
+
+    /// Whether the agent of a bridged offer may still be on the phone: nothing tells that the leg is gone.
+    pub(super) fn agent_may_be_up(&self, index: usize) -> bool {
+        let leg = self.offers[index].leg().filter(|_| !self.was_lost());
+        leg.is_some_and(|leg| leg.end.is_none() && leg.loss.is_none())
+    }
+
+    /// Ends the part of an agent who has outlasted the member, where what tells so does not come: with the leg, when the
+    /// leg was found gone, or after longer than any call. Returns when that is to be seen.
+    pub(super) fn settle_agents_part(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
+        let index = self.agent_on_phone()?;
+        let left_at = self.left_at()?;
+        let leg = self.offers[index].leg();
+        let (at, due) = match leg.map(|leg| (&leg.end, &leg.loss)) {
+            Some((Some(end), _)) => (end.at, end.at.max(left_at) + AGENTS_END_WAIT),
+            Some((None, Some(loss))) => (loss.at, loss.grace_until),
+            Some((None, None)) | None => (left_at + LONGEST_PART, left_at + LONGEST_PART),
+        };
+        if occasion.now < due {
+            return Some(due);
+        }
+        self.end_agents_part(occasion, index, at.max(left_at));
+        None
+    }
+
+    /// Ends the part of an agent who was connected, of which nothing told.
+    pub(super) fn end_agents_part(&mut self, occasion: &mut Occasion<'_>, index: usize, at: Timestamp) {
+        if let Some(bridge) = &mut self.bridge {
+            bridge.agent_done_at.get_or_insert(at);
+        }
+        self.close_offer(occasion, index, Outcome::Bridged, at, true);
+        if !self.was_lost() && self.use_processing(occasion, Some(index)) {
+            self.tell(occasion, EventName::Processing, Some(index), at, true);
+            self.begin_wrap_up(occasion, index, at);
+        }
+    }
+
+    /// Takes it that an agent who has outlasted the member is off the phone, because the agent does something else; what
+    /// tells so may still be on its way.
+    pub(super) fn release_agent(&mut self, occasion: &Occasion<'_>, agent: &str) {
+        let Some(index) = self.agent_on_phone().filter(|index| self.offers[*index].agent.as_str() == agent) else { return };
+        let Some(leg) = self.offers[index].leg().map(|leg| leg.channel.clone()) else { return };
+        self.lose_leg(leg.as_str(), Loss::new(occasion.at, occasion.now + LOSS_GRACE));
+    }
+
     /// The part of an agent who was connected is over; with `processing`, post-processing follows where it is on.
     pub(super) fn end_bridged_offer(&mut self, occasion: &mut Occasion<'_>, index: usize, processing: bool) {
-        self.close_offer(occasion, index, Outcome::Bridged, occasion.at, false);
+        // Before anything is told: all that is told of this instant has the same figures.
         if let Some(bridge) = &mut self.bridge {
             bridge.agent_done_at = Some(occasion.at);
         }
+        self.close_offer(occasion, index, Outcome::Bridged, occasion.at, false);
         if processing && self.use_processing(occasion, Some(index)) {
             self.tell(occasion, EventName::Processing, Some(index), occasion.at, false);
             self.begin_wrap_up(occasion, index, occasion.at);
         }
-    }
-
-    /// Either leg of the connected pair was put on hold, or taken off it.
-    pub fn hold(&mut self, occasion: &mut Occasion<'_>, channel: &str, on: bool) {
-        let at = occasion.at;
-        let is_of_pair = self.is_of_pair(channel) && self.ended_at().is_none_or(|ended_at| at <= ended_at);
-        let is_members = self.channel().is_some_and(|own| own.as_str() == channel);
-        let side = if is_members { Side::Member } else { Side::Agent };
-        let is_connected = |bridge: &&mut Bridge| bridge.disconnected_at.is_none() && bridge.at <= at;
-        let Some(bridge) = self.bridge.as_mut().filter(|_| is_of_pair).filter(is_connected) else { return };
-        self.dirty = true;
-        let offer = Some(bridge.offer);
-        let change = if on { bridge.hold.hold(side, at) } else { bridge.hold.release(side, at) };
-        let (event, since) = match change {
-            None => return,
-            Some(HoldChange::Held) => (EventName::Hold, None),
-            Some(HoldChange::Resumed { since }) => (EventName::Unhold, Some(since)),
-        };
-        self.tell_with(occasion, event, offer, at, false, |_, payload| {
-            payload.hold_side = Some(side);
-            payload.lasted_sec = since.map(|since| Seconds::between(since, at));
-        });
     }
 
     /// A channel of the connected pair was disconnected from another. Where the agent's was, from a third person, that
@@ -272,13 +251,13 @@ impl Attempt {
     pub(super) fn close_beaten_offers(&mut self, occasion: &mut Occasion<'_>, at: Timestamp) {
         for index in 0..self.offers.len() {
             let offer = &self.offers[index];
-            if offer.state == OfferState::Open && offer.answered_at.is_some() && offer.offered_at <= at {
+            if offer.state == OfferState::Open && offer.answered_at.is_some() && offer.rang_at(at) {
                 self.close_offer(occasion, index, Outcome::LostRace, at, true);
             }
         }
     }
 
-    fn is_of_pair(&self, channel: &str) -> bool {
+    pub(super) fn is_of_pair(&self, channel: &str) -> bool {
         self.bridge.as_ref().is_some_and(|bridge| {
             self.channel().is_some_and(|own| own.as_str() == channel)
                 || self.offers[bridge.offer].leg().is_some_and(|leg| leg.channel.as_str() == channel)

@@ -150,7 +150,8 @@ impl Attempt {
         });
         for index in 0..self.offers.len() {
             let offer = &self.offers[index];
-            if offer.is_open() && offer.answered_at.is_some() {
+            let outlasts = offer.state == OfferState::Bridged && self.agent_may_be_up(index);
+            if offer.is_open() && offer.answered_at.is_some() && !outlasts {
                 self.end_offer(occasion, index, "NORMAL_CLEARING".to_owned(), at);
             }
         }

@@ -6,7 +6,7 @@ use super::attempt::{Attempt, Loss};
 use super::offer::{Offer, OfferState};
 use super::verdict::{MemberFate, Readiness, Verdict};
 use super::world::Occasion;
-use crate::freeswitch::channel::Disposition;
+use crate::config::queue::QueueSource;
 use crate::moment::EventName;
 use crate::moment::value::{CcResult, Outcome, Seconds};
 
@@ -23,7 +23,7 @@ const OFFERS_END_WAIT: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long `leaving` waits, when the agent has gone and the call goes on for no known reason, for the call's own end,
 /// which may be milliseconds behind; and for the end of the agent's leg, which tells who hung up.
-const HANGUP_WAIT: SignedDuration = SignedDuration::from_millis(300);
+pub(super) const HANGUP_WAIT: SignedDuration = SignedDuration::from_millis(300);
 
 /// How late an event may be that tells that a wait was over in time: under load FreeSWITCH sends some seconds late, and
 /// `sla_missed` can't be taken back.
@@ -34,11 +34,12 @@ impl Attempt {
     /// leaves. To be called after every fact, and when the time it returned has come.
     pub fn settle(&mut self, occasion: &mut Occasion<'_>) -> Option<Timestamp> {
         if self.left {
-            return self.settle_wrap_up(occasion);
+            return earlier(self.settle_agents_part(occasion), self.settle_wrap_up(occasion));
         }
         self.stop_waiting_for_call(occasion.now);
         self.stop_waiting_for_queue_end(occasion.now);
         let mut next = earlier(self.settle_wrap_up(occasion), self.settle_sla(occasion));
+        next = earlier(next, self.settle_hold(occasion));
         for index in 0..self.offers.len() {
             next = earlier(next, self.settle_offer(occasion, index));
         }
@@ -49,7 +50,7 @@ impl Attempt {
             Some(Readiness::Until(at)) => earlier(next, Some(at)),
             Some(Readiness::Ready(())) => {
                 self.leave(occasion);
-                self.settle_wrap_up(occasion)
+                earlier(self.settle_agents_part(occasion), self.settle_wrap_up(occasion))
             }
         }
     }
@@ -94,7 +95,7 @@ impl Attempt {
             Readiness::Until(at) => Some(at),
             Readiness::Ready(verdict) => {
                 let OfferState::Failing { at, .. } = self.offers[index].state else { return None };
-                self.conclude_offer(occasion, index, verdict, at);
+                self.conclude_offer(occasion, index, verdict, fate, at);
                 None
             }
         }
@@ -108,8 +109,17 @@ impl Attempt {
         }
     }
 
-    fn conclude_offer(&mut self, occasion: &mut Occasion<'_>, index: usize, verdict: Verdict, at: Timestamp) {
-        let was_seen = matches!(self.offers[index].state, OfferState::Failing { .. });
+    fn conclude_offer(
+        &mut self,
+        occasion: &mut Occasion<'_>,
+        index: usize,
+        verdict: Verdict,
+        fate: MemberFate,
+        at: Timestamp,
+    ) {
+        let offer = &self.offers[index];
+        let is_guessed = fate.is_inferred() && offer.is_explained_by_member();
+        let was_seen = matches!(offer.state, OfferState::Failing { .. }) && !is_guessed;
         match verdict {
             Verdict::LostRace => self.close_offer(occasion, index, Outcome::LostRace, at, !was_seen),
             Verdict::AnsweredInVain => self.close_offer(occasion, index, Outcome::Failed, at, !was_seen),
@@ -170,10 +180,10 @@ impl Attempt {
             (None, Some(seen_at)) => waits.push(seen_at + QUEUE_END_WAIT),
             (_, _) => {}
         }
-        if self.offers.iter().any(Offer::is_open) {
+        if self.offers.iter().any(|offer| offer.is_open() && !self.ends_with_its_leg(offer)) {
             waits.push(first_end + if self.queue_end.is_some() { OFFERS_END_WAIT } else { QUEUE_END_WAIT });
         }
-        if self.awaits_agents_leg() {
+        if self.awaits_agents_leg() || self.offers.iter().any(|offer| self.ends_with_its_leg(offer)) {
             waits.push(first_end + HANGUP_WAIT);
         }
         Some(match waits.into_iter().filter(|until| now < *until).max() {
@@ -182,13 +192,10 @@ impl Attempt {
         })
     }
 
-    /// Whether only the end of the agent's leg can tell who hung up.
-    pub(super) fn awaits_agents_leg(&self) -> bool {
-        let ended_by_member = self.call.end.as_ref().is_some_and(|end| end.hangup.disposition == Disposition::ByFarEnd);
-        self.bridge.as_ref().is_some_and(|bridge| {
-            let offer = &self.offers[bridge.offer];
-            !ended_by_member && !offer.standby && offer.leg().is_some_and(|leg| leg.end.is_none())
-        })
+    /// Whether the agent is connected and the end of the leg alone tells when the agent's part is over, so that the
+    /// member's leaving waits for nothing else.
+    fn ends_with_its_leg(&self, offer: &Offer) -> bool {
+        self.source != QueueSource::Callcenter && offer.state == OfferState::Bridged
     }
 
     fn leave(&mut self, occasion: &mut Occasion<'_>) {
@@ -233,18 +240,13 @@ impl Attempt {
         let was_seen = offer.legs.iter().all(|leg| leg.end.is_some());
         let leg_end = offer.last_leg_end().filter(|_| was_seen).map(|end| end.at);
         let at = leg_end.unwrap_or(now);
-        let rang_at = |then| offer.offered_at <= then && leg_end.is_none_or(|end| then <= end);
-        let has_winner = self.bridge.as_ref().is_some_and(|bridge| rang_at(bridge.at));
+        let has_winner = self.bridge.as_ref().is_some_and(|bridge| offer.rang_at(bridge.at));
         match &offer.state {
             OfferState::Closed { .. } => {}
-            OfferState::Bridged => {
-                self.close_offer(occasion, index, Outcome::Bridged, at, true);
-                if !self.was_lost() && self.use_processing(occasion, Some(index)) {
-                    self.tell(occasion, EventName::Processing, Some(index), at, true);
-                    self.begin_wrap_up(occasion, index, at);
-                }
-            }
-            OfferState::Failing { at, .. } => self.conclude_offer(occasion, index, offer.final_verdict(fate), *at),
+            // The agent's part has an end of its own, which is still to come.
+            OfferState::Bridged if self.agent_may_be_up(index) => {}
+            OfferState::Bridged => self.end_agents_part(occasion, index, at),
+            OfferState::Failing { at, .. } => self.conclude_offer(occasion, index, offer.final_verdict(fate), fate, *at),
             OfferState::Open if has_winner => self.close_offer(occasion, index, Outcome::LostRace, at, true),
             OfferState::Open if has_gap && leg_end.is_none() => {
                 self.close_offer(occasion, index, Outcome::Lost, at, true);
@@ -254,7 +256,7 @@ impl Attempt {
                     self.answer_as(occasion, index, answered_at, true);
                 }
                 let verdict = self.offers[index].final_verdict(fate);
-                self.conclude_offer(occasion, index, verdict, at);
+                self.conclude_offer(occasion, index, verdict, fate, at);
             }
         }
     }
@@ -283,7 +285,7 @@ impl Attempt {
     }
 }
 
-fn earlier(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {
+pub(super) fn earlier(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {
     match (left, right) {
         (Some(left), Some(right)) => Some(left.min(right)),
         (one, other) => one.or(other),

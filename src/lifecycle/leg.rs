@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::Loss;
 use super::subscriber;
-use crate::freeswitch::channel::{ChannelData, Disposition, Hangup};
+use crate::freeswitch::channel::{ChannelData, Hangup};
 use crate::freeswitch::header as h;
 use crate::id::{AgentName, ChannelUuid};
 
@@ -98,12 +98,7 @@ pub struct LegEnd {
 impl LegEnd {
     /// What the channel's data say of its end, which came at that time if they do not say when.
     pub fn read(at: Timestamp, data: ChannelData<'_>) -> Self {
-        let mut hangup = data.hangup();
-        let cause = data.hangup_cause().map(|cause| cause.into_owned());
-        if cause.as_deref() == Some("MEDIA_TIMEOUT") {
-            // The network lost the far end: that counts as its leaving.
-            hangup.disposition = Disposition::ByFarEnd;
-        }
+        let (hangup, cause) = (data.hangup(), data.hangup_cause().map(|cause| cause.into_owned()));
         let answered_at = data.answered_at().filter(|_| !data.needs_confirmation());
         Self { at: data.hung_up_at().unwrap_or(at), answered_at, cause, hangup }
     }

@@ -313,10 +313,10 @@ impl Lifecycle {
         }
     }
 
-    /// An attempt has left; while its agent wraps up it is kept aside. Gives those that a restart need not find any more.
+    /// An attempt has left; while its agent is on the phone or wraps up it is kept aside. Gives those that a restart need not find any more.
     fn part_with(&mut self, hash: AttemptHash) -> Vec<AttemptHash> {
         let forgotten = self.remember(hash);
-        if self.attempts.held(hash).is_some_and(|held| held.attempt.wrap_up.is_some()) {
+        if self.attempts.held(hash).is_some_and(|held| held.attempt.is_agents()) {
             self.attempts.set_aside(hash);
         } else {
             self.take(hash);

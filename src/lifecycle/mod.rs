@@ -13,10 +13,11 @@
 //! - [`attempt`]: one stay of a member in one queue; [`offer`]: one offering of it to an agent; [`leg`]: a leg on which
 //!   the agent is called.
 //! - [`offering`]: what facts about agents change of an attempt; [`verdict`]: why an offer failed.
-//! - [`bridge`]: the connection of member and agent.
+//! - [`bridge`]: the connection of member and agent; [`hold`]: the time that it spends on hold.
 //! - [`wrap_up`]: the agent's post-processing, and its end.
 //! - [`agents`], [`queues`]: what becomes of agents and queues, for whoever hears of it.
-//! - [`ending`]: when offers and attempts are over; [`result`]: how an attempt ended.
+//! - [`ending`]: when offers and attempts are over; [`result`]: how an attempt ended; `judgement`: who ended
+//!   it.
 //! - [`telling`]: how a moment's payload is made from the facts; [`variables`]: which variables it carries.
 //! - [`kept`]: what a restart of the daemon finds again.
 //! - [`channels`], [`early`], [`memory`], [`seen`]: what is kept of channels, of events that came too soon, of attempts
@@ -36,8 +37,10 @@ pub mod early;
 pub mod ending;
 pub mod fifo;
 pub mod following;
+pub mod hold;
 pub mod input;
 pub mod joining;
+mod judgement;
 pub mod kept;
 pub mod leg;
 pub mod machine;

@@ -117,7 +117,7 @@ impl Node {
     pub fn compare(&mut self) -> Loss {
         let (now, last) = (self.now, std::mem::replace(&mut self.compared_at, self.now));
         match self.gap_since.take() {
-            Some(since) => Loss { at: since, grace_until: now + LOSS_GRACE, over_by: Some(now) },
+            Some(since) => Loss { at: since, grace_until: now + LOSS_GRACE, over_by: Some(now), call_lives: false },
             None => Loss::new(last, now + DOUBT),
         }
     }

@@ -9,6 +9,9 @@ use crate::freeswitch::cause;
 use crate::id::{AgentName, ChannelUuid};
 use crate::moment::value::{OfferSummary, Outcome, Seconds};
 
+/// FreeSWITCH's cause for a leg that it gave up itself, before it says why.
+pub(super) const ORIGINATOR_CANCEL: &str = "ORIGINATOR_CANCEL";
+
 /// An offer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Offer {
@@ -111,6 +114,26 @@ impl Offer {
         unseen.max_by_key(|loss| loss.at).filter(|loss| seen_until.is_none_or(|seen_until| seen_until <= loss.at))
     }
 
+    /// Whether a phone of it still rang then, as far as is known: of a leg that was found gone, that is known until it was
+    /// last there.
+    pub fn rang_at(&self, then: Timestamp) -> bool {
+        let rang = |leg: &Leg| match (&leg.end, &leg.loss) {
+            (Some(end), _) => then <= end.at,
+            (None, Some(loss)) => then <= loss.at,
+            (None, None) => true,
+        };
+        self.offered_at <= then && (self.legs.is_empty() || self.legs.iter().any(rang))
+    }
+
+    /// Whether what became of the member has to explain why it failed.
+    pub fn is_explained_by_member(&self) -> bool {
+        let cause = match &self.state {
+            OfferState::Failing { cause, .. } => Some(cause),
+            _ => self.last_leg_end().and_then(|end| end.cause.as_ref()),
+        };
+        self.answered_at.is_none() && cause.is_none_or(|cause| cause == ORIGINATOR_CANCEL)
+    }
+
     /// When one of its legs was answered, as their ends tell.
     pub fn answered_by_its_end(&self) -> Option<Timestamp> {
         self.legs.iter().filter_map(|leg| leg.end.as_ref()?.answered_at).min()
@@ -211,12 +234,17 @@ impl Offer {
         OfferSummary { agent: self.agent.clone(), outcome, ring_sec: self.ring(now) }
     }
 
-    /// FreeSWITCH's cause and the SIP status of an offer that failed.
+    /// FreeSWITCH's cause and the SIP status with which calling the agent, or the agent's call, ended. Who has answered
+    /// gave 200, whatever the call ended with later and other phones of the agent with.
     pub fn failure(&self) -> (Option<String>, Option<u16>) {
+        let answered_end = || self.leg().filter(|_| self.answered_at.is_some()).and_then(|leg| leg.end.as_ref());
         let cause = match &self.state {
             OfferState::Failing { cause, .. } => Some(cause.clone()),
-            _ => self.last_leg_end().and_then(|end| end.cause.clone()),
+            _ => answered_end().or_else(|| self.last_leg_end()).and_then(|end| end.cause.clone()),
         };
+        if self.answered_at.is_some() {
+            return (cause, Some(200));
+        }
         let told = self.legs.iter().rev().filter_map(|leg| leg.end.as_ref()).find_map(|end| end.hangup.sip_status);
         let status = told.or_else(|| cause.as_deref().map(cause::sip_status));
         (cause, status)

@@ -1,13 +1,9 @@
-//! How an attempt ended, and who ended it: read off its facts.
+//! How an attempt ended: read off its facts.
 
-use super::attempt::{Attempt, QueueEnd};
-use super::bridge::Bridge;
-use super::ending::CALL_END_WAIT;
-use super::leg::LegEnd;
+use super::attempt::Attempt;
 use super::verdict::MemberFate;
 use crate::config::queue::Unserved;
-use crate::freeswitch::channel::Disposition;
-use crate::moment::value::{CancelReason, CcResult, Side};
+use crate::moment::value::{CancelReason, CcResult};
 
 /// What a transfer mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,79 +87,13 @@ impl Attempt {
         }
         match self.member_fate() {
             MemberFate::TakenAway => (CcResult::Cancel, Some(CancelReason::Killed)),
-            MemberFate::HungUp | MemberFate::Unclear { .. } | MemberFate::Waiting => {
+            MemberFate::HungUp | MemberFate::Unclear { .. } | MemberFate::Waiting | MemberFate::Gone { .. } => {
                 (CcResult::Abandoned, Some(CancelReason::Hangup))
             }
         }
     }
 
-    /// What is known of the member, to explain why an offer was cancelled.
-    pub(super) fn member_fate(&self) -> MemberFate {
-        if self.queue_end.as_ref().is_some_and(|end| end.call_goes_on) {
-            return MemberFate::TakenAway;
-        }
-        if let Some(end) = &self.call.end {
-            return match end.hangup.disposition {
-                Disposition::ByFarEnd => MemberFate::HungUp,
-                Disposition::ByFreeSwitch => MemberFate::TakenAway,
-                Disposition::Unknown if ended_by_operator(end.cause.as_deref()) => MemberFate::TakenAway,
-                Disposition::Unknown => MemberFate::HungUp,
-            };
-        }
-        match &self.queue_end {
-            None => MemberFate::Waiting,
-            Some(QueueEnd { reason: None | Some(CancelReason::BreakOut), seen_at, .. }) => {
-                MemberFate::Unclear { until: *seen_at + CALL_END_WAIT }
-            }
-            Some(_) => MemberFate::TakenAway,
-        }
-    }
-
-    /// Who ended the member's call; none while it goes on, or where that was not seen.
-    pub fn hangup_side(&self) -> Option<Side> {
-        let end = self.call.end.as_ref()?;
-        let by_bridge = end.hangup.by_bridge && end.hangup.disposition == Disposition::ByFreeSwitch;
-        if by_bridge && self.awaits_agents_leg() {
-            // The agent's call ended first; whether the agent ended it was not seen.
-            return None;
-        }
-        Some(match (end.hangup.disposition, self.bridged_leg_end()) {
-            (Disposition::ByFarEnd, _) => Side::Member,
-            (_, Some(agent)) if agent.hangup.disposition == Disposition::ByFarEnd => Side::Agent,
-            (Disposition::Unknown, _) if end.hangup.by_bridge && self.bridge.is_some() => Side::Agent,
-            (Disposition::Unknown, Some(agent)) if agent.hangup.by_bridge => Side::Member,
-            (Disposition::ByFreeSwitch | Disposition::Unknown, _) => Side::System,
-        })
-    }
-
-    /// Who ended the conversation, also where the member's call went on.
-    pub fn talk_ended_by(&self) -> Option<Side> {
-        self.bridge.as_ref()?;
-        if self.was_lost() {
-            return None;
-        }
-        if self.call.end.is_some() {
-            return self.hangup_side();
-        }
-        Some(match self.bridged_leg_end() {
-            Some(agent) if agent.hangup.disposition == Disposition::ByFarEnd || agent.hangup.by_own_transfer => {
-                Side::Agent
-            }
-            _ => Side::System,
-        })
-    }
-
     pub(super) fn was_lost(&self) -> bool {
         self.loss.is_some() && self.queue_end.is_none() && self.call.end.is_none()
     }
-
-    fn bridged_leg_end(&self) -> Option<&LegEnd> {
-        let Bridge { offer, .. } = self.bridge.as_ref()?;
-        self.offers[*offer].leg()?.end.as_ref()
-    }
-}
-
-/// Whether the cause says that FreeSWITCH or its operator ended the call, where the leg's own signalling says nothing.
-fn ended_by_operator(cause: Option<&str>) -> bool {
-    matches!(cause, Some("SYSTEM_SHUTDOWN" | "MANAGER_REQUEST"))
 }

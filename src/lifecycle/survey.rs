@@ -109,7 +109,11 @@ impl Lifecycle {
         let first_missed = |hash: &&AttemptHash| self.attempt(**hash).is_some_and(|attempt| attempt.loss.is_none());
         let missed = gone.iter().filter(first_missed).count();
         let loss = self.here.compare();
-        self.lose(gone, &loss, effects);
+        let (lives_on, is_over): (Vec<_>, Vec<_>) = gone.into_iter().partition(|hash| {
+            self.attempt(*hash).and_then(Attempt::channel).is_some_and(|channel| snapshot.channels.contains(channel))
+        });
+        self.lose(is_over, &loss, effects);
+        self.lose(lives_on, &Loss { call_lives: true, ..loss.clone() }, effects);
         self.lose_legs(gone_legs, loss.at, effects);
         let there: Vec<_> = there.into_iter().filter(|hash| self.attempts.is_latest(*hash)).collect();
         for hash in &there {
@@ -139,6 +143,9 @@ impl Lifecycle {
         let gone = self.attempts_here().filter(|(_, attempt)| attempt.key.core != core).map(|(hash, _)| hash).collect();
         let known_until = self.here.known_until();
         self.lose(gone, &Loss::new(known_until, known_until), effects);
+        let outlasted = self.attempts.all_held().filter(|(_, attempt)| attempt.node == self.here.name && attempt.left);
+        let legs = outlasted.flat_map(|(hash, attempt)| attempt.live_legs().map(move |leg| (leg.clone(), hash)));
+        self.lose_legs(legs.collect(), known_until, effects);
         self.here.change_core(core);
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::offer::{Offer, OfferState};
+use super::offer::{ORIGINATOR_CANCEL, Offer, OfferState};
 use crate::freeswitch::cause;
 use crate::moment::value::MissedReason;
 
@@ -15,9 +15,6 @@ const EXPLANATION_WAIT: SignedDuration = SignedDuration::from_secs(2);
 
 /// How long after an agent's change of status the cancel that it causes can come.
 const STATUS_CANCEL_TIME: SignedDuration = SignedDuration::from_secs(1);
-
-/// FreeSWITCH's cause for a leg that it gave up itself, before it says why.
-const ORIGINATOR_CANCEL: &str = "ORIGINATOR_CANCEL";
 
 /// FreeSWITCH's cause for a leg whose agent was slower than another.
 const LOSE_RACE: &str = "LOSE_RACE";
@@ -47,6 +44,20 @@ pub enum MemberFate {
     HungUp,
     /// Taken out of the queue, or ended by FreeSWITCH.
     TakenAway,
+    /// Found gone from the queue; how the member left was not seen.
+    Gone {
+        /// Whether the call still was there.
+        call_lives: bool,
+        /// Until when the events that tell it may still come.
+        until: Timestamp,
+    },
+}
+
+impl MemberFate {
+    /// Whether it is known by inference alone.
+    pub fn is_inferred(self) -> bool {
+        matches!(self, Self::Gone { .. })
+    }
 }
 
 /// Whether something can be decided.
@@ -79,12 +90,14 @@ impl Offer {
         Some(match fate {
             MemberFate::HungUp => Readiness::Ready(Verdict::Missed(MissedReason::Abandoned)),
             MemberFate::TakenAway => Readiness::Ready(Verdict::Missed(MissedReason::Withdrawn)),
-            MemberFate::Unclear { until } if now < until => Readiness::Until(until),
+            MemberFate::Unclear { until } | MemberFate::Gone { until, .. } if now < until => Readiness::Until(until),
+            // Whose call is gone has most likely hung up.
+            MemberFate::Gone { call_lives: false, .. } => Readiness::Ready(Verdict::Missed(MissedReason::Abandoned)),
             MemberFate::Waiting if self.agent_has_just_left(*at) => {
                 Readiness::Ready(Verdict::Missed(MissedReason::Withdrawn))
             }
             MemberFate::Waiting if now < explained_by => Readiness::Until(explained_by),
-            MemberFate::Unclear { .. } | MemberFate::Waiting => {
+            MemberFate::Unclear { .. } | MemberFate::Waiting | MemberFate::Gone { .. } => {
                 Readiness::Ready(Verdict::Missed(MissedReason::Withdrawn))
             }
         })
@@ -99,7 +112,7 @@ impl Offer {
             _ if self.answered_at.is_some() => Verdict::AnsweredInVain,
             Some(LOSE_RACE) => Verdict::LostRace,
             Some(cause) if cause != ORIGINATOR_CANCEL => Verdict::Missed(cause::missed_reason(cause)),
-            _ if fate == MemberFate::HungUp => Verdict::Missed(MissedReason::Abandoned),
+            _ if matches!(fate, MemberFate::HungUp | MemberFate::Gone { call_lives: false, .. }) => Verdict::Missed(MissedReason::Abandoned),
             _ => Verdict::Missed(MissedReason::Withdrawn),
         }
     }
@@ -159,7 +172,7 @@ mod tests {
         offer.add_leg(Leg::new("leg".into()));
         assert_eq!(offer.verdict(MemberFate::Waiting, at(1_000)), Some(Readiness::Until(at(1_500))));
         let hangup = Hangup { sip_status: Some(403), ..Hangup::default() };
-        offer.end_leg("leg", &LegEnd { at: at(1_010), answered_at: None, cause: Some("CALL_REJECTED".into()), hangup });
+        offer.end_leg("leg", &LegEnd { at: at(1_010), answered_at: None, cause: Some("CALL_REJECTED".into()), hangup }, None);
         let verdict = offer.verdict(MemberFate::Waiting, at(1_010));
         assert_eq!(verdict, Some(Readiness::Ready(Verdict::Missed(MissedReason::Rejected))));
         assert_eq!(offer.failure(), (Some("CALL_REJECTED".into()), Some(403)));

@@ -60,6 +60,11 @@ impl WrapUp {
 }
 
 impl Attempt {
+    /// Whether it goes on, for its agent alone, after the member has left.
+    pub(super) fn is_agents(&self) -> bool {
+        self.wrap_up.is_some() || self.agent_on_phone().is_some()
+    }
+
     /// The agent of an offer begins post-processing.
     pub fn begin_wrap_up(&mut self, occasion: &mut Occasion<'_>, offer: usize, since: Timestamp) {
         self.end_wrap_up(occasion, since, true);
@@ -73,6 +78,9 @@ impl Attempt {
 
     /// An agent does something: its post-processing may be over with it.
     pub fn move_agent(&mut self, occasion: &mut Occasion<'_>, agent: &str, step: AgentMove<'_>) {
+        if matches!(step, AgentMove::Offer | AgentMove::State(WAITING)) {
+            self.release_agent(occasion, agent);
+        }
         let Some(wrap_up) = self.wrap_up.as_mut().filter(|wrap_up| self.offers[wrap_up.offer].agent.as_str() == agent)
         else {
             return;

@@ -112,6 +112,7 @@ fn a_consultation_is_no_hold_and_one_that_is_given_up_lets_holds_count_again() {
     story.hold(stay.leg);
     story.pass(1_000);
     story.unhold(stay.leg);
+    story.pass(1_000);
     story.caller_ends(&stay, &ring);
     assert_eq!(story.told().only(EventName::Unhold).lasted_sec, Some(Seconds(1.0)));
 }
