@@ -116,8 +116,15 @@ impl Attempts {
         };
         let on_channel = self.by_session.get(&*member.session).into_iter().flatten().rev().copied();
         on_channel.chain(self.outlasted_by(agent)).find(|hash| {
-            self.held(*hash).is_some_and(|held| held.attempt.key.session.as_str() == member.session && is_offered(&held.attempt))
+            self.held(*hash)
+                .is_some_and(|held| held.attempt.key.session.as_str() == member.session && is_offered(&held.attempt))
         })
+    }
+
+    /// The attempts that have left and whose agent is still on the phone.
+    pub fn outlasted(&self) -> impl Iterator<Item = (AttemptHash, &Attempt)> {
+        let held = self.wrapping.iter().map(|(hash, held)| (*hash, &*held.attempt));
+        held.filter(|(_, attempt)| attempt.agent_on_phone().is_some())
     }
 
     /// The attempts that have left and whose agent, this one, is still on the phone.

@@ -193,7 +193,9 @@ impl Attempt {
     /// Takes it that an agent who has outlasted the member is off the phone, because the agent does something else; what
     /// tells so may still be on its way.
     pub(super) fn release_agent(&mut self, occasion: &Occasion<'_>, agent: &str) {
-        let Some(index) = self.agent_on_phone().filter(|index| self.offers[*index].agent.as_str() == agent) else { return };
+        let Some(index) = self.agent_on_phone().filter(|index| self.offers[*index].agent.as_str() == agent) else {
+            return;
+        };
         let Some(leg) = self.offers[index].leg().map(|leg| leg.channel.clone()) else { return };
         self.lose_leg(leg.as_str(), Loss::new(occasion.at, occasion.now + LOSS_GRACE));
     }

@@ -85,7 +85,10 @@ impl Lifecycle {
                 let other = data.other_uuid();
                 for hash in self.about(&uuid) {
                     self.with_attempt(hash, input.at, &input.source, effects, |attempt, occasion| match step {
-                        ChannelStep::Unbridge => attempt.disconnect(&uuid, other.as_deref(), input.at),
+                        ChannelStep::Unbridge => {
+                            attempt.note_hangup(&uuid, input.at, data);
+                            attempt.disconnect(&uuid, other.as_deref(), input.at);
+                        }
                         _ => attempt.hold(occasion, &uuid, step == ChannelStep::Hold),
                     });
                 }

@@ -221,7 +221,9 @@ impl Attempt {
     pub(super) fn close_open_offers(&mut self, occasion: &mut Occasion<'_>, left_at: Timestamp) {
         let (fate, was_lost) = (self.member_fate(), self.was_lost());
         for index in 0..self.offers.len() {
-            if self.offers[index].is_open() {
+            // The part of an agent who is on the phone has an end of its own, which is still to come.
+            let outlasts = self.offers[index].state == OfferState::Bridged && self.agent_may_be_up(index);
+            if self.offers[index].is_open() && !outlasts {
                 self.close_open_offer(occasion, index, left_at, fate, was_lost);
             }
         }
@@ -243,10 +245,10 @@ impl Attempt {
         let has_winner = self.bridge.as_ref().is_some_and(|bridge| offer.rang_at(bridge.at));
         match &offer.state {
             OfferState::Closed { .. } => {}
-            // The agent's part has an end of its own, which is still to come.
-            OfferState::Bridged if self.agent_may_be_up(index) => {}
             OfferState::Bridged => self.end_agents_part(occasion, index, at),
-            OfferState::Failing { at, .. } => self.conclude_offer(occasion, index, offer.final_verdict(fate), fate, *at),
+            OfferState::Failing { at, .. } => {
+                self.conclude_offer(occasion, index, offer.final_verdict(fate), fate, *at)
+            }
             OfferState::Open if has_winner => self.close_offer(occasion, index, Outcome::LostRace, at, true),
             OfferState::Open if has_gap && leg_end.is_none() => {
                 self.close_offer(occasion, index, Outcome::Lost, at, true);

@@ -137,7 +137,8 @@ impl Attempt {
         let Some(since) = hold.since else { return };
         hold.end(at);
         let Occasion { world, hash, now, known_until, moments, .. } = occasion;
-        let mut then = Occasion { world, hash: *hash, at, now: *now, known_until: *known_until, source: &source, moments };
+        let mut then =
+            Occasion { world, hash: *hash, at, now: *now, known_until: *known_until, source: &source, moments };
         self.tell_with(&mut then, EventName::Unhold, offer, at, false, |_, payload| {
             payload.hold_side = Some(side);
             payload.lasted_sec = Some(Seconds::between(since, at));

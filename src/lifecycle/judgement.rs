@@ -67,12 +67,20 @@ fn call_ended_by(member: &LegEnd, agent: AgentLeg<'_>) -> Option<Side> {
         (EndedBy::FreeSwitch, AgentLeg::Unseen) if by_bridge => return None,
         (EndedBy::FreeSwitch, AgentLeg::Unseen) => Side::System,
         (EndedBy::Unsaid, AgentLeg::Unseen | AgentLeg::Standing) => {
-            if by_bridge { Side::Agent } else { Side::Member }
+            if by_bridge {
+                Side::Agent
+            } else {
+                Side::Member
+            }
         }
         // What ended afterwards cannot have ended it.
         (EndedBy::FreeSwitch, AgentLeg::Ended(agent)) if member.at < agent.at => Side::System,
         (EndedBy::Unsaid, AgentLeg::Ended(agent)) if member.at < agent.at => {
-            if by_bridge && !agent.hangup.by_bridge { Side::System } else { Side::Member }
+            if by_bridge && !agent.hangup.by_bridge {
+                Side::System
+            } else {
+                Side::Member
+            }
         }
         (member_said, AgentLeg::Ended(agent)) => {
             let was_first = by_bridge || (agent.at < member.at && !agent.hangup.by_bridge);

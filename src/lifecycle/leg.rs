@@ -55,7 +55,9 @@ impl Leg {
         if let Some(since) = rang_at {
             self.advance(Progress::Ringing { since });
         }
-        self.end = Some(end.clone());
+        // What tells more of it later does not make it end later.
+        let at = self.end.as_ref().map_or(end.at, |known| known.at.min(end.at));
+        self.end = Some(LegEnd { at, ..end.clone() });
     }
 
     /// Whether it was answered, as far as that is known, and that was enough.

@@ -6,7 +6,7 @@ use super::attempt::{Attempt, Loss};
 use super::leg::{Leg, LegEnd, LegIdentity, Progress, UnclaimedLeg};
 use super::offer::{Offer, OfferState};
 use super::world::Occasion;
-use crate::freeswitch::channel::{ChannelData, ChannelTimes};
+use crate::freeswitch::channel::{AnswerState, ChannelData, ChannelTimes, Disposition};
 use crate::freeswitch::header as h;
 use crate::id::ChannelUuid;
 use crate::moment::EventName;
@@ -122,6 +122,15 @@ impl Attempt {
         }
         for unclaimed in self.unclaimed_legs.iter_mut().filter(|unclaimed| unclaimed.leg.channel.as_str() == channel) {
             unclaimed.leg.end(&end, rang_at);
+        }
+    }
+
+    /// A leg was disconnected: where that was its hangup, and its endpoint says whose, it has ended then, although FreeSWITCH
+    /// may keep the channel for long.
+    pub fn note_hangup(&mut self, channel: &str, at: Timestamp, data: ChannelData<'_>) {
+        let is_hangup = data.answer_state() == AnswerState::Hangup;
+        if is_hangup && data.hangup().disposition != Disposition::Unknown && !self.has_ended_leg(channel) {
+            self.end_leg(channel, at, data);
         }
     }
 

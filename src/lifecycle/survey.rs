@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::{Attempt, Loss};
 use super::input::Input;
@@ -21,6 +21,9 @@ use crate::freeswitch::header as h;
 use crate::freeswitch::snapshot::MemberRow;
 use crate::id::{AttemptHash, AttemptKey, ChannelUuid, CoreUuid};
 use crate::moment::value::Source;
+
+/// What is older than this was there before a survey that ends now had asked for anything.
+const BEFORE_SURVEY: SignedDuration = SignedDuration::from_secs(30);
 
 /// The stays of the live attempts, with what is known of them.
 pub type OpenStays = BTreeMap<Stay, KnownStay>;
@@ -115,6 +118,10 @@ impl Lifecycle {
         self.lose(is_over, &loss, effects);
         self.lose(lives_on, &Loss { call_lives: true, ..loss.clone() }, effects);
         self.lose_legs(gone_legs, loss.at, effects);
+        let is_gone = |leg: &ChannelUuid| !snapshot.channels.contains(leg);
+        let long_before = self.here.now - BEFORE_SURVEY;
+        let outlasted = self.legs_that_outlast(|attempt| attempt.left_at().is_some_and(|at| at < long_before));
+        self.lose_legs(outlasted.into_iter().filter(|(leg, _)| is_gone(leg)).collect(), loss.at, effects);
         let there: Vec<_> = there.into_iter().filter(|hash| self.attempts.is_latest(*hash)).collect();
         for hash in &there {
             if let Some(held) = self.attempts.held_mut(*hash) {
@@ -143,10 +150,16 @@ impl Lifecycle {
         let gone = self.attempts_here().filter(|(_, attempt)| attempt.key.core != core).map(|(hash, _)| hash).collect();
         let known_until = self.here.known_until();
         self.lose(gone, &Loss::new(known_until, known_until), effects);
-        let outlasted = self.attempts.all_held().filter(|(_, attempt)| attempt.node == self.here.name && attempt.left);
-        let legs = outlasted.flat_map(|(hash, attempt)| attempt.live_legs().map(move |leg| (leg.clone(), hash)));
-        self.lose_legs(legs.collect(), known_until, effects);
+        let outlasted = self.legs_that_outlast(|attempt| attempt.key.core != core);
+        self.lose_legs(outlasted, known_until, effects);
         self.here.change_core(core);
+    }
+
+    /// The legs of agents who are on the phone although the member has left, of some of the node's attempts.
+    fn legs_that_outlast(&self, is_meant: impl Fn(&Attempt) -> bool) -> Vec<(ChannelUuid, AttemptHash)> {
+        let outlasted =
+            self.attempts.outlasted().filter(|(_, attempt)| attempt.node == self.here.name && is_meant(attempt));
+        outlasted.flat_map(|(hash, attempt)| attempt.live_legs().map(move |leg| (leg.clone(), hash))).collect()
     }
 
     /// Attempts were found gone.

@@ -451,7 +451,8 @@ async fn signals_of_any_number_take_so_much_memory_and_no_more() {
     let before = daemon.peak_mib();
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..30 {
-        let answers = futures_util::future::join_all((0..100).map(|i| put(format!("w{}", accepted + refused + i), &body)));
+        let answers =
+            futures_util::future::join_all((0..100).map(|i| put(format!("w{}", accepted + refused + i), &body)));
         for answer in answers.await {
             match answer.expect("answers").status() {
                 StatusCode::CREATED => accepted += 1,
