@@ -23,15 +23,18 @@ pub const MAX_SAVED_BYTES: usize = 256 * 1024;
 pub struct Context {
     payload: Box<RawValue>,
     event: EventName,
+    happened_at: Option<Timestamp>,
     /// Made when a template or an expression first asks for them: most flows send the payload as it is.
     fields: OnceLock<Value>,
     saved_bytes: usize,
 }
 
-/// What every payload has.
+/// What every run needs of a payload, read without the rest.
 #[derive(Deserialize)]
-struct Head {
+struct Head<'a> {
     event: EventName,
+    #[serde(default, borrow)]
+    timestamp: Option<&'a RawValue>,
 }
 
 /// What is too much to be saved.
@@ -48,8 +51,9 @@ pub enum SaveError {
 impl Context {
     /// Reads the payload as the outbox keeps it.
     pub fn from_payload_json(json: &str) -> Result<Self, serde_json::Error> {
-        let Head { event } = serde_json::from_str(json)?;
-        Ok(Self { payload: serde_json::from_str(json)?, event, fields: OnceLock::new(), saved_bytes: 0 })
+        let Head { event, timestamp } = serde_json::from_str(json)?;
+        let happened_at = timestamp.and_then(|text| serde_json::from_str::<String>(text.get()).ok()?.parse().ok());
+        Ok(Self { payload: serde_json::from_str(json)?, event, happened_at, fields: OnceLock::new(), saved_bytes: 0 })
     }
 
     /// The context of a moment that is not written yet.
@@ -90,7 +94,7 @@ impl Context {
 
     /// When the moment happened; now, if the payload does not say it.
     pub fn happened_at(&self) -> Timestamp {
-        self.text("timestamp").parse().unwrap_or_else(|_| Timestamp::now())
+        self.happened_at.unwrap_or_else(Timestamp::now)
     }
 
     /// The FreeSWITCH node.
