@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::attempt::{Attempt, Loss};
 use super::input::Input;
-use super::joining::Newcomer;
+use super::joining::{Newcomer, not_before_the_call};
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
-use super::memory::Stay;
+use super::memory::{Settled, Stay};
 use crate::config::WaitingAtStart;
 use crate::config::queue::QueueSource;
 use crate::esl::Event;
@@ -53,6 +53,12 @@ impl Lifecycle {
     /// not know those that others tell of.
     pub fn open_attempts(&self) -> BTreeSet<AttemptHash> {
         self.attempts_here().filter(|(_, attempt)| !attempt.is_told()).map(|(hash, _)| hash).collect()
+    }
+
+    /// A survey of the node at hand begins: gives the attempts that what it finds is to be compared with.
+    pub fn begin_survey(&mut self) -> BTreeSet<AttemptHash> {
+        self.here.early.begin_survey();
+        self.open_attempts()
     }
 
     /// What a survey of the node at hand needs not ask FreeSWITCH again.
@@ -123,6 +129,7 @@ impl Lifecycle {
         let members: BTreeSet<_> = snapshot.members.iter().map(|row| row.session_uuid.as_str()).collect();
         let legs = snapshot.dumps.iter().filter(|(uuid, _)| !members.contains(uuid.as_str()));
         self.take_over_legs(legs.map(|(_, dump)| dump).collect(), effects);
+        self.here.early.end_survey();
         // Only now all is known that the snapshot tells.
         for hash in there {
             self.with_attempt(hash, self.here.now, &Source::default(), effects, |_, _| {});
@@ -170,7 +177,9 @@ impl Lifecycle {
         let member = MemberRef { queue: queue.into(), member: member.into(), session: session.into() };
         let data = ChannelData(dump);
         let is_in_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue == member.queue);
-        if !is_in_queue || self.settled(&Stay::named_by(&member)).is_some() {
+        // The list tells whole seconds.
+        let is_over = |settled: Settled| row.joined_at().is_none_or(|at| at.as_second() <= settled.left_at.as_second());
+        if !is_in_queue || self.settled(&Stay::named_by(&member)).is_some_and(is_over) {
             return;
         }
         let at = Stamp::read(dump).at.unwrap_or(self.here.now);
@@ -183,7 +192,7 @@ impl Lifecycle {
         }
         let opened = known.or_else(|| {
             let (name, number) = (Some(row.cid_name.clone()), Some(row.cid_number.clone()));
-            let joined_at = row.joined_at().unwrap_or(at);
+            let joined_at = row.joined_at().map_or(at, |second| not_before_the_call(second, data, &member.session));
             // Who is connected while the survey's questions are answered is connected in this stay.
             let is_before = |at: &Timestamp| !row.is_answered() && at.as_second() <= joined_at.as_second();
             let bridged_before = data.bridged_at().filter(is_before);
