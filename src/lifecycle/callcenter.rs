@@ -93,21 +93,15 @@ impl Lifecycle {
 
     /// The member's channel, where the attempt that the step matters to is not known yet: events about it wait already, or it
     /// is connected with an agent, so that a survey will find it.
-    fn awaited_member<'e>(
+    fn awaited_member(
         &self,
         input: &Input<'_>,
         step: ChannelStep,
         uuid: &str,
-        data: ChannelData<'e>,
+        data: ChannelData<'_>,
     ) -> Option<Box<str>> {
-        let is_awaited = match step {
-            ChannelStep::Create | ChannelStep::Ring | ChannelStep::Answer | ChannelStep::Judge | ChannelStep::Beep => {
-                false
-            }
-            ChannelStep::Bridge | ChannelStep::Unbridge | ChannelStep::Hold | ChannelStep::Unhold => true,
-            ChannelStep::HangupComplete => true,
-        };
-        if input.waited || !is_awaited {
+        use ChannelStep::{Bridge, HangupComplete, Hold, Unbridge, Unhold};
+        if input.waited || !matches!(step, Bridge | Unbridge | Hold | Unhold | HangupComplete) {
             return None;
         }
         let is_unknown = |session: &str| self.attempts.on_session(session).is_empty();
@@ -119,7 +113,7 @@ impl Lifecycle {
         if let Some(session) = others().find(|session| waits(session)) {
             return Some((&*session).into());
         }
-        if step != ChannelStep::Bridge || !self.here.early.is_surveyed() {
+        if step != Bridge || !self.here.early.is_surveyed() {
             return None;
         }
         let member = member_of(uuid, data)?;

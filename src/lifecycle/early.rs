@@ -53,7 +53,7 @@ pub struct EarlyEvents {
 struct UnknownMember {
     /// How many events wait.
     events: usize,
-    /// How many surveys had begun when the latest came.
+    /// How many surveys had begun when the first came.
     surveys_begun: u64,
     /// How many surveys that began later did not find the member.
     sought: u8,
@@ -69,8 +69,7 @@ struct Surveys {
 impl Surveys {
     /// Whether a survey that is under way, or another one, may still find the member.
     fn may_find(&self, member: &UnknownMember) -> bool {
-        let was_asked = self.answered.is_some_and(|answered| member.surveys_begun < answered);
-        self.begun > 0 && !was_asked && member.sought < SURVEYS_FOR_A_MEMBER
+        self.begun > 0 && member.sought < SURVEYS_FOR_A_MEMBER
     }
 }
 
@@ -81,9 +80,9 @@ impl EarlyEvents {
         if room {
             let (until, since) = (now + EARLY_WAIT, now);
             self.events.push_back(EarlyEvent { until, since, session: session.into(), event: event.clone() });
-            let member = self.members.entry(session.into()).or_default();
-            member.events += 1;
-            member.surveys_begun = self.surveys.begun;
+            let surveys_begun = self.surveys.begun;
+            let new = || UnknownMember { surveys_begun, ..UnknownMember::default() };
+            self.members.entry(session.into()).or_insert_with(new).events += 1;
         }
         room
     }

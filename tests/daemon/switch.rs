@@ -115,16 +115,38 @@ impl Switch {
 
     /// Somebody calls and enters the queue.
     pub(crate) fn join(&self, number: &str) {
+        self.slip_in(number);
+        self.list(number);
         let mut state = self.state();
-        let (core, at) = (state.core.clone(), state.now());
-        let call = Call { member: format!("member-{number}"), channel: format!("{core}-{number}"), joined_at: at };
+        let call = state.calls[number].clone();
+        let event = state.of_member("member-queue-start", number, &call, &[("Answer-State", "answered")]);
+        self.send(event);
+    }
+
+    /// Somebody calls and enters the queue; nobody hears of it, and the queue does not list the member yet.
+    pub(crate) fn slip_in(&self, number: &str) {
+        let mut state = self.state();
+        let (member, channel) = (format!("member-{number}"), format!("{}-{number}", state.core));
+        let joined_at = state.now();
+        state.calls.insert(number.to_owned(), Call { member, channel, joined_at });
+    }
+
+    /// The queue lists a member.
+    pub(crate) fn list(&self, number: &str) {
+        let state = self.state();
+        let Call { member, channel, joined_at } = &state.calls[number];
         let row = json!({
-            "queue": QUEUE, "uuid": call.member, "session_uuid": call.channel, "state": "Waiting", "cid_number": number,
-            "joined_epoch": at.as_second().to_string(), "instance_id": core,
+            "queue": QUEUE, "uuid": member, "session_uuid": channel, "state": "Waiting", "cid_number": number,
+            "joined_epoch": joined_at.as_second().to_string(), "instance_id": state.core,
         });
         state.database.lock().expect("no panic").insert(number.to_owned(), row);
-        state.calls.insert(number.to_owned(), call.clone());
-        let event = state.of_member("member-queue-start", number, &call, &[("Answer-State", "answered")]);
+    }
+
+    /// A member is to be offered to an agent.
+    pub(crate) fn offer(&self, number: &str, agent: &str) {
+        let mut state = self.state();
+        let call = state.calls[number].clone();
+        let event = state.of_member("agent-offering", number, &call, &[("CC-Agent", agent)]);
         self.send(event);
     }
 
