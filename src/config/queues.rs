@@ -64,7 +64,7 @@ impl Queues {
                 queues.globs.push((name.text.to_owned(), entry));
             }
         }
-        refuse_ties(&globs);
+        refuse_ties("queue", &globs);
         queues.globs.sort_by_key(|(glob, _)| pattern::literals(glob));
         for (name, value) in exact {
             queues.refuse_foreign_type(name, value);
@@ -131,19 +131,23 @@ impl Queues {
 }
 
 /// Records where two equally specific patterns, both of which some name matches, set a key differently.
-fn refuse_ties(globs: &[(&str, Value<'_>)]) {
+pub(super) fn refuse_ties(what: &'static str, globs: &[(&str, Value<'_>)]) {
     let mut by_literals: BTreeMap<usize, Vec<&(&str, Value<'_>)>> = BTreeMap::new();
     for glob in globs {
         by_literals.entry(pattern::literals(glob.0)).or_default().push(glob);
     }
     for rivals in by_literals.values() {
         for (i, here) in rivals.iter().enumerate() {
-            rivals[..i].iter().for_each(|rival| refuse_tie(here, rival));
+            rivals[..i].iter().for_each(|rival| refuse_tie(what, here, rival));
         }
     }
 }
 
-fn refuse_tie((pattern, value): &(&str, Value<'_>), (rival, other): &(&str, Value<'_>)) {
+fn refuse_tie(
+    what: &'static str,
+    (pattern, value): &(&str, Value<'_>),
+    (rival, other): &(&str, Value<'_>),
+) {
     let (Kind::Table(table), Kind::Table(others)) = (&value.node().kind, &other.node().kind) else { return };
     let clashes = clashes(table, others);
     // Comparing keys is quicker than comparing patterns.
@@ -152,7 +156,7 @@ fn refuse_tie((pattern, value): &(&str, Value<'_>), (rival, other): &(&str, Valu
     }
     for (key, member, other) in clashes {
         let (pattern, rival) = ((*pattern).to_owned(), (*rival).to_owned());
-        let tie = Fault::Tie { pattern, rival, key: key.to_owned(), other: other.key.to_string() };
+        let tie = Fault::Tie { what, pattern, rival, key: key.to_owned(), other: other.key.to_string() };
         value.refuse_at(tie, &member.key);
     }
 }

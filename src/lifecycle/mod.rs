@@ -18,6 +18,7 @@
 //! - [`agents`], [`queues`]: what becomes of agents and queues, for whoever hears of it.
 //! - [`ending`]: when offers and attempts are over; [`result`]: how an attempt ended.
 //! - [`telling`]: how a moment's payload is made from the facts; [`variables`]: which variables it carries.
+//! - [`directory`]: what FreeSWITCH's directory says of agents.
 //! - [`kept`]: what a restart of the daemon finds again.
 //! - [`channels`], [`early`], [`memory`], [`seen`]: what is kept of channels, of events that came too soon, of attempts
 //!   that are over, and of events at all.
@@ -32,6 +33,7 @@ pub mod callcenter;
 pub mod channels;
 pub mod dialer;
 pub mod dialled;
+pub mod directory;
 pub mod early;
 pub mod ending;
 pub mod fifo;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::attempt::{Attempt, Loss};
+use super::directory::DirectoryQuestions;
 use super::input::Input;
 use super::joining::{Newcomer, not_before_the_call};
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
@@ -37,6 +38,8 @@ pub struct Known {
     pub stays: OpenStays,
     /// The channels of which everything was heard; others may be a dialer's legs. None where no dialer is followed.
     pub legs: Option<BTreeSet<ChannelUuid>>,
+    /// What is to be read in FreeSWITCH's directory. None where it is not configured.
+    pub directory: Option<DirectoryQuestions>,
 }
 
 /// How many attempts were not as a snapshot has them.
@@ -72,7 +75,11 @@ impl Lifecycle {
     /// All that a survey needs to know before it asks.
     pub fn known(&self) -> Known {
         let asks_for_legs = self.world.config.has_source(QueueSource::Channel);
-        Known { stays: self.open_stays(), legs: asks_for_legs.then(|| self.here.channels.heard()) }
+        Known {
+            stays: self.open_stays(),
+            legs: asks_for_legs.then(|| self.here.channels.heard()),
+            directory: self.world.directory.questions(&self.world.config, self.here.now),
+        }
     }
 
     fn attempts_here(&self) -> impl Iterator<Item = (AttemptHash, &Attempt)> {
