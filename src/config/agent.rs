@@ -61,11 +61,7 @@ impl AgentCard {
 }
 
 impl<T> Origin<T> {
-    fn read<'a>(
-        value: Value<'a>,
-        pattern: &str,
-        constant: impl FnOnce(Value<'a>) -> Option<T>,
-    ) -> Option<Self> {
+    fn read<'a>(value: Value<'a>, pattern: &str, constant: impl FnOnce(Value<'a>) -> Option<T>) -> Option<Self> {
         match &value.node().kind {
             Kind::Table(_) => value.section(Self::read_table),
             Kind::Text(text) if text == STAR => {

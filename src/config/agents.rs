@@ -72,7 +72,7 @@ impl Agents {
                 Some(())
             });
         }
-        refuse_ties("agent", &globs);
+        refuse_ties(Owner::Agent, &globs);
         agents.globs.sort_by_key(|(glob, _)| std::cmp::Reverse(pattern::literals(glob)));
         agents.hooks.sort_by_key(|(pattern, _)| (pattern::is_exact(pattern), pattern::literals(pattern)));
         Some(agents)
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn what_can_not_be_meant_is_refused() {
         for (text, fault) in [
-            ("[agents.\"*\"]\nid = 17\n", "exact name"),
+            ("[agents.\"*\"]\nid = 17\n", "say the same"),
             ("[agents.\"1000\"]\nid = \"*\"\n", "one `*`"),
             ("[agents.\"*@*\"]\nid = \"*\"\n", "one `*`"),
             ("[agents.\"1000\"]\nid = { variable = \"a\", directory = \"b\" }\n", "exactly one"),

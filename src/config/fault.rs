@@ -101,14 +101,22 @@ pub enum Fault {
         other: String,
     },
     /// Two patterns of which neither is more specific.
-    #[error("the {what} patterns `{pattern}` and `{rival}` are equally specific and set `{key}` differently")]
+    #[error("the queue patterns `{pattern}` and `{rival}` are equally specific and set `{key}` differently")]
     Tie {
-        /// What the patterns are of.
-        what: &'static str,
         /// The pattern here.
         pattern: String,
         /// The other pattern.
         rival: String,
+        /// What both set.
+        key: String,
+        /// File and line of the other's value.
+        other: String,
+    },
+    /// Two patterns of agents of which neither is more specific.
+    #[error("the agent patterns {patterns} are equally specific and set `{key}` differently")]
+    AgentTie {
+        /// Both patterns.
+        patterns: String,
         /// What both set.
         key: String,
         /// File and line of the other's value.
@@ -368,7 +376,7 @@ impl Fault {
             Self::Name(_) => "write at least one character, but no `/` and no control characters".into(),
             Self::SetTwice { .. } => "keep one of the two".into(),
             Self::SameName { what, .. } => format!("give each {what} a name of its own"),
-            Self::Tie { other, .. } => {
+            Self::Tie { other, .. } | Self::AgentTie { other, .. } => {
                 format!("the other is at {other}; let only one of them set it, or make one pattern longer")
             }
             Self::ConstantOfPattern => {

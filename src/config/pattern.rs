@@ -39,9 +39,11 @@ pub fn is_exact(pattern: &str) -> bool {
 pub fn star<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     let (before, behind) = pattern.split_once('*').filter(|(_, behind)| !behind.contains('*'))?;
     let from = name.char_indices().nth(before.chars().count()).map_or(name.len(), |(at, _)| at);
-    let to = behind.chars().count().checked_sub(1).map_or(Some(name.len()), |last| {
-        name.char_indices().rev().nth(last).map(|(at, _)| at)
-    })?;
+    let to = behind
+        .chars()
+        .count()
+        .checked_sub(1)
+        .map_or(Some(name.len()), |last| name.char_indices().rev().nth(last).map(|(at, _)| at))?;
     (matches(pattern, name) && from <= to).then(|| &name[from..to])
 }
 

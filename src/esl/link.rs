@@ -356,8 +356,7 @@ impl Keeper {
         if exit.is_desync() && self.ready_since.is_some() {
             Tally::add(&self.tally.desyncs, 1);
         }
-        let retry_in =
-            if exit.is_refusal() { self.backoff.refused() } else { self.backoff.next(fastrand::f64()) };
+        let retry_in = if exit.is_refusal() { self.backoff.refused() } else { self.backoff.next(fastrand::f64()) };
         self.complain(&exit, retry_in);
         self.set(ConnectionState::Waiting { reason: exit, retry_in });
         retry_in

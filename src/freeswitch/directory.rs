@@ -106,12 +106,32 @@ mod tests {
     #[test]
     fn a_hostile_name_is_nobodys() {
         for name in [
-            "a b@default", "a\nb@default", "a@default\n\napi shutdown", "a;b@default", "a|b@default", "a@b;c", "a@b c",
-            "-a@b", "^^;a@b", "'a'@b", "a\\@b", "${a}@b", "a@b@c", "@b", "a@", "a/../b@c", "a%0a@b", "a\u{7f}@b", "a=b@c",
+            "a b@default",
+            "a\nb@default",
+            "a@default\n\napi shutdown",
+            "a;b@default",
+            "a|b@default",
+            "a@b;c",
+            "a@b c",
+            "-a@b",
+            "^^;a@b",
+            "'a'@b",
+            "a\\@b",
+            "${a}@b",
+            "a@b@c",
+            "@b",
+            "a@",
+            "a/../b@c",
+            "a%0a@b",
+            "a\u{7f}@b",
+            "a=b@c",
         ] {
             assert_eq!(user("", name), None, "{name:?}");
             let dialled = user(&format!("user/{name}"), "");
-            assert!(dialled.is_none_or(|user| user.chars().all(|c| c.is_alphanumeric() || "@._-+".contains(c))), "{name:?}");
+            assert!(
+                dialled.is_none_or(|user| user.chars().all(|c| c.is_alphanumeric() || "@._-+".contains(c))),
+                "{name:?}"
+            );
         }
     }
 }

@@ -71,11 +71,8 @@ impl Directory {
     pub fn questions(&self, config: &Arc<Config>, now: Timestamp) -> Option<DirectoryQuestions> {
         let is_known = |entry: &Entry| now.duration_since(entry.read_at).abs() < TIME_TO_LIVE;
         let known = self.agents.iter().filter(|(_, entry)| is_known(entry)).map(|(agent, _)| agent.clone());
-        let questions = || DirectoryQuestions {
-            config: Arc::clone(config),
-            known: known.collect(),
-            sighted: self.sighted.clone(),
-        };
+        let questions =
+            || DirectoryQuestions { config: Arc::clone(config), known: known.collect(), sighted: self.sighted.clone() };
         config.asks_directory().then(questions)
     }
 
@@ -88,9 +85,8 @@ impl Directory {
                 self.agents.insert(agent.as_str().into(), entry);
             }
         }
-        let is_missing = |name: &str| {
-            !self.agents.contains_key(name) && !config.agent(&name.into()).directory_names().is_empty()
-        };
+        let is_missing =
+            |name: &str| !self.agents.contains_key(name) && !config.agent(&name.into()).directory_names().is_empty();
         // Where nothing could be read, the next routine survey tries again.
         self.is_incomplete =
             !snapshot.directory.is_empty() && snapshot.agents.iter().any(|row| is_missing(row.name.as_str()));

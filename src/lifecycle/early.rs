@@ -165,9 +165,9 @@ impl EarlyEvents {
 
     /// Whether another survey may find a member about whom events wait. One that is under way may be too early for that.
     pub fn want_survey(&self) -> bool {
-        self.events.iter().any(|early| {
-            self.members.get(&early.session).is_some_and(|member| self.surveys.may_find(member))
-        })
+        self.events
+            .iter()
+            .any(|early| self.members.get(&early.session).is_some_and(|member| self.surveys.may_find(member)))
     }
 
     /// Another connection begins, or the latest has ended: nobody surveys until it is said again.

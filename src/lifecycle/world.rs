@@ -107,10 +107,8 @@ impl World {
         let number = numeric_name(agent);
         let contact = || contact_user(&self.roster.get(agent)?.contact);
         payload.agent_name = Some(agent.clone());
-        payload.agent_id = self
-            .find(id, agent, leg)
-            .or(leg.agent_id)
-            .or_else(|| number.and_then(|digits| digits.parse().ok()));
+        payload.agent_id =
+            self.find(id, agent, leg).or(leg.agent_id).or_else(|| number.and_then(|digits| digits.parse().ok()));
         payload.user_id = self.find(user_id, agent, leg).or(leg.user_id);
         payload.agent_extension = self
             .find(extension, agent, leg)
@@ -119,12 +117,7 @@ impl World {
     }
 
     /// What is said of an agent, where it can be found.
-    fn find<T: FromStr>(
-        &self,
-        origin: Option<AgentOrigin<'_, T>>,
-        agent: &AgentName,
-        leg: &LegIdentity,
-    ) -> Option<T> {
+    fn find<T: FromStr>(&self, origin: Option<AgentOrigin<'_, T>>, agent: &AgentName, leg: &LegIdentity) -> Option<T> {
         let text = match origin? {
             AgentOrigin::Known(value) => return Some(value),
             AgentOrigin::Variable(name) => leg.variables.get(name)?,

@@ -131,8 +131,7 @@ pub async fn directory(commands: &Commands, config: &Config, agents: &[(&str, &s
 /// Reads there what is not known of the agents who are listed or were seen, these first.
 async fn answer(commands: &Commands, listed: &[AgentRow], questions: &DirectoryQuestions) -> Vec<DirectoryRow> {
     let is_listed = |agent: &AgentName| listed.iter().any(|row| row.name == agent.as_str());
-    let (first, rest): (Vec<_>, Vec<_>) =
-        listed.iter().partition(|row| questions.sighted.contains(row.name.as_str()));
+    let (first, rest): (Vec<_>, Vec<_>) = listed.iter().partition(|row| questions.sighted.contains(row.name.as_str()));
     let seen = questions.sighted.iter().filter(|agent| !is_listed(agent)).map(|agent| (agent.as_str(), ""));
     let listed = first.into_iter().chain(rest).map(|row| (row.name.as_str(), row.contact.as_str()));
     let agents: Vec<_> = seen.chain(listed).filter(|(agent, _)| !questions.known.contains(*agent)).collect();

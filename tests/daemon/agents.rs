@@ -47,7 +47,11 @@ fn assert_harmless(switch: &Switch) {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_an_agent_is_is_read_in_freeswitchs_directory() {
     let (switch, place) = (staffed().await, Nodes::new());
-    place.write_with(&[&switch.as_node("fs1", "")], NAMES, "agent {{ agent_name }} {{ agent_id or '-' }} {{ agent_extension or '-' }}.");
+    place.write_with(
+        &[&switch.as_node("fs1", "")],
+        NAMES,
+        "agent {{ agent_name }} {{ agent_id or '-' }} {{ agent_extension or '-' }}.",
+    );
     let mut daemon = place.run();
     daemon.says("compared with");
     switch.join("2001");

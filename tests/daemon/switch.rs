@@ -301,6 +301,8 @@ impl State {
         let success = |rows: Vec<Value>| json!({ "status": "success", "response": rows }).to_string();
         if command.contains("core_uuid") {
             self.core.clone()
+        } else if command == "version" {
+            "FreeSWITCH Version 1.11.2-dev".to_owned()
         } else if command.contains("show channels") {
             // A real row has more than twenty columns, some 700 bytes.
             let columns = "-".repeat(700);

@@ -187,7 +187,10 @@ fn who_hangs_up_before_the_second_survey_is_told() {
             ["joined", "offering agent1", "missed agent1", "leaving abandoned"]
         );
         let leaving = daemon.told()[3];
-        assert_eq!((leaving.cc_cancel_reason, leaving.left_at.map(|at| at.0)), (Some(CancelReason::Hangup), Some(left_at)));
+        assert_eq!(
+            (leaving.cc_cancel_reason, leaving.left_at.map(|at| at.0)),
+            (Some(CancelReason::Hangup), Some(left_at))
+        );
         assert_eq!(leaving.call_cause.as_deref(), Some("NORMAL_CLEARING"));
         assert_eq!(daemon.lifecycle.live(), 0);
     }
@@ -244,7 +247,11 @@ fn several_members_in_two_queues_are_each_told_once_and_in_order() {
     daemon.hooks(&[EventName::Joined]);
     for (place, stay) in stays.iter().enumerate() {
         let session = story.uuid(stay.leg);
-        let told: Vec<_> = daemon.told().into_iter().filter(|told| told.member_channel_id.as_ref().is_some_and(|id| id.as_str() == session)).collect();
+        let told: Vec<_> = daemon
+            .told()
+            .into_iter()
+            .filter(|told| told.member_channel_id.as_ref().is_some_and(|id| id.as_str() == session))
+            .collect();
         let numbers: Vec<_> = told.iter().filter_map(|told| told.sequence).collect();
         assert_eq!(numbers, (1..=told.len() as u32).collect::<Vec<_>>());
         assert_eq!(told.len(), if place < 2 { 6 } else { 2 });

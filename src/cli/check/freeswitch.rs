@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use super::counted;
 use crate::cli::printable::printable;
-use crate::config::{AgentOrigin, Config};
 use crate::config::freeswitch::FreeswitchNode;
 use crate::config::queue::QueueSource;
+use crate::config::{AgentOrigin, Config};
 use crate::esl::command::Command;
 use crate::esl::commands::Commands;
 use crate::esl::link::{self, ConnectionState, Link};

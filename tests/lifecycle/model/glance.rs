@@ -25,7 +25,8 @@ impl Stage {
     /// What a survey finds that knows of these stays. As the daemon's, it asks for the channel data of members of whom not
     /// all is known.
     pub(crate) fn glance(&self, glance: Glance, known: &OpenStays) -> Snapshot {
-        let members: Vec<_> = self.stays.iter().filter_map(|stay| row(stay, glance.members_at, glance.listed_after)).collect();
+        let members: Vec<_> =
+            self.stays.iter().filter_map(|stay| row(stay, glance.members_at, glance.listed_after)).collect();
         let mut snapshot = Snapshot {
             core: Some("core-1".into()),
             taken_at: Some(micros(glance.dumps_at)),

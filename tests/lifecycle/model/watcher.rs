@@ -71,7 +71,10 @@ impl<'a> Watcher<'a> {
     pub(crate) fn new(stage: &'a Stage) -> Self {
         let lifecycle = stage.story.lifecycle();
         let clock = (lifecycle.now().as_microsecond(), 0);
-        Self { stage, lifecycle, payloads: Vec::new(),
+        Self {
+            stage,
+            lifecycle,
+            payloads: Vec::new(),
             kept: BTreeMap::new(),
             clock,
             survey: None,
