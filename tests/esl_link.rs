@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hookswitch::esl::command::{Password, Subscription};
 use hookswitch::esl::feed::EVENT_BYTES;
@@ -479,4 +479,48 @@ async fn a_wrong_length_hides_no_event_that_came_before_the_connection_was_made_
     let mut again = soon(Peer::accept_signed_in(&listener)).await;
     soon(again.subscribe()).await;
     assert!(matches!(next(&mut link).await, EventItem::Connected));
+}
+
+#[tokio::test]
+async fn waits_start_small_again_after_each_connection() {
+    let (listener, node) = listener().await;
+    let mut link = connect(node);
+    for _ in 0..4 {
+        let began = Instant::now();
+        let (events, _commands) = soon(both(&listener)).await;
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        drop(events);
+        assert!(matches!(next(&mut link).await, EventItem::Connected));
+        assert!(matches!(next(&mut link).await, EventItem::Lost(_)));
+    }
+}
+
+#[tokio::test]
+async fn an_access_list_that_was_mended_is_noticed_within_seconds() {
+    const REFUSAL: &str = "Content-Type: text/rude-rejection\nContent-Length: 24\n\nAccess Denied, go away.\n";
+    let (listener, node) = listener().await;
+    let mended_at = Instant::now() + Duration::from_secs(8);
+    let server = tokio::spawn(async move {
+        let mut refused = 0;
+        loop {
+            let mut peer = Peer::accept(&listener).await;
+            if Instant::now() < mended_at {
+                peer.send(REFUSAL).await;
+                refused += 1;
+                continue;
+            }
+            assert!(refused > 4, "{refused}");
+            tokio::spawn(async move {
+                peer.sign_in().await;
+                if peer.command().await.is_some() {
+                    peer.send(reply("+OK event listener enabled plain")).await;
+                    peer.closed().await;
+                }
+            });
+        }
+    });
+    let mut link = connect(node);
+    assert!(matches!(next(&mut link).await, EventItem::Connected));
+    assert!(mended_at.elapsed() < Duration::from_secs(7), "{:?}", mended_at.elapsed());
+    server.abort();
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
-use super::agent::AgentCard;
-use super::agents::Agents;
+use super::agents::{AgentOrigins, Agents};
 use super::daemon::DaemonSettings;
 use super::definition::{Literals, StoredFlows};
 use super::delivery::DeliverySettings;
@@ -168,9 +167,19 @@ impl Config {
         self.queues.sources().any(|source| source == wanted)
     }
 
-    /// What is configured of an agent.
-    pub fn agent(&self, name: &AgentName) -> Option<&AgentCard> {
-        self.agents.card(name)
+    /// Where what is said of an agent comes from, as far as that is configured.
+    pub fn agent(&self, name: &AgentName) -> AgentOrigins<'_> {
+        self.agents.origins(name)
+    }
+
+    /// The variables of agents' legs that say who the agents are.
+    pub fn agent_variables(&self) -> &BTreeSet<String> {
+        self.agents.variables()
+    }
+
+    /// Whether FreeSWITCH's directory is asked who the agents are.
+    pub fn asks_directory(&self) -> bool {
+        self.agents.ask_directory()
     }
 
     /// The hooks that hear of an agent: of the most general pattern first, in the order of the file.

@@ -100,7 +100,7 @@ pub enum Fault {
         /// File and line of the first.
         other: String,
     },
-    /// Two queue patterns of which neither is more specific.
+    /// Two patterns of which neither is more specific.
     #[error("the queue patterns `{pattern}` and `{rival}` are equally specific and set `{key}` differently")]
     Tie {
         /// The pattern here.
@@ -112,6 +112,25 @@ pub enum Fault {
         /// File and line of the other's value.
         other: String,
     },
+    /// Two patterns of agents of which neither is more specific.
+    #[error("the agent patterns {patterns} are equally specific and set `{key}` differently")]
+    AgentTie {
+        /// Both patterns.
+        patterns: String,
+        /// What both set.
+        key: String,
+        /// File and line of the other's value.
+        other: String,
+    },
+    /// A constant that would be said of every agent of a pattern.
+    #[error("a pattern can't say the same of every agent")]
+    ConstantOfPattern,
+    /// What a star stands for, where there is not one.
+    #[error("`{0}` has not one `*` whose text could be taken")]
+    NoStar(String),
+    /// A text that is no name of a variable or parameter.
+    #[error("`{0}` is not the name of a variable or parameter")]
+    VariableName(String),
     /// A pattern that would turn a source on.
     #[error("a pattern can't set `source`")]
     SourceOfPattern,
@@ -357,9 +376,16 @@ impl Fault {
             Self::Name(_) => "write at least one character, but no `/` and no control characters".into(),
             Self::SetTwice { .. } => "keep one of the two".into(),
             Self::SameName { what, .. } => format!("give each {what} a name of its own"),
-            Self::Tie { other, .. } => {
+            Self::Tie { other, .. } | Self::AgentTie { other, .. } => {
                 format!("the other is at {other}; let only one of them set it, or make one pattern longer")
             }
+            Self::ConstantOfPattern => {
+                "write it under the agent's exact name, or say where it is found: `\"*\"`, `{ variable = \"NAME\" }`, \
+                 `{ directory = \"NAME\" }`"
+                    .into()
+            }
+            Self::NoStar(_) => "write a pattern with exactly one `*`: `[agents.\"*@default\"]`".into(),
+            Self::VariableName(_) => "write letters, digits, `_`, `-`, `.` and `:`".into(),
             Self::SourceOfPattern => "write it under the queue's own name: `[queues.\"NAME\"]`".into(),
             Self::SourceOfType { .. } => "set `type` to what the queue is".into(),
             Self::NoVariable(name) => format!("set {name} in hookswitch's environment (systemd: `EnvironmentFile=`)"),

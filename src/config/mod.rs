@@ -14,7 +14,7 @@
 //! again.
 
 pub mod agent;
-mod agents;
+pub mod agents;
 pub mod configuration;
 pub mod daemon;
 mod definition;
@@ -46,7 +46,7 @@ pub(crate) mod suggestion;
 mod value;
 pub mod watch;
 
-pub use agent::AgentCard;
+pub use agents::{AgentOrigin, AgentOrigins};
 pub use configuration::Config;
 pub use daemon::{DaemonSettings, WaitingAtStart};
 pub use definition::StoredFlows;

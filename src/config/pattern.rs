@@ -35,6 +35,18 @@ pub fn is_exact(pattern: &str) -> bool {
     !pattern.contains(['*', '?'])
 }
 
+/// What the only `*` of a pattern stands for in a name that matches it; none if it has another number of them.
+pub fn star<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
+    let (before, behind) = pattern.split_once('*').filter(|(_, behind)| !behind.contains('*'))?;
+    let from = name.char_indices().nth(before.chars().count()).map_or(name.len(), |(at, _)| at);
+    let to = behind
+        .chars()
+        .count()
+        .checked_sub(1)
+        .map_or(Some(name.len()), |last| name.char_indices().rev().nth(last).map(|(at, _)| at))?;
+    (matches(pattern, name) && from <= to).then(|| &name[from..to])
+}
+
 /// How many characters the pattern says literally: the more, the more specific it is.
 pub fn literals(pattern: &str) -> usize {
     pattern.chars().filter(|c| !matches!(c, '*' | '?')).count()
@@ -98,6 +110,22 @@ mod tests {
             [("?", ""), ("support@*", "Support@x"), ("*ab", "aab "), ("a", "ab"), ("", "a"), ("a?", "a")]
         {
             assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_what_lies_between() {
+        for (pattern, name, expected) in [
+            ("*@default", "1000@default", Some("1000")),
+            ("agent-*", "agent-17", Some("17")),
+            ("ü*?", "üäöx", Some("äö")),
+            ("*", "", Some("")),
+            ("ab*", "ab", Some("")),
+            ("*@*", "1000@default", None),
+            ("1000", "1000", None),
+            ("a*a", "a", None),
+        ] {
+            assert_eq!(star(pattern, name), expected, "{pattern} {name}");
         }
     }
 

@@ -15,8 +15,6 @@ use crate::hook::Hook;
 use crate::moment::event::EventSet;
 use crate::moment::value::QueueType;
 
-pub use super::agent::AgentCard;
-
 /// Where the facts about a queue's attempts come from. Each queue has one source, so none is followed twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::document::{Kind, Member, Table};
 use super::fault::Fault;
-use super::hook::{self, Flows};
+use super::hook::{self, Flows, Owner};
 use super::pattern;
 use super::queue::{PartialSettings, QueueSettings, QueueSource, ResolvedQueue, too_long};
 use super::value::Value;
@@ -49,8 +49,7 @@ impl Queues {
             let is_exact = pattern::is_exact(name.text);
             let entry = value.section(|section| {
                 let settings = PartialSettings::read(section, is_exact);
-                let hooks =
-                    section.optional(ADDING_UP, |value| hook::read_all(name.text, value, flows, hook::Owner::Queue));
+                let hooks = section.optional(ADDING_UP, |value| hook::read_all(name.text, value, flows, Owner::Queue));
                 Some(Entry { settings, hooks: hooks.unwrap_or_default() })
             });
             let entry = entry.unwrap_or_default();
@@ -64,7 +63,7 @@ impl Queues {
                 queues.globs.push((name.text.to_owned(), entry));
             }
         }
-        refuse_ties(&globs);
+        refuse_ties(Owner::Queue, &globs);
         queues.globs.sort_by_key(|(glob, _)| pattern::literals(glob));
         for (name, value) in exact {
             queues.refuse_foreign_type(name, value);
@@ -131,19 +130,19 @@ impl Queues {
 }
 
 /// Records where two equally specific patterns, both of which some name matches, set a key differently.
-fn refuse_ties(globs: &[(&str, Value<'_>)]) {
+pub(super) fn refuse_ties(what: Owner, globs: &[(&str, Value<'_>)]) {
     let mut by_literals: BTreeMap<usize, Vec<&(&str, Value<'_>)>> = BTreeMap::new();
     for glob in globs {
         by_literals.entry(pattern::literals(glob.0)).or_default().push(glob);
     }
     for rivals in by_literals.values() {
         for (i, here) in rivals.iter().enumerate() {
-            rivals[..i].iter().for_each(|rival| refuse_tie(here, rival));
+            rivals[..i].iter().for_each(|rival| refuse_tie(what, here, rival));
         }
     }
 }
 
-fn refuse_tie((pattern, value): &(&str, Value<'_>), (rival, other): &(&str, Value<'_>)) {
+fn refuse_tie(what: Owner, (pattern, value): &(&str, Value<'_>), (rival, other): &(&str, Value<'_>)) {
     let (Kind::Table(table), Kind::Table(others)) = (&value.node().kind, &other.node().kind) else { return };
     let clashes = clashes(table, others);
     // Comparing keys is quicker than comparing patterns.
@@ -152,7 +151,11 @@ fn refuse_tie((pattern, value): &(&str, Value<'_>), (rival, other): &(&str, Valu
     }
     for (key, member, other) in clashes {
         let (pattern, rival) = ((*pattern).to_owned(), (*rival).to_owned());
-        let tie = Fault::Tie { pattern, rival, key: key.to_owned(), other: other.key.to_string() };
+        let (key, other) = (key.to_owned(), other.key.to_string());
+        let tie = match what {
+            Owner::Queue => Fault::Tie { pattern, rival, key, other },
+            Owner::Agent => Fault::AgentTie { patterns: format!("`{pattern}` and `{rival}`"), key, other },
+        };
         value.refuse_at(tie, &member.key);
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::freeswitch::directory::DirectoryUser;
 use crate::id::{AgentName, ChannelUuid, QueueName};
 
 /// The longest command. FreeSWITCH reads a command into one growing buffer; nothing of ours comes near this.
@@ -162,6 +163,11 @@ impl Command {
     /// One channel with all its variables, as JSON.
     pub fn uuid_dump(channel: &ChannelUuid) -> Result<Self, InvalidCommand> {
         Line::new("api uuid_dump").word(channel.as_str())?.word("json")?.finish()
+    }
+
+    /// Asks for a variable (`var`) or parameter (`param`) of a user in the directory: the answer is its value, or nothing.
+    pub fn user_data(user: &DirectoryUser, kind: &str, name: &str) -> Result<Self, InvalidCommand> {
+        Line::new("api user_data").word(&user.to_string())?.word(kind)?.word(name)?.finish()
     }
 
     /// Whether a channel is there: the answer is `true` or `false`.

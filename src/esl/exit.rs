@@ -91,9 +91,10 @@ impl Exit {
         }
     }
 
-    /// Whether a person must change something before a new try can succeed.
-    pub const fn needs_a_person(&self) -> bool {
-        matches!(self, Self::AclRefused | Self::WrongPassword | Self::SubscriptionRefused(_))
+    /// Whether FreeSWITCH answered, and a person must change something there or here before a new try can succeed. The
+    /// access list's refusal is none: it costs nothing, and is mended at any time.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::WrongPassword | Self::SubscriptionRefused(_))
     }
 
     /// Whether events may have gone unheard for a while before the connection ended.

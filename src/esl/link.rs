@@ -30,8 +30,8 @@ use super::running_clock::RunningClock;
 use super::session::Purpose;
 use crate::id::NodeName;
 
-/// A connection that lasted this long held: the next failure is a new one, and the waits start over.
-const HELD: Duration = Duration::from_secs(10);
+/// How often it is said that there is no connection, as long as the reason is the same.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(30);
 
 /// Where a FreeSWITCH is, and how to get in.
 #[derive(Clone, Debug)]
@@ -236,6 +236,7 @@ pub fn connect_with(node: NodeAddress, intake: Intake) -> Link {
         stop,
         backoff: Backoff::default(),
         ready_since: None,
+        complained: None,
     };
     let tasks = vec![
         tokio::spawn(keep_events(keeper(Purpose::Events, stop_events), feed)),
@@ -259,6 +260,7 @@ pub fn connect_for_commands(node: NodeAddress) -> (LinkView, LinkTasks) {
         stop: stop.clone(),
         backoff: Backoff::default(),
         ready_since: None,
+        complained: None,
     };
     (
         LinkView { commands, state, tally },
@@ -328,6 +330,8 @@ struct Keeper {
     stop: CancellationToken,
     backoff: Backoff,
     ready_since: Option<Instant>,
+    /// Why there was no connection when that was last said, and when.
+    complained: Option<(String, Instant)>,
 }
 
 impl Keeper {
@@ -345,23 +349,26 @@ impl Keeper {
 
     /// Says why the connection ended, and how long to wait.
     fn failed(&mut self, exit: Exit) -> Duration {
-        if self.ready_since.is_some_and(|since| since.elapsed() >= HELD) {
-            self.backoff.reset();
+        if let Some(since) = self.ready_since {
+            self.backoff.reset(since.elapsed());
+            self.complained = None;
         }
         if exit.is_desync() && self.ready_since.is_some() {
             Tally::add(&self.tally.desyncs, 1);
         }
-        let retry_in = match exit.needs_a_person() {
-            true => self.backoff.longest(),
-            false => self.backoff.next(fastrand::f64()),
-        };
+        let retry_in = if exit.is_refusal() { self.backoff.refused() } else { self.backoff.next(fastrand::f64()) };
         self.complain(&exit, retry_in);
         self.set(ConnectionState::Waiting { reason: exit, retry_in });
         retry_in
     }
 
-    /// Says it once for both connections, which nearly always fail together.
-    fn complain(&self, exit: &Exit, retry_in: Duration) {
+    /// Says it once for both connections, which nearly always fail together, and not at every try.
+    fn complain(&mut self, exit: &Exit, retry_in: Duration) {
+        let is_said = |(reason, at): &(String, Instant)| *reason == exit.to_string() && at.elapsed() < COMPLAINT_PAUSE;
+        if self.complained.as_ref().is_some_and(is_said) {
+            tracing::debug!(node = %self.node.name, reason = %exit, "still no connection to FreeSWITCH");
+            return;
+        }
         if self.purpose == Purpose::Commands && !matches!(exit, Exit::CommandTimeout(_)) {
             tracing::debug!(node = %self.node.name, reason = %exit, "no connection for commands to FreeSWITCH");
             return;
@@ -375,6 +382,7 @@ impl Keeper {
             retry_in_ms = retry_in.as_millis() as u64,
             "no connection to FreeSWITCH"
         );
+        self.complained = Some((exit.to_string(), Instant::now()));
     }
 
     fn set(&self, new: ConnectionState) {

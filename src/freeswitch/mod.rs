@@ -4,10 +4,12 @@
 //! - [`fact`]: an event as the fact that the lifecycle acts on.
 //! - [`channel`]: what channel data tells of one leg of a call.
 //! - [`cause`]: hangup causes with their Q.850 and SIP codes.
+//! - [`directory`]: a user of its directory.
 //! - [`snapshot`]: what FreeSWITCH has right now; [`queue_info`]: how one queue is.
 
 pub mod cause;
 pub mod channel;
+pub mod directory;
 pub mod fact;
 pub mod header;
 pub mod queue_info;

@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub agents: Vec<AgentRow>,
     /// Which agents serve which queue.
     pub tiers: Vec<TierRow>,
+    /// What its directory says of agents who were asked for.
+    pub directory: Vec<DirectoryRow>,
     /// What FreeSWITCH's clock showed when all this had been answered.
     pub taken_at: Option<Timestamp>,
 }
@@ -126,6 +128,15 @@ pub struct TierRow {
     pub queue: String,
     /// The agent.
     pub agent: String,
+}
+
+/// What FreeSWITCH's directory says of an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryRow {
+    /// The agent.
+    pub agent: String,
+    /// The variables and parameters that were found.
+    pub values: BTreeMap<String, String>,
 }
 
 /// An answer that could not be read.

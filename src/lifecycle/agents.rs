@@ -157,6 +157,9 @@ impl Lifecycle {
                 attempt.move_agent(occasion, agent, step);
             });
         }
+        if matches!(step, AgentMove::Offer) {
+            self.world.directory.sight(&self.world.config, agent);
+        }
         if !self.world.may_tell(EventName::Processed) {
             return;
         }
@@ -173,7 +176,7 @@ impl Lifecycle {
 
     /// Takes what a snapshot says of the agents: who was heard of since the last gap is better known by that.
     pub(super) fn find_agents(&mut self, snapshot: &Snapshot, effects: &mut Effects) {
-        self.world.read_roster(snapshot);
+        self.world.read_roster(snapshot, self.here.now);
         let follows = [EventName::AgentStatus, EventName::AgentState, EventName::Processed];
         if !follows.into_iter().any(|event| self.world.may_tell(event)) {
             self.agents = Agents::default();

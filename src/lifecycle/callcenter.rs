@@ -4,6 +4,7 @@ use super::anomaly::Anomaly;
 use super::attempt::Attempt;
 use super::input::Input;
 use super::machine::{Effects, Lifecycle};
+use super::memory::Stay;
 use super::result::TransferMark;
 use super::wrap_up::AgentMove;
 use crate::config::queue::QueueSource;
@@ -58,6 +59,11 @@ impl Lifecycle {
         } else if step != ChannelStep::HangupComplete {
             self.here.channels.recognize(&uuid, data, &mut self.anomalies);
         }
+        if let Some(session) = self.awaited_member(input, step, &uuid, data)
+            && self.keep(input, &session)
+        {
+            return;
+        }
         if let Some(hash) = self.marked_leg(input, step, &uuid, data, effects) {
             self.leg_step(input, hash, step, &uuid, data, effects);
         }
@@ -97,6 +103,36 @@ impl Lifecycle {
         }
     }
 
+    /// The member's channel, where the attempt that the step matters to is not known yet: events about it wait already, or it
+    /// is connected with an agent, so that a survey will find it.
+    fn awaited_member(
+        &self,
+        input: &Input<'_>,
+        step: ChannelStep,
+        uuid: &str,
+        data: ChannelData<'_>,
+    ) -> Option<Box<str>> {
+        use ChannelStep::{Bridge, HangupComplete, Hold, Unbridge, Unhold};
+        if input.waited || !matches!(step, Bridge | Unbridge | Hold | Unhold | HangupComplete) {
+            return None;
+        }
+        let is_unknown = |session: &str| self.attempts.on_session(session).is_empty();
+        let waits = |session: &str| self.nodes().any(|node| node.early.has(session)) && is_unknown(session);
+        let others = || [data.other_uuid(), data.header(h::CC_MEMBER_SESSION_UUID_VARIABLE)].into_iter().flatten();
+        if waits(uuid) {
+            return Some(uuid.into());
+        }
+        if let Some(session) = others().find(|session| waits(session)) {
+            return Some((&*session).into());
+        }
+        if step != Bridge || !self.here.early.is_surveyed() {
+            return None;
+        }
+        let member = member_of(uuid, data)?;
+        let is_new = self.settled(&Stay::named_by(&member)).is_none() && self.is_callcenters(&member.queue);
+        (is_new && is_unknown(&member.session)).then(|| (&*member.session).into())
+    }
+
     /// The attempts that a channel matters to: its member's, and the one whose agent is on it.
     fn about(&self, uuid: &str) -> Vec<AttemptHash> {
         let mut hashes = self.attempts.on_session(uuid);
@@ -120,11 +156,6 @@ impl Lifecycle {
 
     fn hung_up(&mut self, input: &Input<'_>, uuid: &str, data: ChannelData<'_>, effects: &mut Effects) {
         let on_session = self.attempts.on_session(uuid);
-        if on_session.is_empty() && !input.waited && self.nodes().any(|node| node.early.has(uuid)) {
-            // A member whose start is yet to come, or is lost: the end comes after it.
-            self.keep(input, uuid);
-            return;
-        }
         if on_session.is_empty() && data.is_member_leg() {
             // Its start may be on its way yet.
             self.here.memory.hang_up(self.here.now, ChannelUuid::new(uuid), input.at);
@@ -232,4 +263,15 @@ impl Lifecycle {
         let person = self.here.channels.get(uuid).and_then(|channel| channel.person.as_deref().map(str::to_owned));
         self.note_transferred_to(hash, person);
     }
+}
+
+/// The member whose leg this is, or whose agent's, as mod_callcenter has marked it.
+fn member_of<'e>(uuid: &str, data: ChannelData<'e>) -> Option<MemberRef<'e>> {
+    let session = match (data.is_member_leg(), data.is_agent_leg()) {
+        (true, _) => uuid.to_owned().into(),
+        (false, true) => data.header(h::CC_MEMBER_SESSION_UUID_VARIABLE)?,
+        (false, false) => return None,
+    };
+    let (queue, member) = (data.header(h::CC_QUEUE_VARIABLE)?, data.header(h::CC_MEMBER_UUID_VARIABLE)?);
+    Some(MemberRef { queue, member, session })
 }

@@ -146,8 +146,15 @@ impl Lifecycle {
             return None;
         }
         if !is_seen && !input.is_snapshot && self.here.connected_at.is_none_or(|at| began_at <= at) {
-            self.anomalies.count(Anomaly::BeganBefore);
-            return None;
+            if !input.waited && self.here.early.is_surveyed() {
+                // It was made just before the connection, and a survey may find it.
+                self.keep(input, session);
+                return None;
+            }
+            if !self.here.early.is_surveyed() || self.was_there_at_start(Some(began_at)) {
+                self.anomalies.count(Anomaly::BeganBefore);
+                return None;
+            }
         }
         self.open_dialled(input, leg, began_at, !is_seen, data, effects)
     }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::anomaly::Anomaly;
-use super::joining::joined_time;
+use super::joining::{ends_a_stay, joined_time};
 use super::machine::{Effects, Lifecycle};
 use crate::esl::Event;
 use crate::freeswitch::fact::{Fact, FactKind, Stamp};
@@ -73,11 +73,13 @@ impl Lifecycle {
         Source { core_uuid: self.here.core.clone(), event_sequence: stamp.sequence }
     }
 
-    /// Keeps an event for an attempt on that channel.
-    pub(super) fn keep(&mut self, input: &Input<'_>, session: &str) {
-        if !self.here.early.keep(self.here.now, session, input.event) {
+    /// Keeps an event for an attempt on that channel; tells whether there was room.
+    pub(super) fn keep(&mut self, input: &Input<'_>, session: &str) -> bool {
+        let has_room = self.here.early.keep(self.here.now, session, input.event);
+        if !has_room {
             self.anomalies.count(Anomaly::TooManyEarlyEvents);
         }
+        has_room
     }
 
     /// Applies the events that have waited, on whichever node, for what has just become known of a member's channel.
@@ -92,10 +94,20 @@ impl Lifecycle {
         self.on(&here);
     }
 
-    /// An event has waited for its attempt long enough.
+    /// An event has waited for its attempt long enough, unless a survey may still find the member.
     pub(super) fn expire_early_event(&mut self, effects: &mut Effects) {
+        let connected_at = self.here.connected_at;
+        let began_since = |event: &Event| joined_time(event).is_some_and(|joined_at| connected_at < Some(joined_at));
+        if self.here.early.wait_for_survey(self.here.now, began_since) {
+            return;
+        }
         let Some(early) = self.here.early.pop() else { return };
-        if joined_time(&early.event).is_none()
+        let ends_a_stay = |event: &Event| ends_a_stay(event);
+        let end = Some(&early.event).filter(|event| ends_a_stay(event)).cloned();
+        if let Some(end) = end.or_else(|| self.here.early.find(&early.session, ends_a_stay)) {
+            // It says when the member joined, and that it was in the queue until then.
+            self.make_up(&end, effects);
+        } else if joined_time(&early.event).is_none()
             && let Some(witness) = self.here.early.find(&early.session, |event| joined_time(event).is_some())
         {
             // The event does not say when the member joined, but one that came after it does.

@@ -121,15 +121,24 @@ impl Lifecycle {
         };
         // It is an attempt of the node that has the member's channel, whoever tells of it.
         let (here, home) = (self.here.name.clone(), self.home_of(&member.session));
-        let opened = if self.on(&home).here.connected_at.is_none_or(|connected_at| joined_at <= connected_at) {
+        let opened = if self.on(&home).may_make_up(input.event, joined_at) {
+            let data = ChannelData(input.event);
+            let joined_at = not_before_the_call(joined_at, data, &member.session);
+            self.open(input, Newcomer::of_event(member, data, joined_at, true), effects)
+        } else {
             self.anomalies.count(Anomaly::BeganBefore);
             None
-        } else {
-            let newcomer = Newcomer::of_event(member, ChannelData(input.event), joined_at, true);
-            self.open(input, newcomer, effects)
         };
         self.on(&here);
         opened
+    }
+
+    /// Whether the attempt of a member who joined then may be made up for an event: it began since the connection did, or
+    /// it lasted until then, and no survey found it before it was over.
+    fn may_make_up(&self, event: &Event, joined_at: Timestamp) -> bool {
+        let began_since = self.here.connected_at.is_some_and(|connected_at| connected_at < joined_at);
+        let lasted = self.here.early.is_surveyed() && ends_a_stay(event);
+        began_since || (lasted && !self.was_there_at_start(Some(joined_at)))
     }
 
     /// Opens an attempt, and tells that the member joined.
@@ -229,4 +238,16 @@ impl Lifecycle {
 /// When the member joined, as callcenter events tell it, in whole seconds.
 pub(super) fn joined_time(event: &Event) -> Option<Timestamp> {
     Timestamp::from_second(event.header(h::CC_MEMBER_JOINED_TIME)?.parse().ok()?).ok()
+}
+
+/// Whether the event tells that a member has left a queue.
+pub(super) fn ends_a_stay(event: &Event) -> bool {
+    event.header(h::CC_ACTION).is_some_and(|action| action == "member-queue-end")
+}
+
+/// When a member joined of whom only the second is known: not before the member's call began.
+pub(super) fn not_before_the_call(joined_at: Timestamp, data: ChannelData<'_>, session: &str) -> Timestamp {
+    let is_members = data.uuid().is_some_and(|uuid| uuid == session);
+    let created_at = data.created_at().filter(|at| is_members && at.as_second() == joined_at.as_second());
+    created_at.map_or(joined_at, |created_at| created_at.max(joined_at))
 }

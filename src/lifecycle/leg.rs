@@ -1,10 +1,13 @@
 //! A leg on which an agent is called.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Loss;
 use super::subscriber;
+use super::variables;
 use crate::freeswitch::channel::{ChannelData, Hangup};
 use crate::freeswitch::header as h;
 use crate::id::{AgentName, ChannelUuid};
@@ -129,11 +132,20 @@ pub struct LegIdentity {
     pub user_id: Option<i64>,
     /// The user that was dialled.
     pub dialled: Option<String>,
+    /// The variables that say who the agent is, as far as these are configured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
 }
 
 impl LegIdentity {
-    /// Takes what the leg's channel data say.
-    pub fn absorb(&mut self, data: ChannelData<'_>) {
+    /// Takes what the leg's channel data say, the variables that are `wanted` included.
+    pub fn absorb(&mut self, data: ChannelData<'_>, wanted: &BTreeSet<String>) {
+        for name in wanted {
+            let value = data.header(&format!("{}{name}", h::VARIABLE_PREFIX)).map(|text| text.into_owned());
+            if let Some(value) = variables::cut(value) {
+                self.variables.insert(name.clone(), value);
+            }
+        }
         let number = |name| data.header(name)?.parse().ok();
         self.agent_id = number(h::CC_AGENT_ID).or(self.agent_id);
         self.user_id = number(h::CC_USER_ID).or(self.user_id);

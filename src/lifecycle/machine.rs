@@ -152,6 +152,8 @@ impl Lifecycle {
     /// Uses another configuration from now on; attempts that are under way keep the settings they began with.
     pub fn configure(&mut self, config: Arc<Config>) {
         self.world.config = config;
+        self.world.directory.configure();
+        self.roster_is_stale |= self.world.config.asks_directory();
         self.recount();
     }
 
@@ -170,14 +172,22 @@ impl Lifecycle {
         std::mem::take(&mut self.roster_is_stale)
     }
 
+    /// Whether another survey may find a member of whom only events are known: mod_callcenter tells of a member before it
+    /// lists it, so one who joined just before the connection is in neither. Or an agent in FreeSWITCH's directory.
+    pub fn wants_survey(&self) -> bool {
+        self.here.early.want_survey() || self.world.directory.want_survey()
+    }
+
     /// The connection has ended; until that time everything that happened was heard of.
     pub fn end_connection(&mut self, heard_until: Timestamp) {
+        self.here.early.begin_connection();
         self.begin_gap_at(heard_until);
     }
 
     /// A new connection begins: what happened before its first event was not seen.
     pub fn begin_connection(&mut self) {
         self.here.connected_at = None;
+        self.here.early.begin_connection();
         self.begin_gap();
     }
 

@@ -19,6 +19,7 @@
 //! - [`ending`]: when offers and attempts are over; [`result`]: how an attempt ended; `judgement`: who ended
 //!   it.
 //! - [`telling`]: how a moment's payload is made from the facts; [`variables`]: which variables it carries.
+//! - [`directory`]: what FreeSWITCH's directory says of agents.
 //! - [`kept`]: what a restart of the daemon finds again.
 //! - [`channels`], [`early`], [`memory`], [`seen`]: what is kept of channels, of events that came too soon, of attempts
 //!   that are over, and of events at all.
@@ -33,6 +34,7 @@ pub mod callcenter;
 pub mod channels;
 pub mod dialer;
 pub mod dialled;
+pub mod directory;
 pub mod early;
 pub mod ending;
 pub mod fifo;

@@ -48,12 +48,12 @@ impl Attempt {
                 self.unclaimed_legs.push(UnclaimedLeg { agent: agent.into(), leg, identity, created_at });
                 self.unclaimed_legs.len() - 1
             });
-            self.unclaimed_legs[index].identity.absorb(data);
+            self.unclaimed_legs[index].identity.absorb(data, occasion.world.config.agent_variables());
             return;
         };
         let offer = &mut self.offers[index];
         offer.add_leg(Leg::of(leg, data));
-        offer.identity.absorb(data);
+        offer.identity.absorb(data, occasion.world.config.agent_variables());
         if offer.is_open() {
             self.announce(occasion, index);
         }
@@ -85,7 +85,7 @@ impl Attempt {
         let answered_at = answered_at.filter(|answered_at| occasion.at.duration_since(*answered_at) <= CONNECTING_TIME);
         let Some(index) = self.offer_told_by(agent, occasion.at, created_at) else { return false };
         let offer = &mut self.offers[index];
-        offer.identity.absorb(data);
+        offer.identity.absorb(data, occasion.world.config.agent_variables());
         if let Some(leg) = leg {
             offer.choose_leg(ChannelUuid::new(leg));
         }

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::{Attempt, Loss};
+use super::directory::DirectoryQuestions;
 use super::input::Input;
-use super::joining::Newcomer;
+use super::joining::{Newcomer, not_before_the_call};
 use super::machine::{Effects, LOSS_GRACE, Lifecycle};
-use super::memory::Stay;
+use super::memory::{Settled, Stay};
 use super::subscriber::Named;
 use crate::config::WaitingAtStart;
 use crate::config::queue::QueueSource;
@@ -42,6 +43,8 @@ pub struct Known {
     pub stays: OpenStays,
     /// The channels of which everything was heard; others may be a dialer's legs. None where no dialer is followed.
     pub legs: Option<BTreeSet<ChannelUuid>>,
+    /// What is to be read in FreeSWITCH's directory. None where it is not configured.
+    pub directory: Option<DirectoryQuestions>,
 }
 
 /// How many attempts were not as a snapshot has them.
@@ -60,6 +63,12 @@ impl Lifecycle {
         self.attempts_here().filter(|(_, attempt)| !attempt.is_told()).map(|(hash, _)| hash).collect()
     }
 
+    /// A survey of the node at hand begins: gives the attempts that what it finds is to be compared with.
+    pub fn begin_survey(&mut self) -> BTreeSet<AttemptHash> {
+        self.here.early.begin_survey();
+        self.open_attempts()
+    }
+
     /// What a survey of the node at hand needs not ask FreeSWITCH again.
     pub fn open_stays(&self) -> OpenStays {
         let known =
@@ -71,7 +80,11 @@ impl Lifecycle {
     /// All that a survey needs to know before it asks.
     pub fn known(&self) -> Known {
         let asks_for_legs = self.world.config.has_source(QueueSource::Channel);
-        Known { stays: self.open_stays(), legs: asks_for_legs.then(|| self.here.channels.heard()) }
+        Known {
+            stays: self.open_stays(),
+            legs: asks_for_legs.then(|| self.here.channels.heard()),
+            directory: self.world.directory.questions(&self.world.config, self.here.now),
+        }
     }
 
     fn attempts_here(&self) -> impl Iterator<Item = (AttemptHash, &Attempt)> {
@@ -136,6 +149,7 @@ impl Lifecycle {
         let members: BTreeSet<_> = snapshot.members.iter().map(|row| row.session_uuid.as_str()).collect();
         let legs = snapshot.dumps.iter().filter(|(uuid, _)| !members.contains(uuid.as_str()));
         self.take_over_legs(legs.map(|(_, dump)| dump).collect(), effects);
+        self.here.early.end_survey();
         // Only now all is known that the snapshot tells.
         for hash in there {
             self.with_attempt(hash, self.here.now, &Source::default(), effects, |_, _| {});
@@ -192,7 +206,9 @@ impl Lifecycle {
         let member = MemberRef { queue: queue.into(), member: member.into(), session: session.into() };
         let data = ChannelData(dump);
         let is_in_queue = data.header(h::CC_QUEUE_VARIABLE).is_some_and(|queue| queue == member.queue);
-        if !is_in_queue || self.settled(&Stay::named_by(&member)).is_some() {
+        // The list tells whole seconds.
+        let is_over = |settled: Settled| row.joined_at().is_none_or(|at| at.as_second() <= settled.left_at.as_second());
+        if !is_in_queue || self.settled(&Stay::named_by(&member)).is_some_and(is_over) {
             return;
         }
         let at = Stamp::read(dump).at.unwrap_or(self.here.now);
@@ -206,7 +222,7 @@ impl Lifecycle {
         let opened = known.or_else(|| {
             let text = |text| event::non_empty(Cow::Borrowed(text));
             let named = Named { name: text(&row.cid_name), number: text(&row.cid_number) };
-            let joined_at = row.joined_at().unwrap_or(at);
+            let joined_at = row.joined_at().map_or(at, |second| not_before_the_call(second, data, &member.session));
             // Who is connected while the survey's questions are answered is connected in this stay.
             let is_before = |at: &Timestamp| !row.is_answered() && at.as_second() <= joined_at.as_second();
             let bridged_before = data.bridged_at().filter(is_before);

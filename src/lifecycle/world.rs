@@ -1,12 +1,15 @@
 //! What the lifecycle knows beside the calls: the configuration, and what FreeSWITCH told of its agents.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::directory::Directory;
 use super::leg::LegIdentity;
-use crate::config::Config;
+use crate::config::agents::is_uuid;
+use crate::config::{AgentOrigin, AgentOrigins, Config};
 use crate::freeswitch::Snapshot;
 use crate::id::{AgentName, AttemptHash, QueueName};
 use crate::moment::value::Source;
@@ -23,6 +26,8 @@ pub struct World {
     roster: BTreeMap<AgentName, RosterEntry>,
     /// The agents of each queue, as last read.
     queue_agents: BTreeMap<QueueName, Vec<AgentName>>,
+    /// What FreeSWITCH's directory says of agents.
+    pub directory: Directory,
 }
 
 /// What FreeSWITCH told of an agent.
@@ -35,12 +40,13 @@ struct RosterEntry {
 impl World {
     /// A world in which nothing is known yet but the configuration.
     pub fn new(config: Arc<Config>) -> Self {
-        let (roster, queue_agents) = Default::default();
-        Self { config, tells_all: false, roster, queue_agents }
+        let (roster, queue_agents, directory) = Default::default();
+        Self { config, tells_all: false, roster, queue_agents, directory }
     }
 
     /// Takes what a snapshot says of agents and tiers.
-    pub fn read_roster(&mut self, snapshot: &Snapshot) {
+    pub fn read_roster(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        self.directory.read(&self.config, snapshot, now);
         let entry = |row: &crate::freeswitch::snapshot::AgentRow| {
             let entry = RosterEntry { wrap_up_seconds: row.wrap_up_seconds(), contact: row.contact.clone() };
             (AgentName::from(row.name.as_str()), entry)
@@ -97,24 +103,35 @@ impl World {
 
     /// Writes into a payload who the agent is.
     pub fn name_agent(&self, payload: &mut Payload, agent: &AgentName, leg: &LegIdentity) {
-        let card = self.config.agent(agent);
+        let AgentOrigins { id, user_id, extension } = self.config.agent(agent);
         let number = numeric_name(agent);
         let contact = || contact_user(&self.roster.get(agent)?.contact);
         payload.agent_name = Some(agent.clone());
         payload.agent_id =
-            card.and_then(|card| card.id).or(leg.agent_id).or_else(|| number.and_then(|digits| digits.parse().ok()));
-        payload.user_id = card.and_then(|card| card.user_id).or(leg.user_id);
-        payload.agent_extension = card
-            .and_then(|card| card.extension.clone())
+            self.find(id, agent, leg).or(leg.agent_id).or_else(|| number.and_then(|digits| digits.parse().ok()));
+        payload.user_id = self.find(user_id, agent, leg).or(leg.user_id);
+        payload.agent_extension = self
+            .find(extension, agent, leg)
             .or_else(|| leg.dialled.clone())
             .or_else(|| number.or_else(contact).map(str::to_owned));
     }
+
+    /// What is said of an agent, where it can be found.
+    fn find<T: FromStr>(&self, origin: Option<AgentOrigin<'_, T>>, agent: &AgentName, leg: &LegIdentity) -> Option<T> {
+        let text = match origin? {
+            AgentOrigin::Known(value) => return Some(value),
+            AgentOrigin::Variable(name) => leg.variables.get(name)?,
+            AgentOrigin::Directory(name) => self.directory.value(agent, name)?,
+        };
+        text.trim().parse().ok()
+    }
 }
 
-/// The digits of a numeric agent name: `1000` of `1000@default`.
-fn numeric_name(agent: &AgentName) -> Option<&str> {
+/// The digits of a numeric agent name: `1000` of `1000@default`. Those of a UUID are none.
+pub fn numeric_name(agent: &AgentName) -> Option<&str> {
     let user = agent.as_str().split('@').next()?;
-    (!user.is_empty() && user.bytes().all(|b| b.is_ascii_digit())).then_some(user)
+    let is_number = !user.is_empty() && user.bytes().all(|b| b.is_ascii_digit());
+    (is_number && !is_uuid(user)).then_some(user)
 }
 
 /// The user whom a contact dials, where it dials one: `1000` of `[leg_timeout=10]user/1000@default`.
@@ -164,6 +181,7 @@ mod tests {
         assert_eq!(numeric_name(&"1000@default".into()), Some("1000"));
         assert_eq!(numeric_name(&"agent1".into()), None);
         assert_eq!(numeric_name(&"@default".into()), None);
+        assert_eq!(numeric_name(&"10203040506047088090100200300400".into()), None);
     }
 
     #[test]

@@ -173,6 +173,8 @@ impl Follower {
         if post.is_between_surveys() && self.lifecycle.take_stale_roster() {
             post.survey_soon();
         }
+        let is_wanted = self.lifecycle.on(&post.name).wants_survey();
+        post.want_survey(is_wanted);
         Ok(())
     }
 
@@ -191,13 +193,13 @@ impl Follower {
                 tap.mark(&post.name, || Mark::Connected { at: Timestamp::now() });
                 lifecycle.begin_connection();
                 info!(node = %post.name, open_attempts = lifecycle.open_attempts().len(), "FreeSWITCH is connected");
-                begin_survey(post, lifecycle, tap, Post::begin_survey);
+                begin_survey(post, lifecycle, tap, Post::begin_surveys);
             }
             EventItem::Dirty { dropped } => {
                 warn!(node = %post.name, dropped, "events were dropped; the calls are compared with what FreeSWITCH has");
                 tap.mark(&post.name, || Mark::Dirty { dropped });
                 lifecycle.begin_gap();
-                begin_survey(post, lifecycle, tap, Post::begin_survey);
+                begin_survey(post, lifecycle, tap, Post::begin_surveys);
             }
             EventItem::Lost(exit) => {
                 let fell_silent = exit.hides_events();
@@ -231,8 +233,10 @@ impl Follower {
             let effects = self.advance(place);
             let Self { posts, lifecycle, tap, .. } = self;
             let post = &mut posts[place];
+            let lifecycle = lifecycle.on(&post.name);
+            post.want_survey(lifecycle.wants_survey());
             if post.is_survey_due() {
-                begin_survey(post, lifecycle.on(&post.name), tap, Post::begin_survey);
+                begin_survey(post, lifecycle, tap, Post::begin_survey);
             }
             self.commit(effects).await?;
         }
@@ -276,6 +280,7 @@ impl Follower {
         let lifecycle = lifecycle.on(&post.name);
         let differences = lifecycle.reconcile(&snapshot, &open, &mut effects);
         post.note_survey(differences);
+        post.want_survey(lifecycle.wants_survey());
         post.set_clock(lifecycle.now());
         info!(
             node = %post.name,
@@ -306,12 +311,12 @@ impl Follower {
 /// Begins a survey, now or after a pause: what it finds is compared with the attempts that are open now.
 fn begin_survey(
     post: &mut Post,
-    lifecycle: &Lifecycle,
+    lifecycle: &mut Lifecycle,
     tap: &mut Tap,
     begin: impl FnOnce(&mut Post, BTreeSet<AttemptHash>, Known),
 ) {
     tap.mark(&post.name, || Mark::Survey);
-    begin(post, lifecycle.open_attempts(), lifecycle.known());
+    begin(post, lifecycle.begin_survey(), lifecycle.known());
 }
 
 /// When the latest of these events happened; that it is not known, where the connection has ended or begun since, or none

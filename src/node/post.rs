@@ -30,6 +30,21 @@ const BATCH: usize = 256;
 /// is needed.
 const ROUTINE: Duration = Duration::from_secs(5 * 60);
 
+/// How long after the survey that follows a connection, or a loss of events, the node is surveyed again, and how long after
+/// that: mod_callcenter tells of a member before it lists it, and `show channels` may lag behind, so that who came a moment
+/// before is neither in the events to come nor in the first survey.
+const AGAIN: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_secs(10)];
+
+/// How long after events about an unknown member the node is surveyed, unless the member's start comes meanwhile, as it mostly
+/// does.
+const UNKNOWN: Duration = Duration::from_millis(500);
+
+/// How long after a survey one is made for an unknown member. Each that finds none doubles it.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// The longest it becomes.
+const LONGEST_BETWEEN: Duration = Duration::from_secs(64);
+
 /// How long after a failed survey it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -54,6 +69,13 @@ pub struct Post {
     survey: Option<Survey>,
     /// When the next survey is due; none unless the node is connected and has been surveyed.
     routine_at: Option<Instant>,
+    /// How many of the surveys that follow the first one are still to come.
+    to_come: usize,
+    /// When a survey is due that looks for unknown members, if it is wanted.
+    wanted_at: Option<Instant>,
+    /// When the latest survey was done, and how long after it unknown members are looked for.
+    done_at: Option<Instant>,
+    between: Duration,
 }
 
 /// A survey that is under way, or done and not used yet.
@@ -89,7 +111,18 @@ impl Post {
     pub fn connect(address: NodeAddress, shown: Timestamp, intake: Intake) -> Self {
         let (name, link) = (address.name.clone(), link::connect_with(address, intake));
         let clock = NodeClock::new(shown, link.clock.now());
-        Self { name, link, clock, heard_at: shown, survey: None, routine_at: None }
+        Self {
+            name,
+            link,
+            clock,
+            heard_at: shown,
+            survey: None,
+            routine_at: None,
+            to_come: 0,
+            wanted_at: None,
+            done_at: None,
+            between: BETWEEN,
+        }
     }
 
     /// What happens next: the end of a survey, or items, which are put into the empty `items`.
@@ -126,7 +159,13 @@ impl Post {
     }
 
     /// A survey is done, and has found attempts that were not as they were known.
-    pub fn note_survey(&self, Differences { gone, new }: Differences) {
+    pub fn note_survey(&mut self, Differences { gone, new }: Differences) {
+        let was_wanted = self.wanted_at.take().is_some();
+        self.between = match (new, was_wanted) {
+            (0, true) => (self.between * 2).min(LONGEST_BETWEEN),
+            (0, false) => self.between,
+            _ => BETWEEN,
+        };
         let count = |number: usize| number.try_into().unwrap_or(u64::MAX);
         let now = Timestamp::now().as_millisecond();
         self.link.tally.surveyed_at_ms.store(now, Ordering::Relaxed);
@@ -139,7 +178,25 @@ impl Post {
     pub fn lost(&mut self, fell_silent: bool) -> Timestamp {
         self.survey = None;
         self.routine_at = None;
+        self.wanted_at = None;
         if fell_silent { self.heard_at } else { self.shown() }
+    }
+
+    /// Begins the surveys after a connection was made, or events were lost: one at once, and others soon after it.
+    pub fn begin_surveys(&mut self, open: BTreeSet<AttemptHash>, known: Known) {
+        self.to_come = AGAIN.len();
+        self.between = BETWEEN;
+        self.begin_survey(open, known);
+    }
+
+    /// Whether a survey is wanted that looks for unknown members.
+    pub fn want_survey(&mut self, is_wanted: bool) {
+        if !is_wanted {
+            self.wanted_at = None;
+        } else if self.wanted_at.is_none() && self.is_between_surveys() {
+            let soon = Instant::now() + UNKNOWN;
+            self.wanted_at = Some(self.done_at.map_or(soon, |done_at| soon.max(done_at + self.between)));
+        }
     }
 
     /// Begins a survey, unless one was begun a moment ago: that one is replaced.
@@ -169,18 +226,27 @@ impl Post {
         let open = std::mem::take(&mut survey.open);
         match std::mem::replace(&mut survey.stage, Stage::Done(Ok(Snapshot::default()))) {
             Stage::Done(result) => {
-                self.routine_at = Some(Instant::now() + ROUTINE);
+                let now = Instant::now();
+                let pause = if result.is_ok() { self.pause() } else { ROUTINE };
+                (self.routine_at, self.done_at) = (Some(now + pause), Some(now));
                 Some((open, result))
             }
             Stage::Running(_) => None,
         }
     }
 
+    /// How long after a survey the next one is due.
+    fn pause(&mut self) -> Duration {
+        let Some(to_come) = self.to_come.checked_sub(1) else { return ROUTINE };
+        self.to_come = to_come;
+        AGAIN[AGAIN.len() - 1 - to_come]
+    }
+
     /// How long it is until the node is to be surveyed again, or its clock shows that time; none if there is nothing to wait for.
     pub fn until_due(&self, deadline: Option<Timestamp>) -> Option<Duration> {
         let deadline = deadline.map(|at| self.clock.until(at, self.link.clock.now()));
-        let routine = self.routine_at.map(|at| at.saturating_duration_since(Instant::now()));
-        [deadline, routine].into_iter().flatten().min()
+        let survey = self.due_at().map(|at| at.saturating_duration_since(Instant::now()));
+        [deadline, survey].into_iter().flatten().min()
     }
 
     /// Whether the node has been surveyed, and no other survey has begun.
@@ -195,7 +261,12 @@ impl Post {
 
     /// Whether the node is to be surveyed again.
     pub fn is_survey_due(&self) -> bool {
-        self.routine_at.is_some_and(|at| at <= Instant::now())
+        self.due_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// When the next survey is due. While one is under way, none is.
+    fn due_at(&self) -> Option<Instant> {
+        self.routine_at.map(|routine_at| self.wanted_at.map_or(routine_at, |wanted_at| wanted_at.min(routine_at)))
     }
 }
 

@@ -1,22 +1,32 @@
 //! Asking FreeSWITCH what it has: the snapshot with which a node's open attempts are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::config::Config;
 use crate::esl::Event;
 use crate::esl::command::Command;
 use crate::esl::commands::{CommandError, Commands};
 use crate::freeswitch::Snapshot;
-use crate::freeswitch::snapshot::{MemberRow, UnreadableAnswer, callcenter_rows, channels};
-use crate::id::{ChannelUuid, CoreUuid, QueueName};
+use crate::freeswitch::directory::DirectoryUser;
+use crate::freeswitch::snapshot::{AgentRow, DirectoryRow, MemberRow, UnreadableAnswer, callcenter_rows, channels};
+use crate::id::{AgentName, ChannelUuid, CoreUuid, QueueName};
+use crate::lifecycle::directory::DirectoryQuestions;
 use crate::lifecycle::memory::Stay;
 use crate::lifecycle::survey::Known;
 
 /// The variable in which a dialer names the queue of a leg.
 const QUEUE_MARK: &str = "hookswitch_queue";
+
+/// How long a survey reads in FreeSWITCH's directory.
+const DIRECTORY_TIME: Duration = Duration::from_secs(1);
+
+/// The longest value that is taken from there.
+const MAX_VALUE: usize = 256;
 
 /// Why a survey failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +51,7 @@ struct QueueRow {
 /// Where dialers are followed, so are the channels that may be their legs: FreeSWITCH does not list variables, so each
 /// channel of which not everything was heard is asked whether it is one.
 pub async fn take(commands: &Commands, known: Known) -> Result<Snapshot, SurveyError> {
-    let Known { stays: open, legs } = known;
+    let Known { stays: open, legs, directory: questions } = known;
     let core = text(commands.api(Command::core_uuid()).await?);
     let channels = channels(&text(commands.api(Command::show_channels()).await?))?;
     let mut names = queues(commands).await?;
@@ -70,17 +80,81 @@ pub async fn take(commands: &Commands, known: Known) -> Result<Snapshot, SurveyE
             dumps.insert(channel.clone(), dump);
         }
     }
-    let agents = text(commands.api(Command::agent_list()).await?);
+    let agents = agents(commands).await?;
     let tiers = text(commands.api(Command::tier_list()).await?);
-    Ok(Snapshot {
-        core: Some(CoreUuid::new(core.trim())),
-        channels,
-        members,
-        dumps,
-        agents: callcenter_rows("callcenter_config agent list", &agents)?,
-        tiers: callcenter_rows("callcenter_config tier list", &tiers)?,
-        taken_at: clock(commands).await?,
-    })
+    let tiers = callcenter_rows("callcenter_config tier list", &tiers)?;
+    let taken_at = clock(commands).await?;
+    let directory = match questions {
+        Some(questions) => answer(commands, &agents, &questions).await,
+        None => Vec::new(),
+    };
+    let core = Some(CoreUuid::new(core.trim()));
+    Ok(Snapshot { core, channels, members, dumps, agents, tiers, directory, taken_at })
+}
+
+/// The agents that mod_callcenter has.
+pub async fn agents(commands: &Commands) -> Result<Vec<AgentRow>, SurveyError> {
+    let answer = text(commands.api(Command::agent_list()).await?);
+    Ok(callcenter_rows("callcenter_config agent list", &answer)?)
+}
+
+/// Reads in FreeSWITCH's directory what is configured to be read of agents, by name and contact, for a short time: a
+/// directory behind a web server can be slow, and the rest is read later. An agent without user and domain is told with
+/// nothing.
+pub async fn directory(commands: &Commands, config: &Config, agents: &[(&str, &str)]) -> Vec<DirectoryRow> {
+    let ends_at = Instant::now() + DIRECTORY_TIME;
+    let mut rows = Vec::new();
+    for (agent, contact) in agents {
+        let name = AgentName::from(*agent);
+        let origins = config.agent(&name);
+        let names = origins.directory_names();
+        if names.is_empty() {
+            continue;
+        }
+        let mut values = BTreeMap::new();
+        if let Some(user) = DirectoryUser::of_agent(contact, agent) {
+            for name in names {
+                match user_data(commands, &user, name).await {
+                    Ok(value) => values.extend(value.map(|value| (name.to_owned(), value))),
+                    Err(_) => return rows,
+                }
+            }
+        }
+        rows.push(DirectoryRow { agent: (*agent).to_owned(), values });
+        if Instant::now() >= ends_at {
+            break;
+        }
+    }
+    rows
+}
+
+/// Reads there what is not known of the agents who are listed or were seen, these first.
+async fn answer(commands: &Commands, listed: &[AgentRow], questions: &DirectoryQuestions) -> Vec<DirectoryRow> {
+    let is_listed = |agent: &AgentName| listed.iter().any(|row| row.name == agent.as_str());
+    let (first, rest): (Vec<_>, Vec<_>) = listed.iter().partition(|row| questions.sighted.contains(row.name.as_str()));
+    let seen = questions.sighted.iter().filter(|agent| !is_listed(agent)).map(|agent| (agent.as_str(), ""));
+    let listed = first.into_iter().chain(rest).map(|row| (row.name.as_str(), row.contact.as_str()));
+    let agents: Vec<_> = seen.chain(listed).filter(|(agent, _)| !questions.known.contains(*agent)).collect();
+    directory(commands, &questions.config, &agents).await
+}
+
+/// A variable of a user, or else the parameter of that name.
+async fn user_data(commands: &Commands, user: &DirectoryUser, name: &str) -> Result<Option<String>, CommandError> {
+    for kind in ["var", "param"] {
+        let Ok(command) = Command::user_data(user, kind, name) else { return Ok(None) };
+        match commands.api(command).await.map(text) {
+            Ok(answer) => {
+                let value = answer.trim();
+                let is_value = !matches!(value, "" | "_undef_") && value.len() <= MAX_VALUE;
+                if is_value && !value.chars().any(char::is_control) {
+                    return Ok(Some(value.to_owned()));
+                }
+            }
+            Err(CommandError::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// The queues that mod_callcenter has loaded.

@@ -143,7 +143,7 @@ impl Playback {
             }
             Mark::Clock { now } => self.lifecycle.advance(now, effects),
             Mark::Survey => {
-                self.surveys.insert(self.node.clone(), self.lifecycle.open_attempts());
+                self.surveys.insert(self.node.clone(), self.lifecycle.begin_survey());
             }
             Mark::Dump { channel, headers } => {
                 self.dumps.insert(channel, headers.into_owned());

@@ -1,5 +1,6 @@
 //! Every way to lose a FreeSWITCH, and what is told of its calls then.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -122,4 +123,44 @@ async fn the_daemon_is_down_for_an_hour() {
     assert_eq!(tale.ends(), ["1001 cancel lost", "1002 abandoned hangup"]);
     let stayed = tale.of("fs1").last().expect("a line");
     assert!(stayed.left_at.is_some_and(|left_at| left_at.duration_since(last_known).as_secs() >= 3_600), "{stayed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joined_a_moment_before_the_connection_is_told() {
+    let (switch, _place, mut daemon, mut tale) = two_callers("").await;
+    switch.cut();
+    switch.slip_in("1003");
+    switch.slip_in("1004");
+    daemon.says("FreeSWITCH is connected");
+    daemon.says("compared with");
+    switch.offer("1003", "agent1");
+    switch.list("1003");
+    // Of the other nothing is heard: a later survey finds it.
+    switch.list("1004");
+    tale.read_until(&mut daemon, |tale| tale.open("fs1") == 4);
+    for number in ["1003", "1004", "1001", "1002"] {
+        switch.leave(number);
+    }
+    tale.read_until(&mut daemon, |tale| tale.open("fs1") == 0);
+    tale.assert_whole();
+    let ends = ["1001", "1002", "1003", "1004"].map(|number| format!("{number} abandoned hangup"));
+    assert_eq!(tale.ends(), ends);
+    let made_up = tale.of("fs1").filter(|line| line.synthetic && line.event == "joined").map(|line| &*line.number);
+    assert_eq!(made_up.collect::<BTreeSet<_>>(), ["1003", "1004"].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joined_a_moment_before_the_connection_and_hangs_up_at_once_is_told() {
+    let (switch, _place, mut daemon, mut tale) = two_callers("").await;
+    switch.cut();
+    switch.slip_in("1003");
+    daemon.says("FreeSWITCH is connected");
+    daemon.says("compared with");
+    switch.leave("1003");
+    tale.read_until(&mut daemon, |tale| tale.ends().len() == 1);
+    assert_eq!(tale.ends(), ["1003 abandoned hangup"]);
+    switch.leave("1001");
+    switch.leave("1002");
+    tale.read_until(&mut daemon, |tale| tale.open("fs1") == 0);
+    tale.assert_whole();
 }

@@ -1,5 +1,6 @@
 //! The daemon as a process: what an operator does to it, and what it says.
 
+mod agents;
 mod check;
 mod clock;
 mod crowd;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -49,6 +50,19 @@ impl Nodes {
         let (path, draft) = (self.0.path().join("hookswitch.toml"), self.0.path().join("draft"));
         fs::write(&draft, text).expect("writes");
         fs::rename(draft, path).expect("renames");
+    }
+
+    /// The same with more, and each hook tells that.
+    pub(crate) fn write_with(&self, nodes: &[&Node], more: &str, message: &str) {
+        self.write(nodes);
+        let text = fs::read_to_string(self.config()).expect("reads");
+        let (before, behind) = text.split_once("message = \"").expect("a step that logs");
+        let (_, behind) = behind.split_once("\" } }]").expect("its end");
+        fs::write(self.config(), format!("{before}message = \"{message}\" }} }}]{behind}\n{more}")).expect("writes");
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.0.path().join("hookswitch.toml")
     }
 
     /// Starts the daemon.

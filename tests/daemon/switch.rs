@@ -50,6 +50,12 @@ struct State {
     calls: BTreeMap<String, Call>,
     /// What all nodes of the database list.
     database: Arc<Mutex<BTreeMap<String, Value>>>,
+    /// The agents, by name, and where they are called.
+    agents: BTreeMap<String, String>,
+    /// What the directory says, by `USER@DOMAIN var NAME`.
+    directory: BTreeMap<String, String>,
+    /// What the directory was asked.
+    asked: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -73,6 +79,9 @@ impl Switch {
             swallow_commands: false,
             calls: BTreeMap::new(),
             database: Arc::default(),
+            agents: BTreeMap::new(),
+            directory: BTreeMap::new(),
+            asked: Vec::new(),
         }));
         let (events, ending) = (broadcast::Sender::new(1_024), watch::Sender::new((0, Manner::Cut)));
         let (clients, all, ends) = (state.clone(), events.clone(), ending.clone());
@@ -113,18 +122,64 @@ impl Switch {
         self.state().beginning += time;
     }
 
+    /// An agent is configured.
+    pub(crate) fn add_agent(&self, name: &str, contact: &str) {
+        self.state().agents.insert(name.to_owned(), contact.to_owned());
+    }
+
+    /// The directory says something from now on: `1000@default var crm_id`.
+    pub(crate) fn say_of_user(&self, question: &str, answer: &str) {
+        self.state().directory.insert(question.to_owned(), answer.to_owned());
+    }
+
+    /// What the directory was asked until now.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.state().asked.clone()
+    }
+
     /// Somebody calls and enters the queue.
     pub(crate) fn join(&self, number: &str) {
+        self.slip_in(number);
+        self.list(number);
         let mut state = self.state();
-        let (core, at) = (state.core.clone(), state.now());
-        let call = Call { member: format!("member-{number}"), channel: format!("{core}-{number}"), joined_at: at };
+        let call = state.calls[number].clone();
+        let event = state.of_member("member-queue-start", number, &call, &[("Answer-State", "answered")]);
+        self.send(event);
+    }
+
+    /// Somebody calls and enters the queue; nobody hears of it, and the queue does not list the member yet.
+    pub(crate) fn slip_in(&self, number: &str) {
+        let mut state = self.state();
+        let (member, channel) = (format!("member-{number}"), format!("{}-{number}", state.core));
+        let joined_at = state.now();
+        state.calls.insert(number.to_owned(), Call { member, channel, joined_at });
+    }
+
+    /// The queue lists a member.
+    pub(crate) fn list(&self, number: &str) {
+        let state = self.state();
+        let Call { member, channel, joined_at } = &state.calls[number];
         let row = json!({
-            "queue": QUEUE, "uuid": call.member, "session_uuid": call.channel, "state": "Waiting", "cid_number": number,
-            "joined_epoch": at.as_second().to_string(), "instance_id": core,
+            "queue": QUEUE, "uuid": member, "session_uuid": channel, "state": "Waiting", "cid_number": number,
+            "joined_epoch": joined_at.as_second().to_string(), "instance_id": state.core,
         });
         state.database.lock().expect("no panic").insert(number.to_owned(), row);
-        state.calls.insert(number.to_owned(), call.clone());
-        let event = state.of_member("member-queue-start", number, &call, &[("Answer-State", "answered")]);
+    }
+
+    /// A member is to be offered to an agent.
+    pub(crate) fn offer(&self, number: &str, agent: &str) {
+        let mut state = self.state();
+        let call = state.calls[number].clone();
+        let event = state.of_member("agent-offering", number, &call, &[("CC-Agent", agent)]);
+        self.send(event);
+    }
+
+    /// An agent was not reached.
+    pub(crate) fn fail(&self, number: &str, agent: &str) {
+        let mut state = self.state();
+        let call = state.calls[number].clone();
+        let failed = [("CC-Agent", agent), ("CC-Hangup-Cause", "USER_BUSY")];
+        let event = state.of_member("bridge-agent-fail", number, &call, &failed);
         self.send(event);
     }
 
@@ -242,10 +297,12 @@ impl State {
     }
 
     /// The answer to an `api` command.
-    fn answer(&self, command: &str) -> String {
+    fn answer(&mut self, command: &str) -> String {
         let success = |rows: Vec<Value>| json!({ "status": "success", "response": rows }).to_string();
         if command.contains("core_uuid") {
             self.core.clone()
+        } else if command == "version" {
+            "FreeSWITCH Version 1.11.2-dev".to_owned()
         } else if command.contains("show channels") {
             // A real row has more than twenty columns, some 700 bytes.
             let columns = "-".repeat(700);
@@ -264,6 +321,11 @@ impl State {
             })
         } else if command.contains("queue list members") {
             success(self.database.lock().expect("no panic").values().cloned().collect())
+        } else if let Some(question) = command.strip_prefix("user_data ") {
+            self.asked.push(question.to_owned());
+            self.directory.get(question).cloned().unwrap_or_else(|| "-ERR no such user\n".to_owned())
+        } else if command.contains("\"agent list\"") {
+            success(self.agents.iter().map(|(name, contact)| json!({ "name": name, "contact": contact })).collect())
         } else if command.contains("\"queue list\"") {
             success(vec![json!({ "name": QUEUE })])
         } else if command.contains("list") {

@@ -8,6 +8,7 @@ mod agents;
 mod beyond;
 mod bounds;
 mod clusters;
+mod connections;
 mod delays;
 mod dialers;
 mod endings;

@@ -1,10 +1,11 @@
 //! The payload's fields, and where their values come from.
 
 use hookswitch::freeswitch::Snapshot;
-use hookswitch::freeswitch::snapshot::{AgentRow, TierRow};
+use hookswitch::freeswitch::snapshot::{AgentRow, DirectoryRow, TierRow};
 use hookswitch::lifecycle::Effects;
 use hookswitch::moment::EventName;
 use hookswitch::moment::value::AmdResult;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::story::{Ended, Story};
@@ -63,6 +64,72 @@ fn the_agents_numbers_come_from_the_directory_then_the_leg_then_the_name() {
         let numbers = (offering.agent_id, offering.user_id, offering.agent_extension.as_deref());
         assert_eq!(numbers, expected, "{config:?} {agent} {variables:?}");
     }
+}
+
+#[test]
+fn who_an_agent_is_can_be_read_off_the_leg_the_name_and_freeswitchs_directory() {
+    let config = "[agents.\"*\"]\nid = { variable = \"crm_id\" }\nextension = { directory = \"extension\" }\n\
+                  [agents.\"agent-*\"]\nuser_id = \"*\"\n[agents.\"*@default\"]\nid = { directory = \"crm id\" }\n";
+    let config = config.replace("crm id", "crm_id");
+    let uuid = "10203040-5060-4708-8090-100200300400";
+    for (agent, crm_id, expected) in [
+        ("agent-17", Some("4711"), (Some(4711), Some(17), Some("1017"))),
+        ("agent-x", Some("x"), (None, None, Some("1017"))),
+        ("agent-x", None, (None, None, Some("1017"))),
+        ("1000", None, (Some(1000), None, Some("1017"))),
+        ("smith@default", Some("4711"), (Some(815), None, Some("6001"))),
+        ("jones@default", Some("4711"), (None, None, Some("1017"))),
+        (uuid, None, (None, None, Some("1017"))),
+    ] {
+        let mut story = Story::with(&config);
+        let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
+        let row = |agent: &str, values: &[(&str, &str)]| DirectoryRow {
+            agent: agent.to_owned(),
+            values: values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        let snapshot = Snapshot {
+            core: Some("core-1".into()),
+            directory: vec![
+                row("smith@default", &[("crm_id", "815"), ("extension", "6001")]),
+                row("jones@default", &[("crm_id", "none")]),
+            ],
+            ..Snapshot::default()
+        };
+        lifecycle.reconcile(&snapshot, &lifecycle.open_attempts(), &mut effects);
+        let stay = story.caller();
+        story.offering(&stay, agent);
+        let variables: Vec<_> = crm_id.map(|id| ("crm_id", id)).into_iter().collect();
+        story.ring_at(&stay, agent, "1017", &variables);
+        story.play(&mut lifecycle, &mut effects);
+        let offering = effects.moments.iter().find(|moment| moment.payload.event == EventName::Offering);
+        let offering = &offering.expect("is offered").payload;
+        let numbers = (offering.agent_id, offering.user_id, offering.agent_extension.as_deref());
+        assert_eq!(numbers, expected, "{agent} {crm_id:?}");
+    }
+}
+
+#[test]
+fn an_agent_who_is_seen_and_not_known_is_asked_for_once() {
+    let mut story = Story::with("[agents.\"*@default\"]\nid = { directory = \"crm_id\" }\n");
+    let (mut lifecycle, mut effects) = (story.lifecycle(), Effects::default());
+    let stay = story.caller();
+    story.offer(&stay, "agent1");
+    story.play(&mut lifecycle, &mut effects);
+    assert!(!lifecycle.wants_survey(), "nothing is read of that one");
+    story.sent.clear();
+    story.offer(&stay, "smith@default");
+    story.play(&mut lifecycle, &mut effects);
+    assert!(lifecycle.wants_survey());
+    let questions = lifecycle.known().directory.expect("the directory is configured");
+    assert_eq!(questions.sighted.iter().map(|agent| agent.as_str()).collect::<Vec<_>>(), ["smith@default"]);
+    // It has no such user.
+    let row = DirectoryRow { agent: "smith@default".to_owned(), ..DirectoryRow::default() };
+    let found = Snapshot { core: Some("core-1".into()), directory: vec![row], ..Snapshot::default() };
+    lifecycle.reconcile(&found, &lifecycle.open_attempts(), &mut effects);
+    assert!(!lifecycle.wants_survey());
+    assert!(lifecycle.known().directory.is_some_and(|questions| questions.known.contains("smith@default")));
+    lifecycle.advance(lifecycle.now() + SignedDuration::from_hours(2), &mut effects);
+    assert!(lifecycle.known().directory.is_some_and(|questions| questions.known.is_empty()), "it is read anew");
 }
 
 #[test]

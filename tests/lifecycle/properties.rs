@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use crate::model::journey::{self, Journey};
-use crate::model::verdict::{differing, lost, made_up, too_much, unended, unsound, untrue};
+use crate::model::verdict::{differing, lost, made_up, too_much, unended, unsound, untold, untrue};
 use crate::model::watcher::Watcher;
 use crate::model::{Stage, script};
 
@@ -131,14 +131,27 @@ proptest! {
         calls in script::calls_without_resumes(),
         after_ms in 0..60_000_i64,
         survey in journey::survey_times(),
+        listed_after_ms in 0..500_i64,
     ) {
         let stage = Stage::of(&calls);
-        let late = Journey::default().of_a_late_comer(&stage, after_ms, survey);
+        let late = Journey::default().of_a_late_comer(&stage, after_ms, survey, listed_after_ms);
         no_faults([unsound(&late.payloads, &late.lifecycle)])?;
         let of_stays = |told: &Watcher<'_>| -> BTreeSet<_> {
             let is_of_stay = |event| matches!(event, EventName::Joined | EventName::Leaving);
             told.payloads.iter().filter(|payload| is_of_stay(payload.event)).map(|payload| payload.id).collect()
         };
         prop_assert!(of_stays(&late).is_subset(&of_stays(&Journey::default().of(&stage))));
+    }
+
+    #[test]
+    fn every_stay_that_ends_while_a_daemon_listens_is_told(
+        calls in script::calls_without_resumes(),
+        after_ms in 0..60_000_i64,
+        survey in journey::survey_times(),
+        listed_after_ms in 0..500_i64,
+    ) {
+        let stage = Stage::of(&calls);
+        let told = Journey::default().of_a_late_comer(&stage, after_ms, survey, listed_after_ms);
+        no_faults([unsound(&told.payloads, &told.lifecycle), untold(&stage, &told.payloads, after_ms)])?;
     }
 }

@@ -124,6 +124,10 @@ fn same_where_both_heard(
     let mut compared = 0;
     for moment in one.iter().filter(|moment| whole(&moment["attempt_id"])) {
         if let Some(same) = other.iter().find(|other| other["id"] == moment["id"]) {
+            let (mut moment, mut same) = (moment.clone(), same.clone());
+            // It may be one that a survey has found, and only a daemon makes surveys.
+            moment["previous_attempt_id"].take();
+            same["previous_attempt_id"].take();
             assert_eq!(moment, same);
             compared += 1;
         }

@@ -17,13 +17,16 @@ pub(crate) struct Glance {
     pub(crate) channels_at: i64,
     pub(crate) members_at: i64,
     pub(crate) dumps_at: i64,
+    /// How long after a member's start mod_callcenter lists it.
+    pub(crate) listed_after: i64,
 }
 
 impl Stage {
     /// What a survey finds that knows of these stays. As the daemon's, it asks for the channel data of members of whom not
     /// all is known.
     pub(crate) fn glance(&self, glance: Glance, known: &OpenStays) -> Snapshot {
-        let members: Vec<_> = self.stays.iter().filter_map(|stay| row(stay, glance.members_at)).collect();
+        let members: Vec<_> =
+            self.stays.iter().filter_map(|stay| row(stay, glance.members_at, glance.listed_after)).collect();
         let mut snapshot = Snapshot {
             core: Some("core-1".into()),
             taken_at: Some(micros(glance.dumps_at)),
@@ -45,10 +48,10 @@ impl Stage {
 }
 
 /// A member's row at that time. Who has left without an agent is kept on the list, without a channel.
-fn row(truth: &TrueStay, at: i64) -> Option<MemberRow> {
+fn row(truth: &TrueStay, at: i64, listed_after: i64) -> Option<MemberRow> {
     let TrueStay { stay, session, talk, struck_off_at, end, .. } = truth;
     let is_there = at < *struck_off_at;
-    if at < stay.joined_at || (!is_there && end.result == CcResult::Success) {
+    if at < stay.joined_at + listed_after || (!is_there && end.result == CcResult::Success) {
         return None;
     }
     let state = match talk {

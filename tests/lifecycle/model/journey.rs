@@ -126,8 +126,15 @@ impl Journey {
     }
 
     /// What a daemon makes of it that begins so much later.
-    pub(crate) fn of_a_late_comer<'a>(&self, stage: &'a Stage, after_ms: i64, survey: SurveyTimes) -> Watcher<'a> {
+    pub(crate) fn of_a_late_comer<'a>(
+        &self,
+        stage: &'a Stage,
+        after_ms: i64,
+        survey: SurveyTimes,
+        listed_after_ms: i64,
+    ) -> Watcher<'a> {
         let mut watcher = Watcher::new(stage);
+        watcher.listed_after = listed_after_ms * 1_000;
         let sent = self.sent(stage);
         let begins_at = stage.story.sent[0].happens_at + after_ms * 1_000;
         let mut steps = vec![(begins_at, Step::Connect(survey))];
@@ -157,7 +164,7 @@ fn walk(watcher: &mut Watcher<'_>, mut steps: Vec<(i64, Step<'_>)>) {
     let last = steps.last().map_or(0, |(at, _)| *at);
     let mut is_cut = false;
     for (at, step) in steps {
-        watcher.finish_survey(at);
+        watcher.run_until(at);
         match step {
             Step::Hear(sent) if !is_cut => watcher.hear(sent, at),
             Step::Survey(lasts) if !is_cut => watcher.notice_gap(at, lasts),
@@ -175,10 +182,10 @@ fn walk(watcher: &mut Watcher<'_>, mut steps: Vec<(i64, Step<'_>)>) {
     }
     for hours in 1..=2 {
         let at = last + hours * AFTERWARDS;
-        watcher.finish_survey(at);
+        watcher.run_until(at);
         watcher.pass_time(at);
         watcher.notice_gap(at, SurveyTimes::default());
     }
-    watcher.finish_survey(last + 2 * AFTERWARDS);
+    watcher.run_until(last + 2 * AFTERWARDS);
     watcher.pass_time(last + 3 * AFTERWARDS);
 }

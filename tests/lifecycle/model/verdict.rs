@@ -146,6 +146,16 @@ pub(crate) fn untrue(stage: &Stage, payloads: &[Payload]) -> Vec<String> {
     faults
 }
 
+/// The stays that ended in the sight of a daemon that began to listen so long after the first event, and are not told.
+pub(crate) fn untold(stage: &Stage, payloads: &[Payload], after_ms: i64) -> Vec<String> {
+    let listens_from = stage.story.sent[0].happens_at + after_ms * 1_000;
+    let told: BTreeSet<_> = payloads.iter().map(number_of).collect();
+    let seen = stage.stays.iter().filter(|stay| listens_from < stay.struck_off_at && stay.struck_off_at < i64::MAX);
+    let numbers = seen.map(|stay| (stay.key("core-1").hash().attempt_id(), &stay.stay.member));
+    let untold = numbers.filter(|(number, _)| !told.contains(number));
+    untold.map(|(number, member)| format!("{number} of {member} is not told")).collect()
+}
+
 /// What differs between two tellings of one story.
 pub(crate) fn differing(left: &[Payload], right: &[Payload]) -> Vec<String> {
     let mut faults: Vec<_> =
