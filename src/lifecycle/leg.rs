@@ -50,14 +50,6 @@ impl Leg {
         }
     }
 
-    /// It has ended. Its data tell whether it rang, which not every phone does by an event that is heard.
-    pub fn end(&mut self, end: &LegEnd, rang_at: Option<Timestamp>) {
-        if let Some(since) = rang_at {
-            self.advance(Progress::Ringing { since });
-        }
-        self.end = Some(end.clone());
-    }
-
     /// Whether it was answered, as far as that is known, and that was enough.
     pub fn is_answered(&self) -> bool {
         self.progress >= Progress::Answered || self.end.as_ref().is_some_and(|end| end.answered_at.is_some())
