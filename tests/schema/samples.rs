@@ -20,7 +20,7 @@ extension = "1000"
 [queues."*"]
 processing = true
 sla = "5s"
-exclude = ["note_*", "lua_*", "originated_legs"]
+exclude = ["note_*", "lua_*", "originated_legs", "hangup_after_bridge"]
 "#;
 
 /// Which moments of which recording are samples: the first of each event that it gives, or of those that are named.
