@@ -171,7 +171,7 @@ mod tests {
         for event in EventName::ALL {
             assert!(!words(&Payload::sample(event)).is_empty(), "{event}");
         }
-        assert_eq!(words(&Payload::sample(EventName::Missed)), "no answer after 15.0 s");
+        assert_eq!(words(&Payload::sample(EventName::Missed)), "no answer after 6.2 s");
         assert_eq!(words(&Payload::sample(EventName::Leaving)), "talked 4.4 s, member hung up");
         assert_eq!(span(184.2), "3 min 4 s");
     }

@@ -136,7 +136,7 @@ mod tests {
         let context = Context::from_payload(&Payload::sample(EventName::Leaving)).expect("reads");
         assert_eq!(context.event(), EventName::Leaving);
         let field = |name: &str| context.fields().get_attr(name).expect("is there");
-        assert_eq!(field("attempt_id").as_i64(), Some(3_541_774_862_152_233));
+        assert_eq!(field("attempt_id").as_i64(), Some(6_247_601_910_615_787));
         assert_eq!(field("event").as_str(), Some("leaving"));
         assert!(field("exit_key").is_none());
         assert_eq!(field("variables").get_attr("customer_id").expect("is there").as_str(), Some("CUST-00042"));

@@ -152,7 +152,7 @@ mod tests {
         let request = step(HttpBody::Format(Format::Standard)).render(&context()).expect("renders");
         assert_eq!(request.url.as_str(), "https://crm.example/40712345001");
         assert_eq!(request.headers["content-type"], "application/json");
-        assert_eq!(request.headers["x-agent"], "1000@default");
+        assert_eq!(request.headers["x-agent"], "agent1");
         assert!(request.headers["authorization"].is_sensitive());
         assert!(!format!("{request:?}").contains("geheim"));
     }

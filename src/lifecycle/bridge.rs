@@ -135,7 +135,7 @@ impl Attempt {
         if data.answer_state() == AnswerState::Hangup
             && let Some(leg) = offer.leg().filter(|leg| leg.end.is_none()).map(|leg| leg.channel.clone())
         {
-            offer.end_leg(leg.as_str(), &LegEnd::read(occasion.at, data), data.rang_at());
+            offer.end_leg(leg.as_str(), &LegEnd::read(occasion.at, data));
         }
         if offer.state != OfferState::Bridged {
             // Only who has answered gets so far, whether that was seen or not.

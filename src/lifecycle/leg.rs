@@ -53,11 +53,8 @@ impl Leg {
         }
     }
 
-    /// It has ended. Its data tell whether it rang, which not every phone does by an event that is heard.
-    pub fn end(&mut self, end: &LegEnd, rang_at: Option<Timestamp>) {
-        if let Some(since) = rang_at {
-            self.advance(Progress::Ringing { since });
-        }
+    /// It has ended.
+    pub fn end(&mut self, end: &LegEnd) {
         // What tells more of it later does not make it end later.
         let at = self.end.as_ref().map_or(end.at, |known| known.at.min(end.at));
         self.end = Some(LegEnd { at, ..end.clone() });

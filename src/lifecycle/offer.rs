@@ -203,9 +203,9 @@ impl Offer {
     }
 
     /// Keeps how a leg ended.
-    pub fn end_leg(&mut self, channel: &str, end: &LegEnd, rang_at: Option<Timestamp>) {
+    pub fn end_leg(&mut self, channel: &str, end: &LegEnd) {
         if let Some(leg) = self.legs.iter_mut().find(|leg| leg.channel.as_str() == channel) {
-            leg.end(end, rang_at);
+            leg.end(end);
         }
     }
 

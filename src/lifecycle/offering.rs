@@ -116,12 +116,15 @@ impl Attempt {
     pub fn end_leg(&mut self, channel: &str, at: Timestamp, data: ChannelData<'_>) {
         let end = LegEnd::read(at, data);
         self.dirty = true;
-        let rang_at = data.rang_at();
+        // Not every phone rings by an event that is heard, but each leg's data tell.
+        if let Some(since) = data.rang_at() {
+            self.ring_leg(channel, since);
+        }
         for offer in &mut self.offers {
-            offer.end_leg(channel, &end, rang_at);
+            offer.end_leg(channel, &end);
         }
         for unclaimed in self.unclaimed_legs.iter_mut().filter(|unclaimed| unclaimed.leg.channel.as_str() == channel) {
-            unclaimed.leg.end(&end, rang_at);
+            unclaimed.leg.end(&end);
         }
     }
 

@@ -174,11 +174,7 @@ mod tests {
         offer.add_leg(Leg::new("leg".into()));
         assert_eq!(offer.verdict(MemberFate::Waiting, at(1_000)), Some(Readiness::Until(at(1_500))));
         let hangup = Hangup { sip_status: Some(403), ..Hangup::default() };
-        offer.end_leg(
-            "leg",
-            &LegEnd { at: at(1_010), answered_at: None, cause: Some("CALL_REJECTED".into()), hangup },
-            None,
-        );
+        offer.end_leg("leg", &LegEnd { at: at(1_010), answered_at: None, cause: Some("CALL_REJECTED".into()), hangup });
         let verdict = offer.verdict(MemberFate::Waiting, at(1_010));
         assert_eq!(verdict, Some(Readiness::Ready(Verdict::Missed(MissedReason::Rejected))));
         assert_eq!(offer.failure(), (Some("CALL_REJECTED".into()), Some(403)));

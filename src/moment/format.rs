@@ -69,7 +69,12 @@ impl Format {
     }
 
     /// The JSON schema of the body, given that of the event's payload.
-    pub fn schema(self, event: EventName, payload: Json) -> Json {
+    pub fn schema(self, event: EventName, mut payload: Json) -> Json {
+        // What the payload's schema refers to is looked for at the root.
+        let definitions = payload.as_object_mut().and_then(|payload| {
+            payload.remove("$schema");
+            payload.remove("$defs")
+        });
         let mut schema = match self {
             Self::Standard => standard::schema(event, payload),
             Self::CloudEvents => cloudevents::schema(event, payload),
@@ -79,6 +84,9 @@ impl Format {
         schema["title"] = format!("{} ({})", type_of(event), self.as_str()).into();
         schema["description"] = event.meaning().into();
         schema["type"] = "object".into();
+        if let Some(definitions) = definitions.filter(|_| self != Self::Webitel) {
+            schema["$defs"] = definitions;
+        }
         schema
     }
 }

@@ -1,7 +1,7 @@
-//! The payload of a moment: each field declared once, with its type, its meaning, the events that carry it and a sample.
+//! The payload of a moment: each field declared once, with its type, its meaning and the events that carry it.
 //!
-//! From this declaration come the JSON schema, the reference page and the sample moments that test-fires send. Every
-//! payload has every field; one that does not apply to its event, or is not known, is `null`.
+//! From this declaration come the JSON schema and the reference page. Every payload has every field; one that does not apply
+//! to its event, or is not known, is `null`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ const fn is_given(field_type: &str) -> bool {
 
 /// Declares the payload's fields; see the invocation below.
 macro_rules! payload {
-    ($($(#[doc = $doc:literal])+ $(#[serde($serde:ident)])? $name:ident: $type:ty, $events:expr, $sample:expr;)*) => {
+    ($($(#[doc = $doc:literal])+ $(#[serde($serde:ident)])? $name:ident: $type:ty, $events:expr;)*) => {
         /// The fields of a moment.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         pub struct Payload {
@@ -62,14 +62,6 @@ macro_rules! payload {
             pub fn clear_inapplicable(&mut self) {
                 let event = self.event;
                 $(if !const { $events }.contains(event) { self.$name = Default::default(); })*
-            }
-
-            /// A plausible payload of `event`.
-            pub fn sample(event: EventName) -> Self {
-                let mut payload = Self { $($name: $sample,)* };
-                payload.event = event;
-                payload.clear_inapplicable();
-                payload
             }
 
             /// The field of that name.
@@ -115,156 +107,138 @@ const RECONCILED: EventSet = EventSet::of(&[Reconciled]);
 
 payload! {
     /// The moment's identifier: the same for every repeat of it.
-    id: MomentId, ALL, MomentId::from_bytes([0x5a; 16]);
+    id: MomentId, ALL;
     /// The event's name.
-    event: EventName, ALL, Joined;
+    event: EventName, ALL;
     /// The queue's name, as FreeSWITCH has it.
-    queue_name: Given<QueueName>, QUEUE, Some("support@default".into());
+    queue_name: Given<QueueName>, QUEUE;
     /// The queue's type.
-    queue_type: Given<QueueType>, QUEUE, Some(QueueType::Inbound);
+    queue_type: Given<QueueType>, QUEUE;
     /// The FreeSWITCH node, as the configuration names it.
-    node: NodeName, ALL, "fs1".into();
+    node: NodeName, ALL;
     /// What carries the attempt: `call`, `chat` or `task`.
-    channel: Given<Medium>, QUEUE, Some(Medium::Call);
+    channel: Given<Medium>, QUEUE;
     /// The attempt's number: 53 bits of a hash, or the dialer's `cc_attempt_id`. Not a unique key.
-    attempt_id: Given<u64>, ATTEMPT, Some(3_541_774_862_152_233);
+    attempt_id: Given<u64>, ATTEMPT;
     /// The number called.
-    destination: Option<String>, ATTEMPT, Some("2001".into());
+    destination: Option<String>, ATTEMPT;
     /// Whether post-processing is enabled.
-    use_processing: Given<bool>, ATTEMPT, Some(true);
+    use_processing: Given<bool>, ATTEMPT;
     /// The UUID of the agent's call.
-    agent_channel_id: Option<ChannelUuid>, ATTEMPT, Some("6c565e9d-e7e5-4f2b-83f1-b889917b5d7b".into());
+    agent_channel_id: Option<ChannelUuid>, ATTEMPT;
     /// The UUID of the member's call; null where no call carries the attempt, or before the member is called.
-    member_channel_id: Option<ChannelUuid>, ATTEMPT, Some("ddc040a8-c903-4f12-8e46-485551fc06cf".into());
+    member_channel_id: Option<ChannelUuid>, ATTEMPT;
     /// The agent's name, as mod_callcenter has it.
-    agent_name: Option<AgentName>, AGENT, Some("1000@default".into());
+    agent_name: Option<AgentName>, AGENT;
     /// The agent's identifier: from the configured directory, the call, or a numeric agent name.
-    agent_id: Option<i64>, AGENT, Some(17);
+    agent_id: Option<i64>, AGENT;
     /// The user's identifier: from the configured directory or the call.
-    user_id: Option<i64>, AGENT, Some(4);
+    user_id: Option<i64>, AGENT;
     /// The agent's extension.
-    agent_extension: Option<String>, AGENT, Some("1000".into());
+    agent_extension: Option<String>, AGENT;
     /// The member's name.
-    member_name: Option<String>, ATTEMPT, Some("Zoë Müller".into());
+    member_name: Option<String>, ATTEMPT;
     /// The member's identifier: the variable `cc_member_id`.
-    member_id: Option<i64>, BUT_JOINED, Some(42);
+    member_id: Option<i64>, BUT_JOINED;
     /// The member's number, in either direction.
-    member_number: Option<String>, ATTEMPT, Some("40712345001".into());
+    member_number: Option<String>, ATTEMPT;
     /// Which attempt of this member it is, from 1.
-    cc_attempt_seq: Option<u64>, BUT_JOINED, Some(1);
+    cc_attempt_seq: Option<u64>, BUT_JOINED;
     /// From the answering of the member's call to now, or to its end.
-    call_bill_sec: Option<Seconds>, BUT_JOINED, Some(Seconds(6.04));
+    call_bill_sec: Option<Seconds>, BUT_JOINED;
     /// From the start of the member's call to now, or to its end.
-    call_duration: Option<Seconds>, BUT_JOINED, Some(Seconds(6.06));
+    call_duration: Option<Seconds>, BUT_JOINED;
     /// What an answering machine detector found: `HUMAN` or `MACHINE`.
-    amd_result: Option<AmdResult>, BUT_JOINED, Some(AmdResult::Human);
+    amd_result: Option<AmdResult>, BUT_JOINED;
     /// From the connection of member and agent to the end of the agent's part, or to now.
-    call_voice_sec: Option<Seconds>, VOICE, Some(Seconds(4.4));
+    call_voice_sec: Option<Seconds>, VOICE;
     /// How the attempt ended.
-    cc_result: Given<CcResult>, LEAVING, Some(CcResult::Success);
+    cc_result: Given<CcResult>, LEAVING;
     /// Why it ended without an agent.
-    cc_cancel_reason: Option<CancelReason>, LEAVING, None;
+    cc_cancel_reason: Option<CancelReason>, LEAVING;
     /// FreeSWITCH's hangup cause of the member's call; null while the call lives on.
-    call_cause: Option<String>, ENDED, Some("NORMAL_CLEARING".into());
+    call_cause: Option<String>, ENDED;
     /// The final SIP status of the member's INVITE: 200 once it was answered. Null while the call lives on.
-    call_sip_code: Option<u16>, ENDED, Some(200);
+    call_sip_code: Option<u16>, ENDED;
     /// The SIP status that FreeSWITCH's table pairs with `call_cause`.
-    call_cause_sip_code: Option<u16>, ENDED, Some(480);
+    call_cause_sip_code: Option<u16>, ENDED;
     /// Who ended the member's call; null while it lives on.
-    hangup_side: Option<Side>, LEAVING, Some(Side::Member);
+    hangup_side: Option<Side>, LEAVING;
     /// Who ended the conversation, also when the call goes on.
-    talk_ended_by: Option<Side>, LEAVING, Some(Side::Member);
+    talk_ended_by: Option<Side>, LEAVING;
     /// The key that the member pressed to leave.
-    exit_key: Option<String>, LEAVING, None;
+    exit_key: Option<String>, LEAVING;
     /// Where the member was transferred to.
-    transferred_to: Option<String>, LEAVING, None;
+    transferred_to: Option<String>, LEAVING;
     /// How long the conversation was on hold.
-    hold_sec: Option<Seconds>, LEAVING.and(HOLD), Some(Seconds(0.0));
+    hold_sec: Option<Seconds>, LEAVING.and(HOLD);
     /// How often it was put on hold.
-    hold_count: Option<u32>, LEAVING.and(HOLD), Some(0);
+    hold_count: Option<u32>, LEAVING.and(HOLD);
     /// The attempt's offers, in their order.
-    offers: Given<Vec<OfferSummary>>, LEAVING, Some(vec![OfferSummary {
-        agent: "1000@default".into(),
-        outcome: Outcome::Bridged,
-        ring_sec: Seconds(1.52),
-    }]);
+    offers: Given<Vec<OfferSummary>>, LEAVING;
     /// The `attempt_id` of the attempt that this one resumes, or of an earlier queue on the same channel.
-    previous_attempt_id: Option<u64>, LEAVING.and(EventSet::of(&[Resumed])), None;
+    previous_attempt_id: Option<u64>, LEAVING.and(EventSet::of(&[Resumed]));
     /// When a resumed member first joined.
-    first_joined_at: Option<Time>, LEAVING.and(EventSet::of(&[Resumed])), None;
+    first_joined_at: Option<Time>, LEAVING.and(EventSet::of(&[Resumed]));
     /// Why the offer was missed.
-    missed_reason: Given<MissedReason>, MISSED, Some(MissedReason::NoAnswer);
+    missed_reason: Given<MissedReason>, MISSED;
     /// How long the agent's phone rang.
-    ring_sec: Option<Seconds>, MISSED.and(OFFER_ENDED), Some(Seconds(15.0));
+    ring_sec: Option<Seconds>, MISSED.and(OFFER_ENDED);
     /// FreeSWITCH's hangup cause of the agent's call.
-    agent_cause: Option<String>, MISSED.and(OFFER_ENDED), Some("ALLOTTED_TIMEOUT".into());
+    agent_cause: Option<String>, MISSED.and(OFFER_ENDED);
     /// The SIP status that the agent's phone, or FreeSWITCH for it, gave.
-    agent_sip_code: Option<u16>, MISSED.and(OFFER_ENDED), Some(487);
+    agent_sip_code: Option<u16>, MISSED.and(OFFER_ENDED);
     /// How the offer ended.
-    offer_outcome: Given<Outcome>, OFFER_ENDED, Some(Outcome::NoAnswer);
+    offer_outcome: Given<Outcome>, OFFER_ENDED;
     /// Who put the conversation on hold, or took it off.
-    hold_side: Given<Side>, HOLD, Some(Side::Agent);
+    hold_side: Given<Side>, HOLD;
     /// The wait that the queue promises, as configured.
-    sla_sec: Given<Seconds>, EventSet::of(&[SlaMissed]), Some(Seconds(20.0));
+    sla_sec: Given<Seconds>, EventSet::of(&[SlaMissed]);
     /// The agent's status, as mod_callcenter spells it.
-    agent_status: Option<String>, CHANGE, Some("On Break".into());
+    agent_status: Option<String>, CHANGE;
     /// The agent's state, as mod_callcenter spells it.
-    agent_state: Option<String>, CHANGE, Some("Waiting".into());
+    agent_state: Option<String>, CHANGE;
     /// The status before; null if it is not known.
-    agent_previous_status: Option<String>, EventSet::of(&[AgentStatus]), Some("Available".into());
+    agent_previous_status: Option<String>, EventSet::of(&[AgentStatus]);
     /// The state before; null if it is not known.
-    agent_previous_state: Option<String>, EventSet::of(&[AgentState]), Some("In a queue call".into());
+    agent_previous_state: Option<String>, EventSet::of(&[AgentState]);
     /// How long what is over now has lasted: the former status or state, the hold, the post-processing.
-    lasted_sec: Option<Seconds>, CHANGE.and(EventSet::of(&[Unhold, Processed])), Some(Seconds(3.04));
+    lasted_sec: Option<Seconds>, CHANGE.and(EventSet::of(&[Unhold, Processed]));
     /// How many members wait: in the queue and not connected with an agent.
-    waiting: Given<u32>, COUNT, Some(3);
+    waiting: Given<u32>, COUNT;
     /// How long the one has waited who waits longest; null where nobody does.
-    longest_wait_sec: Option<Seconds>, COUNT, Some(Seconds(41.2));
+    longest_wait_sec: Option<Seconds>, COUNT;
     /// How many attempts were compared: those that were open, and the members whom FreeSWITCH has.
-    attempts_compared: Given<u32>, RECONCILED, Some(12);
+    attempts_compared: Given<u32>, RECONCILED;
     /// How many of them were over.
-    attempts_closed: Given<u32>, RECONCILED, Some(1);
+    attempts_closed: Given<u32>, RECONCILED;
     /// How many of them were not known before.
-    attempts_opened: Given<u32>, RECONCILED, Some(2);
+    attempts_opened: Given<u32>, RECONCILED;
     /// From joining to the connection, to leaving, or to now.
-    wait_sec: Given<Seconds>, ATTEMPT, Some(Seconds(1.64));
+    wait_sec: Given<Seconds>, ATTEMPT;
     /// When the moment happened.
-    timestamp: Time, ALL, sample_time(0);
+    timestamp: Time, ALL;
     /// When the member joined.
-    joined_at: Given<Time>, ATTEMPT, Some(sample_time(0));
+    joined_at: Given<Time>, ATTEMPT;
     /// When the attempt was offered to the agent.
-    offered_at: Option<Time>, ATTEMPT, Some(sample_time(80));
+    offered_at: Option<Time>, ATTEMPT;
     /// When the agent answered.
-    answered_at: Option<Time>, ATTEMPT, Some(sample_time(1_600));
+    answered_at: Option<Time>, ATTEMPT;
     /// When agent and member were connected.
-    bridged_at: Option<Time>, ATTEMPT, Some(sample_time(1_640));
+    bridged_at: Option<Time>, ATTEMPT;
     /// When the member left.
-    left_at: Option<Time>, ATTEMPT, Some(sample_time(6_040));
+    left_at: Option<Time>, ATTEMPT;
     /// The moment's place among the attempt's moments of the eight events, from 1 without holes; others carry the last one.
-    sequence: Given<u32>, ATTEMPT, Some(1);
+    sequence: Given<u32>, ATTEMPT;
     /// Whether the moment was inferred rather than seen.
-    synthetic: bool, ALL, false;
+    synthetic: bool, ALL;
     /// Whether it is only a test, which `hookswitch hooks fire` has sent.
     #[serde(default)]
-    test: bool, ALL, false;
+    test: bool, ALL;
     /// The FreeSWITCH event that told it.
-    source: Source, ALL, Source {
-        core_uuid: Some("fd0664df-585f-4127-b5de-877e31f2568d".into()),
-        event_sequence: Some(526),
-    };
+    source: Source, ALL;
     /// The variables of the member and of the queue.
-    variables: Variables, ALL, sample_variables();
-}
-
-fn sample_time(offset_ms: i64) -> Time {
-    Time(jiff::Timestamp::from_millisecond(1_795_421_926_202 + offset_ms).expect("the sample time is in range"))
-}
-
-fn sample_variables() -> Variables {
-    let mut object = serde_json::Map::new();
-    object.insert("customer_id".into(), "CUST-00042".into());
-    object.insert("tags".into(), vec!["vip", "gold member"].into());
-    Variables::from_object(&object)
+    variables: Variables, ALL;
 }
 
 #[cfg(test)]

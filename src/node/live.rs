@@ -26,8 +26,8 @@ pub struct LiveAttempt {
     pub queue: QueueName,
     /// Its number.
     pub attempt_id: u64,
-    /// The member's channel.
-    pub member_channel_id: ChannelUuid,
+    /// The member's channel; null where no call carries the attempt, or before the member is called.
+    pub member_channel_id: Option<ChannelUuid>,
     /// The member's name.
     pub member_name: Option<String>,
     /// The member's number.
@@ -49,7 +49,7 @@ impl LiveAttempts {
             node: attempt.node.clone(),
             queue: attempt.key.queue.clone(),
             attempt_id: attempt.attempt_id,
-            member_channel_id: attempt.key.session.clone(),
+            member_channel_id: attempt.channel().cloned(),
             member_name: attempt.member.name.clone(),
             member_number: attempt.member.number.clone(),
             joined_at: attempt.joined_at,

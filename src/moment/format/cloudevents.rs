@@ -102,9 +102,9 @@ mod tests {
         let payload = serde_json::value::to_raw_value(&Payload::sample(EventName::Offering)).expect("serializes");
         let body = String::from_utf8(Format::CloudEvents.body(&payload).expect("formats")).expect("UTF-8");
         let head = concat!(
-            r#"{"specversion":"1.0","id":"5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a","#,
-            r#""source":"/nodes/fs1/queues/support@default","type":"queue.offering","subject":"3541774862152233","#,
-            r#""time":"2026-11-23T08:18:46.202Z","datacontenttype":"application/json","data":"#,
+            r#"{"specversion":"1.0","id":"74adb6a97cc49aa3c8f77c4b540bfdbd","#,
+            r#""source":"/nodes/fs1/queues/support@default","type":"queue.offering","subject":"6247601910615787","#,
+            r#""time":"2026-11-23T08:18:46.282Z","datacontenttype":"application/json","data":"#,
         );
         assert_eq!(body, format!("{head}{payload}}}"));
     }
@@ -116,7 +116,7 @@ mod tests {
             let body: Json = serde_json::from_slice(&body(&payload).expect("formats")).expect("JSON");
             [&body["source"], &body["subject"]].map(|text| text.as_str().expect("a text").to_owned())
         };
-        assert_eq!(of(EventName::AgentStatus), ["/nodes/fs1", "1000@default"]);
+        assert_eq!(of(EventName::AgentStatus), ["/nodes/fs1", "agent1"]);
         assert_eq!(of(EventName::QueueCount), ["/nodes/fs1/queues/support@default", "support@default"]);
     }
 

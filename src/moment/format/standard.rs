@@ -50,7 +50,7 @@ mod tests {
     fn it_has_type_timestamp_and_the_payload_as_it_was_committed() {
         let payload = serde_json::value::to_raw_value(&Payload::sample(EventName::Offering)).expect("serializes");
         let body = String::from_utf8(Format::Standard.body(&payload).expect("formats")).expect("UTF-8");
-        let head = r#"{"type":"queue.offering","timestamp":"2026-11-23T08:18:46.202Z","data":"#;
+        let head = r#"{"type":"queue.offering","timestamp":"2026-11-23T08:18:46.282Z","data":"#;
         assert_eq!(body, format!("{head}{payload}}}"));
     }
 }

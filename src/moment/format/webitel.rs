@@ -117,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::moment::value::Variables;
+    use crate::moment::value::{AmdResult, Variables};
     use crate::moment::{EventName, Format};
 
     fn map(payload: &Payload) -> Map<String, Json> {
@@ -134,16 +134,18 @@ mod tests {
     #[test]
     fn it_is_a_flat_map_of_strings_with_webitels_names() {
         let expected = json!({
-            "state": "leaving", "channel": "call", "attempt_id": "3541774862152233", "destination": "40712345001",
+            "state": "leaving", "channel": "call", "attempt_id": "6247601910615787", "destination": "40712345001",
             "use_processing": "true", "agent_channel_id": "6c565e9d-e7e5-4f2b-83f1-b889917b5d7b",
-            "member_channel_id": "ddc040a8-c903-4f12-8e46-485551fc06cf", "agent_name": "1000@default",
-            "agent_id": "17", "user_id": "4", "agent_extension": "1000", "member_name": "Zoë Müller",
-            "member_id": "42", "cc_attempt_seq": "1", "call_bill_sec": "6", "call_duration": "6",
-            "amd_result": "HUMAN", "call_voice_sec": "4", "cc_result": "success", "call_cause": "NORMAL_CLEARING",
-            "call_sip_code": "200", "timestamp": "1795421926202", "joined_at": "1795421926202",
-            "bridged_at": "1795421927842", "customer_id": "CUST-00042", "tags": r#"["vip","gold member"]"#,
+            "member_channel_id": "ddc040a8-c903-4f12-8e46-485551fc06cf", "agent_name": "agent1", "agent_id": "17",
+            "user_id": "4", "agent_extension": "1000", "member_name": "Zoë Müller", "member_id": "42",
+            "cc_attempt_seq": "1", "call_bill_sec": "6", "call_duration": "6", "amd_result": "HUMAN",
+            "call_voice_sec": "4", "cc_result": "success", "call_cause": "NORMAL_CLEARING", "call_sip_code": "200",
+            "timestamp": "1795421932242", "joined_at": "1795421926202", "bridged_at": "1795421927842",
+            "customer_id": "CUST-00042", "ticket": "T-2026/117", "tags": r#"["vip","gold member"]"#,
         });
-        assert_eq!(Json::Object(map(&Payload::sample(EventName::Leaving))), expected);
+        let (member_id, amd_result) = (Some(42), Some(AmdResult::Human));
+        let payload = Payload { member_id, amd_result, ..Payload::sample(EventName::Leaving) };
+        assert_eq!(Json::Object(map(&payload)), expected);
     }
 
     #[test]
@@ -152,16 +154,7 @@ mod tests {
         (payload.member_number, payload.use_processing) = (Some(String::new()), Some(false));
         payload.variables = Variables::default();
         let names: Vec<String> = map(&payload).into_iter().map(|(name, _)| name).collect();
-        let expected = [
-            "state",
-            "channel",
-            "attempt_id",
-            "agent_channel_id",
-            "member_channel_id",
-            "timestamp",
-            "joined_at",
-            "bridged_at",
-        ];
+        let expected = ["state", "channel", "attempt_id", "member_channel_id", "member_name", "timestamp", "joined_at"];
         assert_eq!(names, expected);
     }
 
