@@ -12,6 +12,7 @@ headers! {
     EVENT_NAME = "Event-Name";
     CORE_UUID = "Core-UUID";
     EVENT_DATE_TIMESTAMP = "Event-Date-Timestamp";
+    EVENT_DATE_LOCAL = "Event-Date-Local";
     EVENT_SEQUENCE = "Event-Sequence";
 
     UNIQUE_ID = "Unique-ID";
@@ -58,6 +59,10 @@ headers! {
     FIFO_CALLER_UUID = "FIFO-Caller-UUID";
     FIFO_NAME_VARIABLE = "variable_fifo_name";
     FIFO_BRIDGE_UUID = "variable_fifo_bridge_uuid";
+    FIFO_STATUS = "variable_fifo_status";
+    FIFO_PUSH_TIMESTAMP = "variable_fifo_push_timestamp";
+    CURRENT_APPLICATION = "variable_current_application";
+    CURRENT_APPLICATION_DATA = "variable_current_application_data";
     FIFO_CALLER_EXIT_KEY = "variable_fifo_caller_exit_key";
 
     HOOKSWITCH_QUEUE = "variable_hookswitch_queue";

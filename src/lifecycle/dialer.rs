@@ -292,6 +292,9 @@ impl Lifecycle {
         if is_new && self.was_there_at_start(data.created_at()) {
             return;
         }
+        if self.take_over_caller(&input, &uuid, data, effects) {
+            return;
+        }
         let Some(hash) = self.marked_leg(&input, ChannelStep::Ring, &uuid, data, effects) else { return };
         if data.answered_at().is_some() {
             self.leg_step(&input, hash, ChannelStep::Answer, &uuid, data, effects);

@@ -247,7 +247,7 @@ impl Attempt {
             OfferState::Closed { .. } => {}
             OfferState::Bridged => self.end_agents_part(occasion, index, at),
             OfferState::Failing { at, .. } => {
-                self.conclude_offer(occasion, index, offer.final_verdict(fate), fate, *at)
+                self.conclude_offer(occasion, index, offer.final_verdict(fate), fate, *at);
             }
             OfferState::Open if has_winner => self.close_offer(occasion, index, Outcome::LostRace, at, true),
             OfferState::Open if has_gap && leg_end.is_none() => {

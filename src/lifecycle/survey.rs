@@ -41,8 +41,11 @@ pub struct KnownStay {
 pub struct Known {
     /// The stays in mod_callcenter's queues.
     pub stays: OpenStays,
-    /// The channels of which everything was heard; others may be a dialer's legs. None where no dialer is followed.
+    /// The channels of which everything was heard; others may be a dialer's legs, or callers in a fifo. None where neither is
+    /// followed.
     pub legs: Option<BTreeSet<ChannelUuid>>,
+    /// The variables of which these have one.
+    pub marks: Vec<&'static str>,
     /// What is to be read in FreeSWITCH's directory. None where it is not configured.
     pub directory: Option<DirectoryQuestions>,
 }
@@ -79,10 +82,13 @@ impl Lifecycle {
 
     /// All that a survey needs to know before it asks.
     pub fn known(&self) -> Known {
-        let asks_for_legs = self.world.config.has_source(QueueSource::Channel);
+        let sources = [(QueueSource::Channel, h::HOOKSWITCH_QUEUE), (QueueSource::Fifo, h::FIFO_PUSH_TIMESTAMP)];
+        let marks = sources.iter().filter(|(source, _)| self.world.config.has_source(*source));
+        let marks: Vec<_> = marks.filter_map(|(_, header)| header.strip_prefix(h::VARIABLE_PREFIX)).collect();
         Known {
             stays: self.open_stays(),
-            legs: asks_for_legs.then(|| self.here.channels.heard()),
+            legs: (!marks.is_empty()).then(|| self.here.channels.heard()),
+            marks,
             directory: self.world.directory.questions(&self.world.config, self.here.now),
         }
     }

@@ -303,7 +303,8 @@ impl Lifecycle {
     /// remembered as long.
     pub fn follow_clock(&mut self, step: SignedDuration) {
         let moved = |time: Timestamp| time.saturating_add(step).unwrap_or(time);
-        self.here.now = moved(self.here.now);
+        let now = self.here.now;
+        self.here.now = moved(now);
         self.here.memory.follow_clock(moved);
         self.here.deadlines.clear();
         for (hash, held) in self.attempts.all_held_mut() {

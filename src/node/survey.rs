@@ -19,9 +19,6 @@ use crate::lifecycle::directory::DirectoryQuestions;
 use crate::lifecycle::memory::Stay;
 use crate::lifecycle::survey::Known;
 
-/// The variable in which a dialer names the queue of a leg.
-const QUEUE_MARK: &str = "hookswitch_queue";
-
 /// How long a survey reads in FreeSWITCH's directory.
 const DIRECTORY_TIME: Duration = Duration::from_secs(1);
 
@@ -48,10 +45,10 @@ struct QueueRow {
 /// `open` attempts too, which may have been unloaded meanwhile. The channels of members that are not among them, or are
 /// connected with an agent of whom nothing is known, are asked for with all their variables.
 ///
-/// Where dialers are followed, so are the channels that may be their legs: FreeSWITCH does not list variables, so each
-/// channel of which not everything was heard is asked whether it is one.
+/// Where dialers or fifos are followed, so are the channels that may be their legs or callers: FreeSWITCH does not list
+/// variables, so each channel of which not everything was heard is asked whether it is one.
 pub async fn take(commands: &Commands, known: Known) -> Result<Snapshot, SurveyError> {
-    let Known { stays: open, legs, directory: questions } = known;
+    let Known { stays: open, legs, marks, directory: questions } = known;
     let core = text(commands.api(Command::core_uuid()).await?);
     let channels = channels(&text(commands.api(Command::show_channels()).await?))?;
     let mut names = queues(commands).await?;
@@ -74,7 +71,7 @@ pub async fn take(commands: &Commands, known: Known) -> Result<Snapshot, SurveyE
     }
     for channel in legs.iter().flat_map(|heard| channels.difference(heard)) {
         if !dumps.contains_key(channel)
-            && is_marked(commands, channel).await?
+            && is_marked(commands, channel, &marks).await?
             && let Some(dump) = dump(commands, channel).await?
         {
             dumps.insert(channel.clone(), dump);
@@ -173,14 +170,18 @@ async fn clock(commands: &Commands) -> Result<Option<Timestamp>, SurveyError> {
     }
 }
 
-/// Whether a dialer has named a queue on the channel; not, if it has gone meanwhile.
-async fn is_marked(commands: &Commands, channel: &ChannelUuid) -> Result<bool, SurveyError> {
-    let Ok(command) = Command::uuid_getvar(channel, QUEUE_MARK) else { return Ok(false) };
-    match commands.api(command).await {
-        Ok(answer) => Ok(!matches!(text(answer).trim(), "" | "_undef_")),
-        Err(CommandError::Refused(_)) => Ok(false),
-        Err(error) => Err(error.into()),
+/// Whether the channel has one of these variables; not, if it has gone meanwhile.
+async fn is_marked(commands: &Commands, channel: &ChannelUuid, marks: &[&str]) -> Result<bool, SurveyError> {
+    for mark in marks {
+        let Ok(command) = Command::uuid_getvar(channel, mark) else { return Ok(false) };
+        match commands.api(command).await.map(text) {
+            Ok(answer) if matches!(answer.trim(), "" | "_undef_") => {}
+            Ok(_) => return Ok(true),
+            Err(CommandError::Refused(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(false)
 }
 
 /// A channel with its variables; none if it has gone meanwhile.

@@ -377,3 +377,54 @@ fn a_dialers_call_that_was_made_just_before_the_connection_is_told() {
     assert_eq!(daemon.words(), CONVERSATION);
     assert!(daemon.told()[0].synthetic);
 }
+
+#[test]
+fn a_caller_who_waits_in_a_fifo_when_the_daemon_comes_is_told() {
+    for takes_before_the_survey in [true, false] {
+        let mut story = Story::with(SOURCES);
+        let entered_at = story.now();
+        let caller = story.lost(|story| {
+            let caller = story.call("40712345001", "6101");
+            story.pick_up(caller);
+            story.fifo("push", caller, &[]);
+            story.set(caller, "current_application", "fifo");
+            story.set(caller, "current_application_data", "desk in undef local_stream://moh");
+            story.set(caller, "fifo_status", "WAITING");
+            story.pass(3_000);
+            // Its channel tells of it.
+            story.hold(caller);
+            caller
+        });
+        let uuid = story.uuid(caller);
+        let mut found = listing(&story, &[], &[]);
+        found.channels.insert(uuid.as_str().into());
+        found.dumps.insert(uuid.as_str().into(), story.dump(caller, story.now()).expect("it is up"));
+        let mut daemon = Daemon::connect(&mut story);
+        assert!(daemon.lifecycle.known().marks.contains(&"fifo_push_timestamp"));
+        let take = |story: &mut Story, daemon: &mut Daemon| {
+            story.pass(1_000);
+            let consumer = story.call("2901", "6103");
+            story.pick_up(consumer);
+            story.fifo("consumer_pop", consumer, &[("FIFO-Caller-UUID", &uuid)]);
+            story.connect(consumer, caller);
+            daemon.hear(story);
+            consumer
+        };
+        let taken = takes_before_the_survey.then(|| take(&mut story, &mut daemon));
+        assert_eq!((daemon.words().len(), daemon.lifecycle.wants_survey()), (0, takes_before_the_survey));
+        daemon.survey(&found);
+        daemon.survey(&found);
+        let consumer = taken.unwrap_or_else(|| take(&mut story, &mut daemon));
+        story.pass(4_000);
+        story.hang_up(caller, "NORMAL_CLEARING", Ended::ByPhone);
+        story.fifo("bridge-consumer-stop", consumer, &[]);
+        story.fifo("bridge-caller-stop", caller, &[]);
+        daemon.hear(&mut story);
+        daemon.rest();
+        let expected = CONVERSATION.map(|words| words.replace("agent1", "2901"));
+        assert_eq!(daemon.words(), expected);
+        let told = daemon.told();
+        assert!(told[0].synthetic && told[1..].iter().all(|told| !told.synthetic));
+        assert_eq!(told[0].joined_at.map(|at| at.0), Some(micros(entered_at)));
+    }
+}
