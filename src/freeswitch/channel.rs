@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use super::header as h;
 use crate::esl::Event;
 
+/// By how much a time that a channel has may be later than the event that tells it: they are read one after the other.
+const LATER_MICROS: i64 = 250_000;
+
 /// The channel data that an event carries, decoded as far as it is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelData<'e>(pub &'e Event);
@@ -157,9 +160,15 @@ impl<'e> ChannelData<'e> {
             .or_else(|| self.0.header(h::PROTO_SPECIFIC_HANGUP_CAUSE)?.strip_prefix("sip:")?.parse().ok())
     }
 
+    /// A time of the channel. One that is later than the event is by a clock that was set back since: it was then at the latest.
     fn time(self, name: &str) -> Option<Timestamp> {
-        let micros: i64 = self.0.header(name)?.parse().ok()?;
-        (micros > 0).then(|| Timestamp::from_microsecond(micros).ok()).flatten()
+        let micros = self.micros(name).filter(|micros| *micros > 0)?;
+        let told_at = self.micros(h::EVENT_DATE_TIMESTAMP).filter(|told_at| *told_at + LATER_MICROS < micros);
+        Timestamp::from_microsecond(told_at.unwrap_or(micros)).ok()
+    }
+
+    fn micros(self, name: &str) -> Option<i64> {
+        self.0.header(name)?.parse().ok()
     }
 }
 

@@ -90,6 +90,17 @@ impl Agents {
         self.gaps += 1;
     }
 
+    /// The clock was set back: nothing is known of a later time.
+    pub(super) fn not_after(&mut self, now: Timestamp) {
+        for agent in self.known.values_mut() {
+            for since in
+                [&mut agent.status, &mut agent.state].into_iter().flatten().filter_map(|held| held.since.as_mut())
+            {
+                *since = now.min(*since);
+            }
+        }
+    }
+
     /// The agent, followed from now on.
     fn entry(&mut self, name: &str, anomalies: &mut Anomalies) -> Option<&mut Agent> {
         if !self.known.contains_key(name) {

@@ -34,6 +34,8 @@ pub enum Anomaly {
     LateAgentEvent,
     /// mod_callcenter told of a queue that is followed by another source.
     OtherSource,
+    /// An event tells that the clock of its FreeSWITCH was set back.
+    ClockSet,
     /// An early event was not kept because too many are waiting for their attempt.
     TooManyEarlyEvents,
 }
@@ -56,6 +58,7 @@ impl Anomaly {
             Self::RefusedSignal => "refused signal",
             Self::LateAgentEvent => "late event of an agent",
             Self::OtherSource => "event of a queue with another source",
+            Self::ClockSet => "FreeSWITCH's clock was set back",
             Self::TooManyEarlyEvents => "too many early events",
         }
     }

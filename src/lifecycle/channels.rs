@@ -91,6 +91,13 @@ impl Channels {
         }
     }
 
+    /// The clock was set: moves the times that are kept.
+    pub fn follow_clock(&mut self, moved: impl Fn(Timestamp) -> Timestamp) {
+        for channel in self.live.values_mut() {
+            channel.bridged_at = channel.bridged_at.map(&moved);
+        }
+    }
+
     /// How many are kept.
     pub fn len(&self) -> usize {
         self.live.len()

@@ -141,6 +141,13 @@ impl EarlyEvents {
         self.members.get(session).is_some_and(|member| member.events > 0)
     }
 
+    /// The clock was set: those that wait do so as long as before.
+    pub fn follow_clock(&mut self, moved: impl Fn(Timestamp) -> Timestamp) {
+        for early in &mut self.events {
+            (early.until, early.since) = (moved(early.until), moved(early.since));
+        }
+    }
+
     /// A survey begins: it may find those about whom events have come before.
     pub fn begin_survey(&mut self) {
         self.surveys.begun += 1;

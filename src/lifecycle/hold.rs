@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::Attempt;
 use super::bridge::Bridge;
+use super::clock::FollowClock;
 use super::world::Occasion;
 use crate::moment::EventName;
 use crate::moment::value::{Seconds, Side, Source};
@@ -80,6 +81,16 @@ impl Hold {
         self.held_by.clear();
         if let Some(since) = self.since.take() {
             self.done_micros += (at.as_microsecond() - since.as_microsecond()).max(0);
+        }
+    }
+}
+
+impl FollowClock for Hold {
+    fn follow_clock(&mut self, step: SignedDuration) {
+        self.since.follow_clock(step);
+        self.released_at.follow_clock(step);
+        if let Some(release) = &mut self.release {
+            release.at.follow_clock(step);
         }
     }
 }

@@ -58,7 +58,15 @@ impl Lifecycle {
             self.anomalies.count(Anomaly::RepeatedEvent);
             return None;
         }
-        let at = stamp.at.unwrap_or(self.here.now);
+        let (at, step) = match stamp.at {
+            Some(at) => self.here.clock.read(stamp.sequence, at, self.here.now),
+            None => (self.here.now, None),
+        };
+        if let Some(step) = step {
+            tracing::warn!(node = %self.here.name, seconds = step.as_secs_f64(), "the clock of FreeSWITCH was set");
+            self.anomalies.count(Anomaly::ClockSet);
+            self.set_clock_of_node(step, at, effects);
+        }
         if self.next_deadline().is_some_and(|deadline| deadline < at) {
             // What was due before this event is decided without it; what falls due with it waits for it.
             self.advance(at - SignedDuration::from_nanos(1), effects);

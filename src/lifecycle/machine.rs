@@ -158,7 +158,7 @@ impl Lifecycle {
     }
 
     /// Counts anew who waits in the queues that somebody hears of; that is no change.
-    fn recount(&mut self) {
+    pub(super) fn recount(&mut self) {
         self.queues = Queues::default();
         for (hash, held) in self.attempts.all_mut() {
             held.counted = None;

@@ -133,6 +133,15 @@ impl Memory {
         self.hung_up.follow_clock(&moved);
     }
 
+    /// The same where the clock is a node's, of which the times that are remembered are too.
+    pub fn follow_clock_of_node(&mut self, moved: impl Fn(Timestamp) -> Timestamp) {
+        self.follow_clock(&moved);
+        self.settled.each(|settled| settled.left_at = moved(settled.left_at));
+        self.abandoned.each(|abandoned| abandoned.first_joined_at = moved(abandoned.first_joined_at));
+        self.departed.each(|departed| departed.left_at = moved(departed.left_at));
+        self.hung_up.each(|at| *at = moved(*at));
+    }
+
     /// The member's earlier attempts.
     pub fn abandoned(&self, member: &MemberUuid) -> Option<&Abandoned> {
         self.abandoned.get(member)
@@ -180,6 +189,10 @@ impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
         for at in written.chain(self.order.iter_mut().map(|(at, _)| at)) {
             *at = moved(*at);
         }
+    }
+
+    fn each(&mut self, change: impl Fn(&mut V)) {
+        self.values.values_mut().for_each(|(_, value)| change(value));
     }
 
     fn is_too_much(&self) -> bool {

@@ -4,6 +4,7 @@
 //!
 //! - [`machine`]: a cluster of nodes and the passing of time over its attempts; [`attempts`]: which there are;
 //!   [`node`]: what is known of one of the nodes.
+//! - `clock`: a FreeSWITCH's clock that is set.
 //! - [`input`]: an event on its way through; [`callcenter`]: what mod_callcenter's events mean for attempts; [`survey`]:
 //!   what comparing them with FreeSWITCH means.
 //! - [`dialer`], [`dialled`]: what the channels mean that a dialer makes without mod_callcenter; [`fifo`]: what mod_fifo's
@@ -32,6 +33,7 @@ pub mod attempts;
 pub mod bridge;
 pub mod callcenter;
 pub mod channels;
+mod clock;
 pub mod dialer;
 pub mod dialled;
 pub mod directory;

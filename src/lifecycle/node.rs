@@ -30,6 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::Loss;
 use super::channels::Channels;
+use super::clock::EventClock;
 use super::early::EarlyEvents;
 use super::machine::LOSS_GRACE;
 use super::memory::Memory;
@@ -57,6 +58,8 @@ pub struct Node {
     pub early: EarlyEvents,
     /// The numbers of its latest events: each process counts by itself.
     pub seen: Seen,
+    /// Its clock as its events show it.
+    pub(super) clock: EventClock,
     /// Its clock: the latest time that one of its events carried, moved on while none come.
     pub now: Timestamp,
     /// When its first event of all happened.
@@ -81,6 +84,7 @@ impl Node {
             memory: Memory::default(),
             early: EarlyEvents::default(),
             seen: Seen::default(),
+            clock: EventClock::default(),
             now: Timestamp::UNIX_EPOCH,
             followed_since: None,
             connected_at: None,
@@ -122,12 +126,26 @@ impl Node {
         }
     }
 
+    /// The clock was set: moves all times of the node by as much. Deadlines are to be found anew.
+    pub(super) fn follow_clock(&mut self, step: SignedDuration) {
+        let moved = |at: Timestamp| at.saturating_add(step).unwrap_or(at);
+        for time in [&mut self.followed_since, &mut self.connected_at, &mut self.gap_since].into_iter().flatten() {
+            *time = moved(*time);
+        }
+        self.compared_at = moved(self.compared_at);
+        self.deadlines.clear();
+        self.channels.follow_clock(moved);
+        self.memory.follow_clock_of_node(moved);
+        self.early.follow_clock(moved);
+    }
+
     /// It is another process now: nothing of the former one's channels and events matters any more.
     pub fn change_core(&mut self, core: CoreUuid) {
         self.channels.clear();
         self.early.clear();
         self.seen.clear();
         self.connected_at = None;
+        self.clock = EventClock::default();
         self.core = Some(core);
     }
 }

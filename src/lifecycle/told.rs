@@ -308,7 +308,7 @@ impl Lifecycle {
         self.here.memory.follow_clock(moved);
         self.here.deadlines.clear();
         for (hash, held) in self.attempts.all_held_mut() {
-            held.attempt.follow_clock(step);
+            held.attempt.follow_wall_clock(step);
             held.deadline = held.deadline.map(moved);
             self.here.deadlines.extend(held.deadline.map(|at| (at, hash)));
         }
@@ -369,7 +369,7 @@ impl Accepted {
 
 impl Attempt {
     /// Moves what it waits for by as much as the clock was set.
-    fn follow_clock(&mut self, step: SignedDuration) {
+    pub(super) fn follow_wall_clock(&mut self, step: SignedDuration) {
         let moved = |time: Timestamp| time.saturating_add(step).unwrap_or(time);
         self.clock_step = self.clock_step.saturating_add(step);
         if let Some(wrap_up) = &mut self.wrap_up {

@@ -15,12 +15,14 @@ pub struct NodeClock {
     shown: Timestamp,
     /// When that was.
     set_at: Instant,
+    /// The time to which it was last set.
+    latest: Timestamp,
 }
 
 impl NodeClock {
     /// A clock that shows `shown` at `now`.
     pub fn new(shown: Timestamp, now: Instant) -> Self {
-        Self { shown, set_at: now }
+        Self { shown, set_at: now, latest: shown }
     }
 
     /// What it shows.
@@ -29,11 +31,13 @@ impl NodeClock {
         self.shown.saturating_add(passed).unwrap_or(Timestamp::MAX)
     }
 
-    /// Sets it by an event, unless it shows a later time already: events can be late.
+    /// Sets it to the node's time as it is known by now, unless it shows a later one already: events can be late. A time
+    /// that is earlier than the one before is that of a node whose clock was set back.
     pub fn set(&mut self, shown: Timestamp, now: Instant) {
-        if shown > self.read(now) {
+        if shown > self.read(now) || shown < self.latest {
             *self = Self::new(shown, now);
         }
+        self.latest = shown;
     }
 
     /// How long it is until the clock shows that time.
@@ -49,16 +53,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_goes_on_between_events_and_never_back() {
+    fn it_goes_on_between_events_and_back_only_with_the_node() {
         let start = Instant::now();
         let noon = Timestamp::from_second(43_200).expect("in range");
         let mut clock = NodeClock::new(noon, start);
         let later = start + Duration::from_secs(10);
         assert_eq!(clock.read(later), Timestamp::from_second(43_210).expect("in range"));
         clock.set(Timestamp::from_second(43_205).expect("in range"), later);
+        assert_eq!(clock.read(later), Timestamp::from_second(43_210).expect("in range"), "an event that is late");
         assert_eq!(clock.read(later), Timestamp::from_second(43_210).expect("in range"));
         clock.set(Timestamp::from_second(43_220).expect("in range"), later);
         assert_eq!(clock.read(later), Timestamp::from_second(43_220).expect("in range"));
+        let mut set_back = clock;
+        set_back.set(Timestamp::from_second(43_000).expect("in range"), later);
+        assert_eq!(set_back.read(later), Timestamp::from_second(43_000).expect("in range"));
         let deadline = Timestamp::from_second(43_222).expect("in range");
         assert!(clock.until(deadline, later) >= Duration::from_secs(2));
     }
