@@ -21,6 +21,10 @@ use crate::moment::value::Source;
 /// below 50 ms.
 const TOLERANCE: SignedDuration = SignedDuration::from_millis(250);
 
+/// The same for the first event that is heard of a process that ran before: under load it can be sent late, by 7.7 s at most
+/// as far as was seen, and its number tells nothing yet.
+const LATENESS: SignedDuration = SignedDuration::from_secs(30);
+
 /// The clock of one process, as its events show it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct EventClock {
@@ -28,9 +32,16 @@ pub(super) struct EventClock {
     latest: Option<(u64, Timestamp)>,
     /// Whether the clock was set back.
     was_set: bool,
+    /// Whether the process has begun just now.
+    is_new: bool,
 }
 
 impl EventClock {
+    /// The clock of a process that has taken another one's place.
+    pub(super) fn of_new_process() -> Self {
+        Self { is_new: true, ..Self::default() }
+    }
+
     /// Reads the time of an event, the node being known to have had the time `now`: gives when the event happened by the
     /// present clock, and by how much the clock was set back just before, if it was.
     pub(super) fn read(
@@ -45,8 +56,9 @@ impl EventClock {
             // What was sent before is not later, whatever the clock showed then.
             return (if self.was_set { at.min(latest) } else { at }, None);
         }
-        if at + TOLERANCE < latest {
-            *self = Self { latest: Some((sequence, at)), was_set: true };
+        let tolerance = if self.latest.is_some() || self.is_new { TOLERANCE } else { LATENESS };
+        if at + tolerance < latest {
+            *self = Self { latest: Some((sequence, at)), was_set: true, is_new: false };
             return (at, Some(at.duration_since(latest)));
         }
         self.latest = Some((sequence, at));
@@ -210,6 +222,9 @@ mod tests {
         let mut clock = EventClock::default();
         let step = SignedDuration::from_millis(-3_600_000);
         assert_eq!(clock.read(Some(900), at(0), at(3_600_000)), (at(0), Some(step)));
+        assert_eq!(EventClock::default().read(Some(900), at(0), at(8_000)), (at(0), None), "it may be late");
+        let step = SignedDuration::from_millis(-8_000);
+        assert_eq!(EventClock::of_new_process().read(Some(9), at(0), at(8_000)), (at(0), Some(step)));
         assert_eq!(EventClock::default().read(None, at(0), at(3_600_000)), (at(0), None), "what has no number");
     }
 }

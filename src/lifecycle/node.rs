@@ -145,7 +145,7 @@ impl Node {
         self.early.clear();
         self.seen.clear();
         self.connected_at = None;
-        self.clock = EventClock::default();
+        self.clock = if self.core.is_some() { EventClock::of_new_process() } else { EventClock::default() };
         self.core = Some(core);
     }
 }

@@ -28,6 +28,8 @@ impl Stage {
             stage.story.go_to(beginning + call.comes_after_ms * 1_000);
             stage.call(place, call);
         }
+        // Calls were told one after the other, whenever they happened.
+        stage.story.number_by_time();
         stage
     }
 

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::channel::{Channel, Ended, Leg};
 use super::told::Told;
-use super::wire::Draft;
+use super::wire::{self, Draft};
 
 /// When stories begin.
 const BEGINNING: i64 = 1_795_421_926_202_271;
@@ -523,6 +523,15 @@ impl Story {
             let Place { name: node, ahead, .. } = self.nodes[0].clone();
             let (happens_at, arrives_at) = (self.now + ahead, self.now + self.delay + ahead);
             self.sent.push(Sent { name: name.to_owned(), node, happens_at, arrives_at, event: draft.event() });
+        }
+    }
+
+    /// Numbers the events in the order in which they happened, as a process does, where they were told in another.
+    pub(crate) fn number_by_time(&mut self) {
+        let mut places: Vec<_> = (0..self.sent.len()).collect();
+        places.sort_by_key(|place| self.sent[*place].happens_at);
+        for (sequence, place) in (1..).zip(places) {
+            self.sent[place].event = wire::numbered(&self.sent[place].event, sequence);
         }
     }
 

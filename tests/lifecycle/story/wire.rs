@@ -29,3 +29,15 @@ impl Draft {
         Event::from_plain(Bytes::from(self.0))
     }
 }
+
+/// The event under another number.
+pub(super) fn numbered(event: &Event, sequence: u64) -> Event {
+    let mut draft = Draft(String::new());
+    for (name, value) in event.headers() {
+        match &*name {
+            "Event-Sequence" => draft.header(&name, sequence),
+            _ => draft.header(&name, value),
+        }
+    }
+    draft.event()
+}
