@@ -125,12 +125,14 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 pub(crate) async fn requests(body: &[u8], pace: u32, round: Duration, receiver: &Receiver) -> Times {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let (url, text) = (format!("http://{}/bare", receiver.address), std::str::from_utf8(body).expect("UTF-8"));
+    let sample: serde_json::Value = serde_json::from_str(text).expect("a payload");
+    let id = sample["id"].as_str().expect("an identifier");
     let (mut tasks, mut begun) = (tokio::task::JoinSet::new(), Vec::new());
     receiver.take();
     let begin = Instant::now();
     while begin.elapsed() < round {
         let number = begun.len() as u64;
-        let body = text.replacen(&"5a".repeat(16), &format!("{number:032x}"), 1);
+        let body = text.replacen(id, &format!("{number:032x}"), 1);
         tokio::time::sleep_until((begin + Duration::from_secs(number) / pace).into()).await;
         begun.push(Instant::now());
         tasks.spawn(client.post(&url).body(body).send());
