@@ -139,8 +139,8 @@ async fn commands_are_given_to_the_attempts_node_and_their_answers_can_be_saved(
             "uuid_setvar channel said gold true",
             "uuid_transfer channel 2001 XML default",
             "uuid_broadcast channel /sounds/1000.wav both",
-            "callcenter_config agent set status 1000@default 'On Break'",
-            "callcenter_config agent set state 1000@default 'Waiting'",
+            "callcenter_config agent set status agent1 'On Break'",
+            "callcenter_config agent set state agent1 'Waiting'",
         ]
     );
     let refused = story.steps.iter().find(|step| step.path == "8").expect("is over");
