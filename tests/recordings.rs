@@ -4,6 +4,7 @@
 //! themselves saw, and beside both the truth, worked out by hand from the note. Its README tells how to read them.
 
 mod cut;
+mod subscriber;
 mod truth;
 
 use std::collections::BTreeSet;
