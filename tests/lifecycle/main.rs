@@ -13,6 +13,7 @@ mod dialers;
 mod endings;
 mod fifos;
 mod joining;
+mod legs;
 mod losses;
 mod missed;
 mod model;
