@@ -94,6 +94,7 @@ proptest! {
         heard in proptest::collection::vec(any::<bool>(), 97),
         exchanged in any::<bool>(),
         is_sip in any::<bool>(),
+        is_sent_on in any::<bool>(),
     ) {
         let truth = truths().into_iter().find(|truth| truth.recording == recording).expect("is there");
         let (members, numbers) = (truth.member_channels(), truth.numbers());
@@ -108,6 +109,10 @@ proptest! {
         let events = events.iter().filter(|event| is_subscribed(event)).filter(&mut is_heard);
         let changed = events.map(|event| {
             let event = if exchanged { event.clone() } else { as_ours(&without_exchange(event, &members)) };
+            // By a second extension of the dialplan nothing of the profile is as it was dialled.
+            let sent_on = [("Caller-RDNIS", "6001"), ("Caller-Destination-Number", "7001")];
+            let is_sent_on = is_sent_on && is_of_member(&event, &members) && event.header("Caller-RDNIS").is_some();
+            let event = if is_sent_on { with(&event, &sent_on) } else { event };
             if is_sip { event } else { of_other_endpoint(&event) }
         });
         let changed: Vec<_> = changed.collect();
