@@ -3,7 +3,9 @@
 //! `tests/recordings/` holds the bytes that an Event Socket client got, a note with the SIP messages that the phones
 //! themselves saw, and beside both the truth, worked out by hand from the note. Its README tells how to read them.
 
+mod blanks;
 mod cut;
+mod subscriber;
 mod truth;
 
 use std::collections::BTreeSet;

@@ -124,7 +124,7 @@ payload! {
     destination: Option<String>, ATTEMPT;
     /// Whether post-processing is enabled.
     use_processing: Given<bool>, ATTEMPT;
-    /// The UUID of the agent's call.
+    /// The UUID of the agent's call: of several legs, the one that answered, until then the latest that rang.
     agent_channel_id: Option<ChannelUuid>, ATTEMPT;
     /// The UUID of the member's call; null where no call carries the attempt, or before the member is called.
     member_channel_id: Option<ChannelUuid>, ATTEMPT;
@@ -134,13 +134,13 @@ payload! {
     agent_id: Option<i64>, AGENT;
     /// The user's identifier: from the configured directory or the call.
     user_id: Option<i64>, AGENT;
-    /// The agent's extension.
+    /// The agent's extension, or the number that was dialled on the leg that `agent_channel_id` names.
     agent_extension: Option<String>, AGENT;
-    /// The member's name.
+    /// The member's name: who calls, or, where FreeSWITCH has made the call, who was called.
     member_name: Option<String>, ATTEMPT;
     /// The member's identifier: the variable `cc_member_id`.
     member_id: Option<i64>, BUT_JOINED;
-    /// The member's number, in either direction.
+    /// The member's number: the caller's, or, where FreeSWITCH has made the call, the one that was dialled.
     member_number: Option<String>, ATTEMPT;
     /// Which attempt of this member it is, from 1.
     cc_attempt_seq: Option<u64>, BUT_JOINED;
@@ -237,7 +237,7 @@ payload! {
     test: bool, ALL;
     /// The FreeSWITCH event that told it.
     source: Source, ALL;
-    /// The variables of the member and of the queue.
+    /// The variables of the member and of the queue. An empty value is null, as everywhere.
     variables: Variables, ALL;
 }
 

@@ -14,6 +14,7 @@ mod dialers;
 mod endings;
 mod fifos;
 mod joining;
+mod legs;
 mod losses;
 mod missed;
 mod model;

@@ -76,6 +76,31 @@ const CHANNEL: [(&str, &str); 4] = [
 ];
 
 #[test]
+fn what_a_teller_leaves_empty_is_null() {
+    for empty in ["", "_undef_"] {
+        let config = Config::from_toml("test.toml", CONFIG).expect("good");
+        let mut lifecycle = Lifecycle::of_api(Arc::new(config));
+        let mut effects = Effects::default();
+        let text = || Some(empty.to_owned());
+        let variables = serde_json::json!({ "topic": empty, "tags": [empty] });
+        let variables = variables.as_object().expect("an object").clone();
+        let opening = Opening {
+            member_name: text(),
+            member_number: text(),
+            destination: text(),
+            variables,
+            ..Opening::default()
+        };
+        let key = "k1".parse().expect("a key");
+        lifecycle.tell(&"desk".into(), &key, &Telling::Opening(opening), &mut effects).expect("is taken");
+        let joined = &effects.moments.first().expect("is told").payload;
+        assert_eq!((&joined.member_name, &joined.member_number, &joined.destination), (&None, &None, &None));
+        let expected = serde_json::json!({ "topic": null, "tags": [empty] });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(joined.variables.as_json()).expect("JSON"), expected);
+    }
+}
+
+#[test]
 fn a_dialplan_tells_a_story_of_its_channel() {
     let mut teller = Teller::new();
     let mut tell = |step: &str, agent: &str| {

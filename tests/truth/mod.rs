@@ -2,7 +2,7 @@
 
 pub(crate) mod beyond;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hookswitch::moment::{EventName, Payload};
@@ -44,6 +44,16 @@ impl Truth {
     pub(crate) fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("a readable truth");
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// The numbers of the members.
+    pub(crate) fn numbers(&self) -> BTreeSet<String> {
+        self.attempts.iter().filter_map(|attempt| attempt.number.clone()).collect()
+    }
+
+    /// The channels of the members.
+    pub(crate) fn member_channels(&self) -> BTreeSet<String> {
+        self.attempts.iter().filter_map(|attempt| attempt.member_channel_id.clone()).collect()
     }
 
     /// Every difference, in words; none if the replay is right.
