@@ -13,7 +13,7 @@ use hookswitch::flow::layout::lay_out;
 use hookswitch::flow::template::{TextTemplate, UrlTemplate};
 use hookswitch::flow::{Action, Flow, SavedNames};
 use hookswitch::id::{AttemptKey, MomentId};
-use hookswitch::moment::value::Variables;
+use hookswitch::moment::value::{Seconds, Variables};
 use hookswitch::moment::{EventName, Format, Moment, Payload};
 use hookswitch::outbox::{AttemptChange, Entry, PlannedRun};
 
@@ -38,6 +38,9 @@ pub(crate) fn moment_id(attempt: u32, number: u32) -> MomentId {
 /// One moment of an attempt, which starts the flows.
 pub(crate) fn moment(attempt: u32, number: u32, flows: &[Arc<Flow>]) -> (Moment, Vec<PlannedRun>) {
     let mut payload = Payload::sample(EventName::Missed);
+    payload.agent_name = Some("1000@default".into());
+    payload.member_number = Some("40712345001".into());
+    payload.wait_sec = Some(Seconds(1.64));
     payload.id = moment_id(attempt, number);
     payload.attempt_id = Some(key(attempt).hash().attempt_id());
     payload.sequence = Some(number + 1);
