@@ -126,7 +126,7 @@ pub(crate) async fn requests(body: &[u8], pace: u32, round: Duration, receiver: 
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let (url, text) = (format!("http://{}/bare", receiver.address), std::str::from_utf8(body).expect("UTF-8"));
     let sample: serde_json::Value = serde_json::from_str(text).expect("a payload");
-    let id = sample["id"].as_str().expect("an identifier");
+    let id = sample["data"]["id"].as_str().expect("an identifier");
     let (mut tasks, mut begun) = (tokio::task::JoinSet::new(), Vec::new());
     receiver.take();
     let begin = Instant::now();
